@@ -1,0 +1,99 @@
+//! A clock held against CLOCK_MONOTONIC_RAW.
+
+use std::time::Duration;
+
+use super::monotonic::read_raw;
+use super::{Clock, Ticks};
+
+/// Tries for one pair of readings; the one with the least time between counts.
+const TRIES: usize = 32;
+
+/// A clock and CLOCK_MONOTONIC_RAW read at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reference {
+    /// The clock's reading.
+    pub ticks: Ticks,
+    /// CLOCK_MONOTONIC_RAW.
+    pub raw_ns: u64,
+    /// Ticks that passed around the reading of the raw clock: the moment is known to half of it.
+    pub width: u64,
+}
+
+impl Reference {
+    /// Reads both clocks, as close together as it comes.
+    pub fn take<C: Clock>(clock: C) -> Self {
+        let once = || {
+            let before = clock.stop();
+            let raw_ns = read_raw();
+            let width = clock.stop().since(before);
+            Self {
+                ticks: Ticks(before.0 + width / 2),
+                raw_ns,
+                width,
+            }
+        };
+        (0..TRIES)
+            .map(|_| once())
+            .min_by_key(|pair| pair.width)
+            .expect("there was at least one try")
+    }
+
+    /// The clock's ticks per second from this moment to a later one.
+    pub fn hz(&self, later: &Self) -> f64 {
+        later.ticks.since(self.ticks) as f64 / (later.raw_ns - self.raw_ns) as f64 * 1e9
+    }
+
+    /// By how many parts in a million the clock ran faster than its rate says; None where no
+    /// time passed.
+    pub fn drift_ppm(&self, later: &Self, hz: f64) -> Option<f64> {
+        (later.raw_ns > self.raw_ns).then(|| (self.hz(later) / hz - 1.0) * 1e6)
+    }
+}
+
+/// The clock's rate, counted over this time.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn calibrated_hz<C: Clock>(clock: C, time: Duration) -> f64 {
+    let began = Reference::take(clock);
+    std::thread::sleep(time);
+    began.hz(&Reference::take(clock))
+}
+
+/// Nanoseconds that a reading at the end of an event costs: the best of some batches, as a
+/// batch can only be disturbed to take longer.
+pub(super) fn reading_cost<C: Clock>(clock: C) -> f64 {
+    const READINGS: u32 = 1000;
+    let batch = || {
+        let start = clock.start();
+        for _ in 1..READINGS {
+            clock.stop();
+        }
+        clock.scale().between(start, clock.stop())
+    };
+    let best = (0..10).map(|_| batch()).min().expect("there are batches");
+    best.0 as f64 / f64::from(READINGS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ticks: u64, raw_ns: u64) -> Reference {
+        Reference {
+            ticks: Ticks(ticks),
+            raw_ns,
+            width: 0,
+        }
+    }
+
+    #[test]
+    fn drift_is_the_excess_over_the_stated_rate_in_parts_per_million() {
+        let (start, end) = (at(1000, 500), at(1000 + 2_000_600_000, 500 + 1_000_000_000));
+        let drift = start.drift_ppm(&end, 2e9).unwrap();
+        assert!((drift - 300.0).abs() < 1e-6, "{drift}");
+    }
+
+    #[test]
+    fn without_time_between_there_is_no_drift() {
+        assert_eq!(at(1, 1).drift_ppm(&at(2, 1), 1e9), None);
+    }
+}

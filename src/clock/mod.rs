@@ -1,0 +1,264 @@
+//! Ticks and their meaning.
+//!
+//! Events are timed by the time stamp counter where that can be trusted, else by
+//! CLOCK_MONOTONIC. The engine is compiled for each, so that a reading costs no dispatch.
+
+mod calibrate;
+mod monotonic;
+#[cfg(target_arch = "x86_64")]
+mod tsc;
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+pub use monotonic::Monotonic;
+#[cfg(target_arch = "x86_64")]
+pub use tsc::Tsc;
+
+use calibrate::Reference;
+
+use crate::plan::ClockChoice;
+use crate::result::{ClockInfo, ClockSource, HzFrom};
+
+/// A reading of a clock, in its own unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticks(pub u64);
+
+impl Ticks {
+    /// A moment that never comes.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// The ticks from an earlier reading to this; 0 where it was not earlier.
+    #[inline(always)]
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// A duration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Nanoseconds(pub u64);
+
+impl Nanoseconds {
+    /// In seconds.
+    pub fn as_secs_f64(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+}
+
+/// The rate of a clock, as a fixed-point number of nanoseconds for each tick.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    hz: f64,
+    /// Nanoseconds for 2^32 ticks.
+    multiplier: u64,
+}
+
+impl Scale {
+    const SHIFT: u32 = 32;
+
+    /// The scale of a clock with this rate.
+    pub fn from_hz(hz: f64) -> Self {
+        let multiplier = (1e9 / hz * (1u64 << Self::SHIFT) as f64).round() as u64;
+        Self { hz, multiplier }
+    }
+
+    /// Ticks per second.
+    pub fn hz(self) -> f64 {
+        self.hz
+    }
+
+    /// The nanoseconds between two readings, rounded to the nearest.
+    #[inline(always)]
+    pub fn between(self, earlier: Ticks, later: Ticks) -> Nanoseconds {
+        self.nanoseconds(later.since(earlier))
+    }
+
+    /// The nanoseconds that a number of ticks takes, rounded to the nearest.
+    #[inline(always)]
+    pub fn nanoseconds(self, ticks: u64) -> Nanoseconds {
+        let product = u128::from(ticks) * u128::from(self.multiplier);
+        let half = 1u128 << (Self::SHIFT - 1);
+        Nanoseconds(((product + half) >> Self::SHIFT) as u64)
+    }
+
+    /// The reading this long after another, or never.
+    pub fn after(self, start: Ticks, duration: Duration) -> Ticks {
+        let ticks = duration.as_secs_f64() * self.hz;
+        // A float to integer cast saturates, so that a far future stays one.
+        Ticks(start.0.saturating_add(ticks as u64))
+    }
+}
+
+/// A source of ticks.
+pub trait Clock: Copy + Send + Sync + 'static {
+    /// A reading before timed work: the compiler moves nothing of the work before it.
+    fn start(self) -> Ticks;
+
+    /// A reading after timed work: all instructions of the work have completed before it.
+    fn stop(self) -> Ticks;
+
+    /// The clock's rate.
+    fn scale(self) -> Scale;
+}
+
+/// A clock that was found fit, with what a result says of it.
+#[derive(Debug, Clone, Copy)]
+pub enum AnyClock {
+    /// The time stamp counter.
+    #[cfg(target_arch = "x86_64")]
+    Tsc(Tsc),
+    /// CLOCK_MONOTONIC.
+    Monotonic(Monotonic),
+}
+
+/// Runs the same expression for whichever clock it is, compiled for each.
+#[macro_export]
+macro_rules! with_clock {
+    ($any:expr, $clock:ident => $body:expr) => {
+        match $any {
+            #[cfg(target_arch = "x86_64")]
+            $crate::clock::AnyClock::Tsc($clock) => $body,
+            $crate::clock::AnyClock::Monotonic($clock) => $body,
+        }
+    };
+}
+
+/// A clock in use, from before a run to its end.
+#[derive(Debug)]
+pub struct TimeSource {
+    /// The clock.
+    pub clock: AnyClock,
+    reason: Option<String>,
+    hz_from: HzFrom,
+    read_ns: f64,
+    began: Reference,
+}
+
+impl TimeSource {
+    /// Picks the clock and takes the first of the two readings that tell its drift.
+    ///
+    /// Takes some tens of milliseconds for the TSC, which is counted against
+    /// CLOCK_MONOTONIC_RAW. Fails where the TSC is demanded and can't be trusted.
+    pub fn establish(choice: ClockChoice) -> Result<Self> {
+        let (clock, hz_from, reason) = match choice {
+            ClockChoice::Monotonic => {
+                let reason = "--clock monotonic was asked for".into();
+                (AnyClock::Monotonic(Monotonic), HzFrom::Definition, Some(reason))
+            }
+            ClockChoice::Auto => match trusted_tsc() {
+                Ok((clock, hz_from)) => (clock, hz_from, None),
+                Err(reason) => (
+                    AnyClock::Monotonic(Monotonic),
+                    HzFrom::Definition,
+                    Some(reason.to_string()),
+                ),
+            },
+            ClockChoice::Tsc => {
+                let (clock, hz_from) = trusted_tsc().map_err(|reason| {
+                    anyhow::anyhow!(
+                        "--clock tsc: the TSC can't be trusted here: {reason}; \
+                         take --clock auto or --clock monotonic"
+                    )
+                })?;
+                (clock, hz_from, None)
+            }
+        };
+        Ok(Self {
+            clock,
+            reason,
+            hz_from,
+            read_ns: with_clock!(clock, c => calibrate::reading_cost(c)),
+            began: with_clock!(clock, c => Reference::take(c)),
+        })
+    }
+
+    /// What a result says of the clock, with the drift from the start until now.
+    pub fn info(&self) -> ClockInfo {
+        let (source, scale) = match self.clock {
+            #[cfg(target_arch = "x86_64")]
+            AnyClock::Tsc(tsc) => (ClockSource::Tsc, tsc.scale()),
+            AnyClock::Monotonic(clock) => (ClockSource::Monotonic, clock.scale()),
+        };
+        let now = with_clock!(self.clock, c => Reference::take(c));
+        ClockInfo {
+            source,
+            reason: self.reason.clone(),
+            hz: scale.hz(),
+            hz_from: Some(self.hz_from),
+            read_ns: self.read_ns,
+            drift_ppm: self.began.drift_ppm(&now, scale.hz()),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn trusted_tsc() -> Result<(AnyClock, HzFrom)> {
+    let (tsc, hz_from) = Tsc::trusted()?;
+    Ok((AnyClock::Tsc(tsc), hz_from))
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn trusted_tsc() -> Result<(AnyClock, HzFrom)> {
+    anyhow::bail!("this program knows the TSC of x86-64 only")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn ticks_become_the_nearest_nanoseconds(ticks in 0u64..1 << 45, mhz in 100u32..6000) {
+            let hz = f64::from(mhz) * 1e6;
+            let exact = ticks as f64 / hz * 1e9;
+            let got = Scale::from_hz(hz).between(Ticks(77), Ticks(77 + ticks)).0 as f64;
+            prop_assert!((got - exact).abs() <= 0.5 + exact * 1e-8, "{} for {}", got, exact);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_counts_nanoseconds_is_taken_as_it_is() {
+        let scale = Scale::from_hz(1e9);
+        for ns in [0, 1, 999, u64::MAX / 2] {
+            assert_eq!(scale.between(Ticks(0), Ticks(ns)), Nanoseconds(ns));
+        }
+    }
+
+    #[test]
+    fn a_reading_that_went_back_is_no_duration() {
+        assert_eq!(Scale::from_hz(2.5e9).between(Ticks(9), Ticks(8)), Nanoseconds(0));
+    }
+
+    #[test]
+    fn a_duration_beyond_the_counter_is_never() {
+        let at = Scale::from_hz(3e9).after(Ticks(5), Duration::MAX);
+        assert_eq!(at, Ticks::NEVER);
+    }
+
+    #[test]
+    fn every_clock_measures_a_sleep_as_long_as_the_standard_library_does() {
+        for choice in [ClockChoice::Auto, ClockChoice::Monotonic] {
+            let source = TimeSource::establish(choice).unwrap();
+            let (seen, outside) = with_clock!(source.clock, c => {
+                let outside = std::time::Instant::now();
+                let start = c.start();
+                std::thread::sleep(Duration::from_millis(20));
+                let seen = c.scale().between(start, c.stop());
+                (seen.0 as f64, outside.elapsed().as_nanos() as f64)
+            });
+            assert!(seen >= 20e6 * 0.999, "{choice:?}: {seen} ns of a sleep of 20 ms");
+            assert!(seen <= outside * 1.001, "{choice:?}: {seen} of {outside} ns");
+        }
+    }
+
+    #[test]
+    fn the_fallback_says_why() {
+        let info = TimeSource::establish(ClockChoice::Monotonic).unwrap().info();
+        assert_eq!(info.source, ClockSource::Monotonic);
+        assert!(info.reason.unwrap().contains("--clock monotonic"));
+        assert_eq!(info.hz, 1e9);
+    }
+}

@@ -1,0 +1,219 @@
+//! The time stamp counter of x86-64.
+//!
+//! RDTSC is ordered with nothing around it. Where an event ends, LFENCE lets it wait until all
+//! earlier instructions have completed and their loads are done (Intel SDM volume 2B, RDTSC; AMD
+//! APM volume 3, where Linux sets LFENCE to be serializing). Where an event begins no fence is
+//! needed for a sound figure: RDTSC depends on nothing, so that it runs as soon as it is reached;
+//! at worst it runs ahead of the harness's last instructions, which then count as the event's,
+//! some nanoseconds that `harness.latency_floor_ns` tells. RDTSCP is not needed, so that every CPU
+//! and every guest runs the same code.
+
+use std::arch::asm;
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+use raw_cpuid::{CpuId, Hypervisor};
+
+use super::calibrate::{Reference, calibrated_hz};
+use super::{Clock, Scale, Ticks};
+use crate::result::HzFrom;
+
+/// How long the rate is counted: a pair of readings is good to some 50 ns, so that this gives
+/// some parts in a million.
+const CALIBRATION: Duration = Duration::from_millis(20);
+
+/// The most by which a stated rate may differ from the counted one.
+const STATED_TOLERANCE: f64 = 200e-6;
+
+/// The most by which the counters of two CPUs may seem to differ, beside what the pair of
+/// readings leaves open.
+const SKEW_TOLERANCE_NS: f64 = 1000.0;
+
+/// The time stamp counter, invariant and the same on all CPUs.
+#[derive(Debug, Clone, Copy)]
+pub struct Tsc {
+    scale: Scale,
+}
+
+impl Clock for Tsc {
+    #[inline(always)]
+    fn start(self) -> Ticks {
+        let (high, low): (u64, u64);
+        // SAFETY: RDTSC changes EDX and EAX only; it faults only under prctl(PR_SET_TSC), which
+        // this program does not call. Without `nomem` the compiler moves no access across it.
+        unsafe {
+            asm!("rdtsc", out("rdx") high, out("rax") low, options(nostack, preserves_flags));
+        }
+        Ticks(high << 32 | low)
+    }
+
+    #[inline(always)]
+    fn stop(self) -> Ticks {
+        let (high, low): (u64, u64);
+        // SAFETY: as in `start`; LFENCE, a part of SSE2, changes nothing.
+        unsafe {
+            asm!(
+                "lfence",
+                "rdtsc",
+                out("rdx") high,
+                out("rax") low,
+                options(nostack, preserves_flags),
+            );
+        }
+        Ticks(high << 32 | low)
+    }
+
+    #[inline(always)]
+    fn scale(self) -> Scale {
+        self.scale
+    }
+}
+
+impl Tsc {
+    /// The TSC with its rate; an error says why it can't be trusted.
+    pub fn trusted() -> Result<(Self, HzFrom)> {
+        let cpuid = CpuId::new();
+        ensure!(
+            cpuid
+                .get_advanced_power_mgmt_info()
+                .is_some_and(|power| power.has_invariant_tsc()),
+            "CPUID does not report an invariant TSC"
+        );
+        ensure!(
+            !kernel_rejects_tsc(),
+            "the kernel does not list the TSC as an available clock source"
+        );
+        let provisional = Self {
+            scale: Scale::from_hz(1e9),
+        };
+        let counted = calibrated_hz(provisional, CALIBRATION);
+        ensure!(
+            counted.is_finite() && counted > 1e6,
+            "the TSC counts {counted} ticks a second against CLOCK_MONOTONIC_RAW"
+        );
+        let (hz, hz_from) = match stated_hz(&cpuid) {
+            Some((stated, from)) if (counted / stated - 1.0).abs() <= STATED_TOLERANCE => {
+                (stated, from)
+            }
+            _ => (counted, HzFrom::Calibration),
+        };
+        let tsc = Self {
+            scale: Scale::from_hz(hz),
+        };
+        tsc.runs_alike_on_all_cpus()?;
+        Ok((tsc, hz_from))
+    }
+
+    /// Visits each CPU and compares what its counter says at a time of CLOCK_MONOTONIC_RAW.
+    fn runs_alike_on_all_cpus(self) -> Result<()> {
+        let here = Pid::from_raw(0);
+        let allowed = sched_getaffinity(here)?;
+        let cpus: Vec<usize> = (0..CpuSet::count())
+            .filter(|&cpu| allowed.is_set(cpu).unwrap_or(false))
+            .collect();
+        let mut readings = Vec::with_capacity(cpus.len());
+        for &cpu in &cpus {
+            let mut one = CpuSet::new();
+            one.set(cpu)?;
+            // A CPU that went offline meanwhile is none that events will run on.
+            if sched_setaffinity(here, &one).is_ok() {
+                readings.push((cpu, Reference::take(self)));
+            }
+        }
+        sched_setaffinity(here, &allowed)?;
+        skew_within_tolerance(&readings, self.scale)
+    }
+}
+
+fn skew_within_tolerance(readings: &[(usize, Reference)], scale: Scale) -> Result<()> {
+    let Some(((first_cpu, first), others)) = readings.split_first() else {
+        return Ok(());
+    };
+    let ns = |ticks: f64| ticks / scale.hz() * 1e9;
+    for (cpu, other) in others {
+        let by_raw = (other.raw_ns as f64) - (first.raw_ns as f64);
+        let by_tsc = ns(other.ticks.0 as f64 - first.ticks.0 as f64);
+        let open = ns((first.width + other.width) as f64) / 2.0 + by_raw.abs() * STATED_TOLERANCE;
+        let skew = (by_tsc - by_raw).abs();
+        ensure!(
+            skew <= SKEW_TOLERANCE_NS + open,
+            "the TSCs of CPU {first_cpu} and CPU {cpu} are {skew:.0} ns apart"
+        );
+    }
+    Ok(())
+}
+
+/// The kernel takes a TSC that it found unstable off its list.
+fn kernel_rejects_tsc() -> bool {
+    let list = "/sys/devices/system/clocksource/clocksource0/available_clocksource";
+    fs::read_to_string(list).is_ok_and(|sources| !sources.split_whitespace().any(|s| s == "tsc"))
+}
+
+/// The rate that CPUID states: leaf 15h (crystal and ratio), or the leaf 40000010h that VMware
+/// defined and KVM and others follow (kHz). Hyper-V uses that range otherwise.
+fn stated_hz(cpuid: &CpuId<impl raw_cpuid::CpuIdReader>) -> Option<(f64, HzFrom)> {
+    let from_leaf_15h = cpuid
+        .get_tsc_info()
+        .and_then(|info| info.tsc_frequency())
+        .map(|hz| (hz as f64, HzFrom::CpuidTsc));
+    let from_hypervisor = || {
+        let info = cpuid.get_hypervisor_info()?;
+        if info.identify() == Hypervisor::HyperV {
+            return None;
+        }
+        let khz = info.tsc_frequency().filter(|&khz| khz > 0)?;
+        Some((f64::from(khz) * 1e3, HzFrom::CpuidHypervisor))
+    };
+    from_leaf_15h.or_else(from_hypervisor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ticks: u64, raw_ns: u64) -> Reference {
+        Reference {
+            ticks: Ticks(ticks),
+            raw_ns,
+            width: 100,
+        }
+    }
+
+    #[test]
+    fn counters_that_agree_with_the_raw_clock_run_alike() {
+        let scale = Scale::from_hz(2e9);
+        let readings = [(0, at(1000, 0)), (1, at(1000 + 200_000, 100_000))];
+        assert!(skew_within_tolerance(&readings, scale).is_ok());
+    }
+
+    #[test]
+    fn a_cpu_whose_counter_is_off_is_named() {
+        let scale = Scale::from_hz(2e9);
+        let readings = [(0, at(1_000_000, 0)), (3, at(1_000_000 - 20_000, 1_000))];
+        let error = skew_within_tolerance(&readings, scale).unwrap_err().to_string();
+        assert!(error.contains("CPU 0 and CPU 3"), "{error}");
+    }
+
+    #[test]
+    fn a_counter_just_over_the_tolerance_is_off() {
+        let scale = Scale::from_hz(1e9);
+        let readings = [(0, at(0, 0)), (1, at(1_000_000 + 2_500, 1_000_000))];
+        assert!(skew_within_tolerance(&readings, scale).is_err());
+    }
+
+    #[test]
+    fn readings_never_go_back_within_a_thread() {
+        let Ok((tsc, _)) = Tsc::trusted() else {
+            return; // no TSC to speak of on this machine
+        };
+        let mut last = tsc.start();
+        for _ in 0..100_000 {
+            let now = tsc.stop();
+            assert!(now >= last);
+            last = now;
+        }
+    }
+}

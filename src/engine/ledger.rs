@@ -1,0 +1,190 @@
+//! Where lanes hand over what they have measured: the totals of each thread, and the
+//! statistics of each interval.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Nanoseconds;
+use crate::measure::{Durations, Measure};
+use crate::result::{Interval, Rates};
+
+pub(super) struct Ledger {
+    interval: Option<Duration>,
+    pages: Mutex<Pages>,
+}
+
+struct Pages {
+    threads: Vec<Measure>,
+    /// The interval that each thread is in; those before it have all that it will give.
+    reached: Vec<usize>,
+    /// Intervals that every thread has left, in order from the first.
+    closed: Vec<Interval>,
+    /// Those after them, as far as a thread has given anything.
+    open: Vec<Slot>,
+}
+
+#[derive(Default)]
+struct Slot {
+    events: Durations,
+    bytes: u64,
+}
+
+impl Ledger {
+    pub fn new(threads: usize, interval: Option<Duration>) -> Self {
+        Self {
+            interval,
+            pages: Mutex::new(Pages {
+                threads: vec![Measure::default(); threads],
+                reached: vec![0; threads],
+                closed: Vec::new(),
+                open: Vec::new(),
+            }),
+        }
+    }
+
+    /// Takes what a thread measured since it last came, all in the interval that it was in;
+    /// leaves `measure` empty, and the thread in the interval `now_in`.
+    pub fn hand_over(&self, thread: usize, now_in: usize, measure: &mut Measure) {
+        let mut pages = self.pages();
+        pages.threads[thread].add(measure);
+        if let Some(interval) = self.interval {
+            let was_in = pages.reached[thread];
+            pages.slot(was_in).add(measure);
+            pages.reached[thread] = now_in;
+            pages.close(interval);
+        }
+        measure.clear();
+    }
+
+    /// Takes a thread's last.
+    pub fn finish(&self, thread: usize, measure: &mut Measure) {
+        let in_interval = self.pages().reached[thread];
+        self.hand_over(thread, in_interval, measure);
+    }
+
+    /// What each thread measured.
+    pub fn threads(&self) -> Vec<Measure> {
+        self.pages().threads.clone()
+    }
+
+    /// The complete intervals; at the end of the run, all: the last is cut off there.
+    pub fn intervals(&self, end: Option<Nanoseconds>) -> Vec<Interval> {
+        let Some(interval) = self.interval else {
+            return Vec::new();
+        };
+        let mut pages = self.pages();
+        if let Some(end) = end {
+            let whole = (u128::from(end.0) / interval.as_nanos().max(1)) as usize;
+            pages.reached.fill(whole);
+            pages.close(interval);
+            let began = interval.as_secs_f64() * whole as f64;
+            let rest = pages.slot(whole).summary(began, end.as_secs_f64());
+            pages.open.clear();
+            if end.as_secs_f64() > began {
+                pages.closed.push(rest);
+            }
+        }
+        pages.closed.clone()
+    }
+
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        // A thread that panicked has left sums that are whole: each is added by itself.
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pages {
+    fn slot(&mut self, number: usize) -> &mut Slot {
+        let at = number - self.closed.len();
+        if self.open.len() <= at {
+            self.open.resize_with(at + 1, Slot::default);
+        }
+        &mut self.open[at]
+    }
+
+    /// Closes the intervals that every thread has left.
+    fn close(&mut self, interval: Duration) {
+        let left_by_all = self.reached.iter().copied().min().unwrap_or(0);
+        while self.closed.len() < left_by_all {
+            let number = self.closed.len() as f64;
+            let length = interval.as_secs_f64();
+            let slot = match self.open.is_empty() {
+                true => Slot::default(),
+                false => self.open.remove(0),
+            };
+            self.closed
+                .push(slot.summary(number * length, (number + 1.0) * length));
+        }
+    }
+}
+
+impl Slot {
+    fn add(&mut self, measure: &Measure) {
+        self.events.add(&measure.events);
+        self.bytes += measure.bytes_read + measure.bytes_written;
+    }
+
+    fn summary(&self, from_s: f64, to_s: f64) -> Interval {
+        let Rates {
+            events_per_s,
+            mib_per_s,
+        } = Rates::over(self.events.count(), self.bytes, to_s - from_s);
+        Interval {
+            at_s: to_s,
+            events_per_s,
+            mib_per_s,
+            p95_ns: self.events.percentile(95.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Transfer;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn events(n: u64) -> Measure {
+        let mut measure = Measure::default();
+        for _ in 0..n {
+            measure.events.record(Nanoseconds(1000));
+            measure.add_transfer(Transfer::Read(1 << 20));
+        }
+        measure
+    }
+
+    #[test]
+    fn an_interval_is_complete_when_every_thread_has_left_it() {
+        let ledger = Ledger::new(2, Some(SECOND));
+        ledger.hand_over(0, 1, &mut events(10));
+        assert!(ledger.intervals(None).is_empty());
+        ledger.hand_over(1, 1, &mut events(5));
+        let complete = ledger.intervals(None);
+        assert_eq!(complete.len(), 1);
+        assert_eq!((complete[0].events_per_s, complete[0].mib_per_s), (15.0, 15.0));
+        assert_eq!(complete[0].p95_ns, Some(1000));
+    }
+
+    #[test]
+    fn a_thread_that_hung_over_two_intervals_leaves_an_empty_one() {
+        let ledger = Ledger::new(1, Some(SECOND));
+        ledger.hand_over(0, 2, &mut events(3));
+        let rates: Vec<f64> = ledger.intervals(None).iter().map(|i| i.events_per_s).collect();
+        assert_eq!(rates, [3.0, 0.0]);
+    }
+
+    #[test]
+    fn all_events_stand_in_the_intervals_once_and_the_last_is_cut_at_the_end() {
+        let ledger = Ledger::new(2, Some(SECOND));
+        ledger.hand_over(0, 1, &mut events(4));
+        ledger.finish(0, &mut events(2));
+        ledger.finish(1, &mut events(7));
+        let all = ledger.intervals(Some(Nanoseconds(1_500_000_000)));
+        assert_eq!(all.len(), 2);
+        assert_eq!(all[0].events_per_s * 1.0 + all[1].events_per_s * 0.5, 13.0);
+        assert_eq!(all[1].at_s, 1.5);
+        let threads: Vec<u64> = ledger.threads().iter().map(|t| t.events.count()).collect();
+        assert_eq!(threads, [6, 7]);
+    }
+}

@@ -1,0 +1,40 @@
+//! What the harness itself costs, measured on the engine that the run will use.
+
+use anyhow::Result;
+
+use super::{Setup, Unobserved};
+use crate::clock::Clock;
+use crate::measure::Durations;
+use crate::result::Harness;
+use crate::workload::empty::Empty;
+
+/// Short runs of which the median counts.
+const RUNS: usize = 5;
+
+/// Empty events of one run, and at least for each thread.
+const EVENTS: u64 = 20_000;
+const EVENTS_A_THREAD: u64 = 2_000;
+
+/// Runs empty events with the same engine, clock and thread count.
+pub fn measure<C: Clock>(setup: Setup, clock: C) -> Result<Harness> {
+    let setup = Setup {
+        max_time: None,
+        forced_shutdown: None,
+        interval: None,
+        ..setup
+    };
+    let events = EVENTS.max(EVENTS_A_THREAD * setup.threads as u64);
+    let mut costs = Vec::with_capacity(RUNS);
+    let mut durations = Durations::default();
+    for _ in 0..RUNS {
+        let open = || Ok(Empty::new(events, setup.threads));
+        let run = super::run(setup, clock, open, &mut Unobserved)?;
+        costs.push(run.cpu_time.0 as f64 / events as f64);
+        run.threads.iter().for_each(|t| durations.add(&t.events));
+    }
+    costs.sort_by(f64::total_cmp);
+    Ok(Harness {
+        event_overhead_ns: Some(costs[RUNS / 2]),
+        latency_floor_ns: durations.percentile(50.0).map(|ns| ns as f64),
+    })
+}

@@ -1,0 +1,183 @@
+//! Block devices, as /sys shows them.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::root::{Root, bracketed, entries, text};
+
+/// How many layers of device mapper and md are followed: more than anyone stacks.
+const MAX_LAYERS: usize = 8;
+
+/// A whole block device: a disk, or what a driver makes of several.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct BlockDevice {
+    /// Its folder in /sys.
+    folder: PathBuf,
+}
+
+impl BlockDevice {
+    /// The disk below a device `major:minor`.
+    pub(super) fn below_number(root: &Root, number: &str) -> Option<Self> {
+        Self::below(&root.path("sys/dev/block").join(number))
+    }
+
+    /// The disk below a device that is called so in /sys.
+    pub(super) fn below_name(root: &Root, name: &str) -> Option<Self> {
+        Self::below(&root.path("sys/class/block").join(name))
+    }
+
+    /// The disk below a device's folder in /sys, which may be a partition, a volume or the
+    /// like. Where several disks are below, the device that joins them.
+    fn below(folder: &Path) -> Option<Self> {
+        let device = Self::whole(folder)?;
+        let mut disks = BTreeSet::new();
+        device.collect_disks(MAX_LAYERS, &mut disks);
+        match disks.pop_first() {
+            Some(only) if disks.is_empty() => Some(only),
+            _ => Some(device),
+        }
+    }
+
+    /// The device itself, or the one that a partition is a part of.
+    fn whole(folder: &Path) -> Option<Self> {
+        let folder = folder.canonicalize().ok()?;
+        let is_partition = folder.join("partition").exists();
+        let folder = if is_partition {
+            folder.parent()?.into()
+        } else {
+            folder
+        };
+        Some(Self { folder })
+    }
+
+    fn collect_disks(&self, layers: usize, disks: &mut BTreeSet<Self>) {
+        let slaves: Vec<Self> = entries(&self.folder.join("slaves"))
+            .iter()
+            .filter_map(|slave| Self::whole(slave))
+            .collect();
+        if slaves.is_empty() || layers == 0 {
+            disks.insert(self.clone());
+        } else {
+            for slave in slaves {
+                slave.collect_disks(layers - 1, disks);
+            }
+        }
+    }
+
+    /// The kernel's name of the device.
+    pub(super) fn name(&self) -> Option<String> {
+        let name = self.folder.file_name()?.to_str()?;
+        // As in cciss/c0d0: a file's name can't hold the slash.
+        Some(name.replace('!', "/"))
+    }
+
+    /// The I/O scheduler in force.
+    pub(super) fn scheduler(&self) -> Option<String> {
+        let choices = text(&self.folder.join("queue/scheduler"))?;
+        // A driver that leaves no choice has a lone word without brackets.
+        let lone = Some(choices.as_str()).filter(|text| !text.contains([' ', '[', ']']));
+        bracketed(&choices).or(lone).map(str::to_owned)
+    }
+
+    /// Whether the device says that it turns.
+    pub(super) fn rotational(&self) -> Option<bool> {
+        match text(&self.folder.join("queue/rotational"))?.as_str() {
+            "0" => Some(false),
+            "1" => Some(true),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fake::FakeRoot;
+
+    /// A Dell with two disks; `sda` has partitions.
+    fn dell() -> FakeRoot {
+        FakeRoot::new()
+            .file(
+                "sys/devices/pci/block/sda/queue/scheduler",
+                "none [mq-deadline] kyber",
+            )
+            .file("sys/devices/pci/block/sda/queue/rotational", "1")
+            .file("sys/devices/pci/block/sda/sda2/partition", "2")
+            .file("sys/devices/pci/block/sda/sda3/partition", "3")
+            .file("sys/devices/pci/block/sdb/queue/scheduler", "none")
+            .file("sys/devices/pci/block/sdb/queue/rotational", "0")
+            .folder("sys/devices/pci/block/sdb/slaves")
+            .link("sys/dev/block/8:2", "../../devices/pci/block/sda/sda2")
+            .link("sys/dev/block/8:16", "../../devices/pci/block/sdb")
+            .link("sys/dev/block/253:0", "../../devices/virtual/block/dm-0")
+            .link("sys/class/block/dm-0", "../../devices/virtual/block/dm-0")
+    }
+
+    fn name(fake: &FakeRoot, number: &str) -> Option<String> {
+        BlockDevice::below_number(fake.root(), number)?.name()
+    }
+
+    #[test]
+    fn a_partition_leads_to_its_disk() {
+        assert_eq!(name(&dell(), "8:2").unwrap(), "sda");
+        assert_eq!(name(&dell(), "8:16").unwrap(), "sdb");
+        assert_eq!(name(&dell(), "8:99"), None);
+    }
+
+    #[test]
+    fn a_volume_leads_through_its_layers_to_the_only_disk() {
+        let crypt_on_lvm = dell()
+            .link("sys/devices/virtual/block/dm-0/slaves/dm-1", "../../dm-1")
+            .link(
+                "sys/devices/virtual/block/dm-1/slaves/sda2",
+                "../../../../pci/block/sda/sda2",
+            )
+            .link(
+                "sys/devices/virtual/block/dm-1/slaves/sda3",
+                "../../../../pci/block/sda/sda3",
+            );
+        assert_eq!(name(&crypt_on_lvm, "253:0").unwrap(), "sda");
+        let by_name = BlockDevice::below_name(crypt_on_lvm.root(), "dm-0").unwrap();
+        assert_eq!(by_name.name().unwrap(), "sda");
+    }
+
+    #[test]
+    fn a_volume_on_several_disks_is_itself_the_device() {
+        let striped = dell()
+            .link(
+                "sys/devices/virtual/block/dm-0/slaves/sda2",
+                "../../../../pci/block/sda/sda2",
+            )
+            .link(
+                "sys/devices/virtual/block/dm-0/slaves/sdb",
+                "../../../../pci/block/sdb",
+            );
+        assert_eq!(name(&striped, "253:0").unwrap(), "dm-0");
+    }
+
+    #[test]
+    fn layers_that_run_in_a_circle_end() {
+        let circle = dell().link("sys/devices/virtual/block/dm-0/slaves/dm-0", "../../dm-0");
+        assert_eq!(name(&circle, "253:0").unwrap(), "dm-0");
+    }
+
+    #[test]
+    fn the_queue_tells_its_scheduler_and_whether_the_disk_turns() {
+        let fake = dell();
+        let device = |number| BlockDevice::below_number(fake.root(), number).unwrap();
+        assert_eq!(device("8:2").scheduler().unwrap(), "mq-deadline");
+        assert_eq!(device("8:2").rotational(), Some(true));
+        assert_eq!(device("8:16").scheduler().unwrap(), "none");
+        assert_eq!(device("8:16").rotational(), Some(false));
+    }
+
+    #[test]
+    fn a_queue_that_makes_no_sense_is_unknown() {
+        let fake = dell()
+            .file("sys/devices/pci/block/sdb/queue/scheduler", "a b")
+            .file("sys/devices/pci/block/sdb/queue/rotational", "2");
+        let sdb = BlockDevice::below_number(fake.root(), "8:16").unwrap();
+        assert_eq!(sdb.scheduler(), None);
+        assert_eq!(sdb.rotational(), None);
+    }
+}

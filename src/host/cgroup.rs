@@ -1,0 +1,238 @@
+//! The limits of the control group, of version 1 and 2.
+//!
+//! A limit set on any group above holds for this process too. As far up as this process can
+//! see, the tightest counts.
+
+use std::path::{Path, PathBuf};
+
+use super::mounts::Mount;
+use super::root::Root;
+use crate::result::Cgroup;
+
+/// The limits that hold for this process. A memory limit above the machine's memory is none;
+/// so is the number that stands for "unlimited" in version 1.
+pub(super) fn limits(root: &Root, mounts: &[Mount], memory_bytes: Option<u64>) -> Cgroup {
+    let memberships = root.text("proc/self/cgroup").unwrap_or_default();
+    let mut tightest = Cgroup::default();
+    for membership in memberships.lines().filter_map(Membership::parse) {
+        for folder in membership.folders(mounts) {
+            let quota = cpu_quota(root, &folder);
+            let memory = memory_limit(root, &folder);
+            tightest.cpu_quota_cpus = tighter(tightest.cpu_quota_cpus, quota);
+            tightest.memory_limit_bytes = tighter(tightest.memory_limit_bytes, memory);
+        }
+    }
+    tightest.memory_limit_bytes = tightest
+        .memory_limit_bytes
+        .filter(|&limit| memory_bytes.is_none_or(|memory| limit < memory));
+    tightest
+}
+
+fn tighter<T: PartialOrd>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if other < one { other } else { one }),
+        (one, other) => one.or(other),
+    }
+}
+
+/// This process's group in one hierarchy, a line of /proc/self/cgroup.
+struct Membership<'a> {
+    /// The controllers of a hierarchy of version 1; none in version 2.
+    controllers: Vec<&'a str>,
+    /// The group, from the root of the hierarchy or of the cgroup namespace.
+    path: &'a Path,
+}
+
+impl<'a> Membership<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let controllers = fields.next()?.split(',').filter(|name| !name.is_empty());
+        Some(Self {
+            controllers: controllers.collect(),
+            path: Path::new(fields.next()?),
+        })
+    }
+
+    /// The folders of the group and of all groups above it that are mounted here.
+    fn folders(&self, mounts: &[Mount]) -> Vec<PathBuf> {
+        mounts
+            .iter()
+            .filter(|mount| self.is_mounted_by(mount))
+            .filter_map(|mount| Some((mount, self.path.strip_prefix(&mount.root).ok()?)))
+            .flat_map(|(mount, below)| below.ancestors().map(|group| mount.point.join(group)))
+            .collect()
+    }
+
+    fn is_mounted_by(&self, mount: &Mount) -> bool {
+        match self.controllers.first() {
+            Some(controller) => mount.filesystem == "cgroup" && mount.has_option(controller),
+            None => mount.filesystem == "cgroup2",
+        }
+    }
+}
+
+fn cpu_quota(root: &Root, folder: &Path) -> Option<f64> {
+    let (quota, period) = match root.text(folder.join("cpu.max")) {
+        Some(text) => {
+            let (quota, period) = text.split_once(' ')?;
+            (quota.to_owned(), period.to_owned())
+        }
+        None => (
+            root.text(folder.join("cpu.cfs_quota_us"))?,
+            root.text(folder.join("cpu.cfs_period_us"))?,
+        ),
+    };
+    // Without a quota, it is "max" or -1, neither of which is a u64.
+    let quota: u64 = quota.parse().ok()?;
+    let period: u64 = period.parse().ok().filter(|&period| period > 0)?;
+    Some(quota as f64 / period as f64)
+}
+
+fn memory_limit(root: &Root, folder: &Path) -> Option<u64> {
+    /// The largest limit that version 1 can store: LONG_MAX, less than a page below it. Pages
+    /// have 64 KiB at most.
+    const UNLIMITED: u64 = i64::MAX as u64 - 0xffff;
+    root.text(folder.join("memory.max"))
+        .or_else(|| root.text(folder.join("memory.limit_in_bytes")))?
+        .parse()
+        .ok()
+        .filter(|&limit| limit < UNLIMITED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fake::FakeRoot;
+    use crate::host::mounts;
+
+    const GIB: u64 = 1 << 30;
+    const V2: &str = "30 24 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate";
+
+    fn found(fake: &FakeRoot) -> (Option<f64>, Option<u64>) {
+        let root = fake.root();
+        let limits = limits(&root, &mounts::read(root), Some(64 * GIB));
+        (limits.cpu_quota_cpus, limits.memory_limit_bytes)
+    }
+
+    fn process(cgroup: &str, mountinfo: &str) -> FakeRoot {
+        FakeRoot::new()
+            .file("proc/self/cgroup", cgroup)
+            .file("proc/self/mountinfo", mountinfo)
+    }
+
+    #[test]
+    fn a_login_on_a_plain_machine_has_no_limits() {
+        let slice = "sys/fs/cgroup/user.slice/user-1000.slice/session-3.scope";
+        let fake = process("0::/user.slice/user-1000.slice/session-3.scope", V2)
+            .file(&format!("{slice}/cpu.max"), "max 100000")
+            .file(&format!("{slice}/memory.max"), "max");
+        assert_eq!(found(&fake), (None, None));
+    }
+
+    #[test]
+    fn a_container_of_version_2_sees_its_limits_at_the_root_of_its_namespace() {
+        let fake = process("0::/", V2)
+            .file("sys/fs/cgroup/cpu.max", "150000 100000")
+            .file("sys/fs/cgroup/memory.max", "536870912");
+        assert_eq!(found(&fake), (Some(1.5), Some(GIB / 2)));
+    }
+
+    #[test]
+    fn the_tightest_group_on_the_path_counts_for_each_limit() {
+        let fake = process("0::/kubepods.slice/pod1.slice/cri-containerd-abc.scope", V2)
+            .file("sys/fs/cgroup/kubepods.slice/cpu.max", "800000 100000")
+            .file("sys/fs/cgroup/kubepods.slice/memory.max", "34359738368")
+            .file(
+                "sys/fs/cgroup/kubepods.slice/pod1.slice/cpu.max",
+                "50000 100000",
+            )
+            .file("sys/fs/cgroup/kubepods.slice/pod1.slice/memory.max", "max")
+            .file(
+                "sys/fs/cgroup/kubepods.slice/pod1.slice/cri-containerd-abc.scope/cpu.max",
+                "200000 100000",
+            )
+            .file(
+                "sys/fs/cgroup/kubepods.slice/pod1.slice/cri-containerd-abc.scope/memory.max",
+                "1073741824",
+            )
+            .file(
+                "sys/fs/cgroup/kubepods.slice/pod2.slice/cpu.max",
+                "1000 100000",
+            );
+        assert_eq!(found(&fake), (Some(0.5), Some(GIB)));
+    }
+
+    const DOCKER_V1: &str = "\
+10:memory:/docker/4f5e
+5:cpu,cpuacct:/docker/4f5e
+1:name=systemd:/docker/4f5e
+0::/system.slice/containerd.service";
+
+    #[test]
+    fn a_container_of_version_1_finds_its_group_through_the_root_of_the_mount() {
+        let fake = process(
+            DOCKER_V1,
+            "40 39 0:30 /docker/4f5e /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct\n\
+             41 39 0:31 /docker/4f5e /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory",
+        )
+        .file("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "250000")
+        .file("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000")
+        .file("sys/fs/cgroup/memory/memory.limit_in_bytes", "2147483648");
+        assert_eq!(found(&fake), (Some(2.5), Some(2 * GIB)));
+    }
+
+    #[test]
+    fn a_group_of_version_1_is_found_below_the_host_mount_too() {
+        let fake = process(
+            DOCKER_V1,
+            "40 39 0:30 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
+             41 39 0:31 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory",
+        )
+        .file(
+            "sys/fs/cgroup/cpu,cpuacct/docker/4f5e/cpu.cfs_quota_us",
+            "-1",
+        )
+        .file(
+            "sys/fs/cgroup/cpu,cpuacct/docker/4f5e/cpu.cfs_period_us",
+            "100000",
+        )
+        .file(
+            "sys/fs/cgroup/cpu,cpuacct/docker/cpu.cfs_quota_us",
+            "300000",
+        )
+        .file(
+            "sys/fs/cgroup/cpu,cpuacct/docker/cpu.cfs_period_us",
+            "100000",
+        )
+        .file(
+            "sys/fs/cgroup/memory/docker/4f5e/memory.limit_in_bytes",
+            "9223372036854771712",
+        );
+        assert_eq!(found(&fake), (Some(3.0), None));
+    }
+
+    #[test]
+    fn a_memory_limit_that_the_machine_can_not_reach_is_none() {
+        for unreachable in ["9223372036854771712", "68719476736", "137438953472"] {
+            let fake = process("0::/", V2).file("sys/fs/cgroup/memory.max", unreachable);
+            assert_eq!(found(&fake), (None, None), "{unreachable}");
+        }
+    }
+
+    #[test]
+    fn a_mount_that_does_not_hold_the_group_says_nothing() {
+        let elsewhere = "30 24 0:26 /other /sys/fs/cgroup rw - cgroup2 cgroup2 rw";
+        let fake = process("0::/mine", elsewhere).file("sys/fs/cgroup/cpu.max", "1000 100000");
+        assert_eq!(found(&fake), (None, None));
+    }
+
+    #[test]
+    fn contents_that_make_no_sense_are_no_limits() {
+        for cpu_max in ["", "100000", "100000 0", "x y", "-5 100000"] {
+            let fake = process("0::/", V2)
+                .file("sys/fs/cgroup/cpu.max", cpu_max)
+                .file("sys/fs/cgroup/memory.max", "-1");
+            assert_eq!(found(&fake), (None, None), "{cpu_max}");
+        }
+    }
+}

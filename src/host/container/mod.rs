@@ -1,0 +1,164 @@
+//! The container runtime around this process.
+//!
+//! There are two kinds of marks. What the kernel tells of mounts and control groups always
+//! holds. What lies in files or in the environment may be left over, as when the image of a
+//! container was booted as a machine: it holds only where this process is not known to be in
+//! the PID namespace that the machine booted with.
+
+mod files;
+mod kernel;
+
+use std::path::Path;
+
+use super::mounts::Mount;
+use super::root::Root;
+
+/// Links of /proc/self/ns to the namespaces that the kernel boots with, which have fixed
+/// numbers (`enum init_ns_ino` of its uapi/linux/nsfs.h, before that `PROC_PID_INIT_INO`). The
+/// mount namespace has had one for a short time only: another number says nothing.
+const BOOT_PID_NAMESPACE: &str = "pid:[4026531836]";
+const BOOT_MOUNT_NAMESPACE: &str = "mnt:[4026531832]";
+
+/// The container runtime by its name, "none" outside of a container. `env` looks up a variable
+/// of this process's environment.
+pub(super) fn runtime(
+    root: &Root,
+    mounts: &[Mount],
+    env: impl Fn(&str) -> Option<String>,
+) -> Option<String> {
+    let by_kernel =
+        kernel::of_mounts(root, mounts).or_else(|| kernel::of_cgroups(root).map(Into::into));
+    by_kernel.or_else(|| {
+        if has_machines_pids(root) {
+            has_machines_files(root, mounts).then(|| "none".into())
+        } else {
+            files::runtime(root, env).or_else(|| kernel::of_masks(mounts))
+        }
+    })
+}
+
+/// Tells whether this process is known to be in the PID namespace of the boot.
+fn has_machines_pids(root: &Root) -> bool {
+    root.link("proc/self/ns/pid")
+        .is_some_and(|link| link == Path::new(BOOT_PID_NAMESPACE))
+}
+
+/// Tells whether this process sees the machine's files and not a tree made for it: it is in
+/// the mount namespace of the boot or of PID 1, or a whole file system is its root folder. A
+/// service with a mount namespace of its own has the latter; a live system, whose root folder
+/// is an overlay, the former.
+fn has_machines_files(root: &Root, mounts: &[Mount]) -> bool {
+    let own = root.link("proc/self/ns/mnt");
+    let same_as_init = own.is_some() && own == root.link("proc/1/ns/mnt");
+    let booted = own.is_some_and(|link| link == Path::new(BOOT_MOUNT_NAMESPACE));
+    booted || same_as_init || mounts.iter().any(is_whole_root)
+}
+
+fn is_whole_root(mount: &Mount) -> bool {
+    // A distribution on btrfs is in a subvolume.
+    let subvolume = mount.option("subvol").unwrap_or("/");
+    mount.point == Path::new("/")
+        && mount.root == Path::new(subvolume)
+        && mount.source.starts_with("/dev/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fake::FakeRoot;
+    use crate::host::mounts;
+
+    const DISK: &str = "27 1 254:0 / / rw,relatime - ext4 /dev/vda1 rw";
+    const OVERLAY: &str = "500 400 0:50 / / rw - overlay overlay rw,lowerdir=/l,upperdir=/u";
+
+    fn no_env(_: &str) -> Option<String> {
+        None
+    }
+
+    fn found(fake: &FakeRoot) -> Option<String> {
+        let root = fake.root();
+        runtime(&root, &mounts::read(root), no_env)
+    }
+
+    fn on_the_machine(mountinfo: &str) -> FakeRoot {
+        FakeRoot::new()
+            .link("proc/self/ns/pid", BOOT_PID_NAMESPACE)
+            .link("proc/self/ns/mnt", "mnt:[4026531841]")
+            .file("proc/self/mountinfo", mountinfo)
+    }
+
+    fn in_its_own_namespace(mountinfo: &str) -> FakeRoot {
+        FakeRoot::new()
+            .link("proc/self/ns/pid", "pid:[4026532775]")
+            .link("proc/self/ns/mnt", "mnt:[4026532772]")
+            .file("proc/self/mountinfo", mountinfo)
+    }
+
+    #[test]
+    fn a_login_on_a_machine_is_in_no_container() {
+        let fake = on_the_machine(DISK).file("proc/self/cgroup", "0::/user.slice/session-3.scope");
+        assert_eq!(found(&fake).unwrap(), "none");
+        let btrfs = "27 1 0:31 /@ / rw - btrfs /dev/nvme0n1p2 rw,subvolid=256,subvol=/@";
+        assert_eq!(found(&on_the_machine(btrfs)).unwrap(), "none");
+    }
+
+    #[test]
+    fn a_live_system_is_in_no_container_where_its_namespace_can_be_told() {
+        assert_eq!(found(&on_the_machine(OVERLAY)), None);
+        let like_init = on_the_machine(OVERLAY).link("proc/1/ns/mnt", "mnt:[4026531841]");
+        assert_eq!(found(&like_init).unwrap(), "none");
+        let booted = FakeRoot::new()
+            .link("proc/self/ns/pid", BOOT_PID_NAMESPACE)
+            .link("proc/self/ns/mnt", BOOT_MOUNT_NAMESPACE);
+        assert_eq!(found(&booted).unwrap(), "none");
+    }
+
+    #[test]
+    fn files_left_over_in_a_booted_image_make_no_container() {
+        let fake = on_the_machine(DISK)
+            .file(".dockerenv", "")
+            .file("run/.containerenv", "");
+        assert_eq!(found(&fake).unwrap(), "none");
+    }
+
+    #[test]
+    fn the_same_files_in_a_namespace_of_its_own_are_a_container() {
+        let fake = in_its_own_namespace(OVERLAY).file(".dockerenv", "");
+        assert_eq!(found(&fake).unwrap(), "docker");
+    }
+
+    #[test]
+    fn a_container_that_shares_the_machines_pids_is_known_by_its_mounts() {
+        let podman = format!(
+            "{OVERLAY}\n501 500 0:24 /containers/storage/overlay-containers/\
+             3a1c2b3a1c2b3a1c2b3a1c2b3a1c2b3a/userdata/.containerenv /run/.containerenv rw - \
+             tmpfs tmpfs rw"
+        );
+        let fake = on_the_machine(&podman).file("run/.containerenv", "");
+        assert_eq!(found(&fake).unwrap(), "podman");
+    }
+
+    #[test]
+    fn a_folder_as_the_root_is_not_taken_for_the_machines_own() {
+        for root in [
+            "27 1 254:1 /srv/rootfs / rw - ext4 /dev/vda1 rw",
+            "27 1 0:31 /@/srv/rootfs / rw - btrfs /dev/vda1 rw,subvol=/@",
+        ] {
+            assert_eq!(found(&on_the_machine(root)), None, "{root}");
+        }
+    }
+
+    #[test]
+    fn a_bare_namespace_is_unknown() {
+        assert_eq!(found(&in_its_own_namespace(DISK)), None);
+        assert_eq!(found(&FakeRoot::new()), None);
+    }
+
+    #[test]
+    fn a_bundle_run_by_hand_is_known_by_the_masks_of_its_runtime() {
+        let bundle = "600 500 254:1 /bundle/rootfs / rw - ext4 /dev/vda1 rw\n\
+                      601 600 0:60 /null /proc/kcore rw,nosuid - tmpfs tmpfs rw";
+        assert_eq!(found(&in_its_own_namespace(bundle)).unwrap(), "oci");
+        assert_eq!(found(&on_the_machine(bundle)), None);
+    }
+}

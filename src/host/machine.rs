@@ -1,0 +1,250 @@
+//! The machine's parts and the kernel's settings.
+
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::sys::utsname::uname;
+use nix::unistd::{Pid, SysconfVar, sysconf};
+
+use super::cpuid;
+use super::root::{Root, bracketed};
+
+/// What uname(2) tells.
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    /// The node's name.
+    pub name: Option<String>,
+    /// The kernel's release.
+    pub kernel: Option<String>,
+    /// The machine's architecture.
+    pub arch: Option<String>,
+}
+
+impl Node {
+    pub(super) fn of_uname() -> Self {
+        let Ok(names) = uname() else {
+            return Self::default();
+        };
+        let known = |name: &std::ffi::OsStr| {
+            let name = name.to_string_lossy();
+            // The kernel's word for a node that was given no name.
+            (!name.is_empty() && name != "(none)").then(|| name.into_owned())
+        };
+        Self {
+            name: known(names.nodename()),
+            kernel: known(names.release()),
+            arch: known(names.machine()),
+        }
+    }
+}
+
+/// The distribution, from one of the two places of os-release(5).
+pub(super) fn os(root: &Root) -> Option<String> {
+    let text = root
+        .text("etc/os-release")
+        .or_else(|| root.text("usr/lib/os-release"))?;
+    let name = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("PRETTY_NAME="))?;
+    let name = unquote(name)?;
+    (!name.is_empty()).then_some(name)
+}
+
+/// The value of an assignment that a shell understands; None where a quote is left open.
+fn unquote(value: &str) -> Option<String> {
+    match value.chars().next() {
+        Some('\'') => Some(value.strip_prefix('\'')?.strip_suffix('\'')?.to_owned()),
+        Some('"') => {
+            let escaped = value.strip_prefix('"')?.strip_suffix('"')?;
+            let mut chars = escaped.chars();
+            let mut plain = String::new();
+            while let Some(c) = chars.next() {
+                plain.push(if c == '\\' { chars.next()? } else { c });
+            }
+            Some(plain)
+        }
+        _ => Some(value.to_owned()),
+    }
+}
+
+/// The CPU's name, in whatever words this architecture has for it.
+pub(super) fn cpu_model(root: &Root) -> Option<String> {
+    let cpuinfo = root.text("proc/cpuinfo").unwrap_or_default();
+    let field = |name| field(&cpuinfo, name).map(str::to_owned);
+    field("model name")
+        .or_else(cpuid::brand)
+        .or_else(|| {
+            ["Model Name", "cpu model", "cpu", "Hardware"]
+                .into_iter()
+                .find_map(field)
+        })
+        .or_else(|| {
+            // A 64-bit Arm server has numbers only (MIDR_EL1).
+            let implementer = field("CPU implementer")?;
+            let part = field("CPU part")?;
+            Some(format!("CPU implementer {implementer} part {part}"))
+        })
+}
+
+/// The value of the first line `name : value` that has one.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        let value = value.trim();
+        (key.trim() == name && !value.is_empty()).then_some(value)
+    })
+}
+
+/// CPUs that this process may run on; at least the one it does run on.
+pub(super) fn cpus() -> u32 {
+    let allowed = sched_getaffinity(Pid::from_raw(0)).map(|set| {
+        (0..CpuSet::count())
+            .filter(|&cpu| set.is_set(cpu) == Ok(true))
+            .count()
+    });
+    // A machine with more CPUs than the set has room for refuses to fill it.
+    let online = || sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
+    allowed
+        .ok()
+        .and_then(|count| u32::try_from(count).ok())
+        .or_else(|| online().and_then(|count| u32::try_from(count).ok()))
+        .map_or(1, |count| count.max(1))
+}
+
+/// Memory of the machine that the kernel manages.
+pub(super) fn memory_bytes(root: &Root) -> Option<u64> {
+    let meminfo = root.text("proc/meminfo")?;
+    let kib: u64 = field(&meminfo, "MemTotal")?
+        .strip_suffix("kB")?
+        .trim_end()
+        .parse()
+        .ok()?;
+    kib.checked_mul(1024)
+}
+
+/// The kernel's clock source.
+pub(super) fn clocksource(root: &Root) -> Option<String> {
+    root.text("sys/devices/system/clocksource/clocksource0/current_clocksource")
+}
+
+/// The frequency governor, where all CPUs that have one have the same.
+pub(super) fn cpu_governor(root: &Root) -> Option<String> {
+    let mut governors = root
+        .entries("sys/devices/system/cpu")
+        .into_iter()
+        .filter_map(|cpu| super::root::text(&cpu.join("cpufreq/scaling_governor")));
+    let first = governors.next()?;
+    governors.all(|other| other == first).then_some(first)
+}
+
+/// The policy for transparent huge pages.
+pub(super) fn transparent_hugepage(root: &Root) -> Option<String> {
+    let choices = root.text("sys/kernel/mm/transparent_hugepage/enabled")?;
+    bracketed(&choices).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fake::FakeRoot;
+
+    fn os_of(line: &str) -> Option<String> {
+        os(FakeRoot::new().file("etc/os-release", line).root())
+    }
+
+    #[test]
+    fn the_distribution_is_its_pretty_name_without_the_shells_quotes() {
+        let debian = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"";
+        assert_eq!(os_of(debian).unwrap(), "Debian GNU/Linux 12 (bookworm)");
+        assert_eq!(os_of("PRETTY_NAME='Void Linux'").unwrap(), "Void Linux");
+        assert_eq!(os_of("PRETTY_NAME=Buildroot").unwrap(), "Buildroot");
+        assert_eq!(os_of(r#"PRETTY_NAME="a \"b\" \$c""#).unwrap(), "a \"b\" $c");
+    }
+
+    #[test]
+    fn a_distribution_without_a_whole_name_is_unknown() {
+        for line in [
+            "NAME=x",
+            "PRETTY_NAME=",
+            "PRETTY_NAME=\"open",
+            "PRETTY_NAME=\"",
+        ] {
+            assert_eq!(os_of(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_vendors_os_release_serves_where_etc_has_none() {
+        let fake = FakeRoot::new().file("usr/lib/os-release", "PRETTY_NAME=\"Fedora Linux 41\"");
+        assert_eq!(os(fake.root()).unwrap(), "Fedora Linux 41");
+    }
+
+    fn model_of(cpuinfo: &str) -> Option<String> {
+        cpu_model(FakeRoot::new().file("proc/cpuinfo", cpuinfo).root())
+    }
+
+    #[test]
+    fn the_cpu_is_named_by_the_kernel_first() {
+        let dell = "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel\t\t: 79\n\
+                    model name\t: Intel(R) Xeon(R) CPU E5-2640 v4 @ 2.40GHz\n";
+        assert_eq!(
+            model_of(dell).unwrap(),
+            "Intel(R) Xeon(R) CPU E5-2640 v4 @ 2.40GHz"
+        );
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    #[test]
+    fn an_arm_server_is_named_by_its_numbers() {
+        let graviton = "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c";
+        let model = model_of(graviton);
+        assert_eq!(model.unwrap(), "CPU implementer 0x41 part 0xd0c");
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn the_cpu_names_itself_where_the_kernel_does_not() {
+        assert_eq!(model_of("processor\t: 0"), cpuid::brand());
+    }
+
+    #[test]
+    fn memory_is_the_total_in_bytes() {
+        let memory = |text| memory_bytes(FakeRoot::new().file("proc/meminfo", text).root());
+        assert_eq!(
+            memory("MemTotal:       65779640 kB\nMemFree: 1 kB"),
+            Some(65_779_640 << 10)
+        );
+        assert_eq!(memory("MemTotal: many kB"), None);
+        assert_eq!(memory("MemTotal: 18446744073709551615 kB"), None);
+        assert_eq!(memory("MemFree: 1 kB"), None);
+    }
+
+    fn governed(governors: &[&str]) -> Option<String> {
+        let mut fake = FakeRoot::new().file("sys/devices/system/cpu/online", "0-3");
+        for (cpu, governor) in governors.iter().enumerate() {
+            let path = format!("sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor");
+            fake = fake.file(&path, governor);
+        }
+        cpu_governor(fake.root())
+    }
+
+    #[test]
+    fn a_governor_is_told_only_where_all_cpus_have_it() {
+        assert_eq!(governed(&["performance"; 4]).unwrap(), "performance");
+        assert_eq!(governed(&["performance", "powersave"]), None);
+        assert_eq!(governed(&[]), None);
+    }
+
+    #[test]
+    fn the_clock_source_and_the_huge_page_policy_are_the_ones_in_force() {
+        let fake = FakeRoot::new()
+            .file(
+                "sys/devices/system/clocksource/clocksource0/current_clocksource",
+                "kvm-clock",
+            )
+            .file(
+                "sys/kernel/mm/transparent_hugepage/enabled",
+                "always [madvise] never",
+            );
+        assert_eq!(clocksource(fake.root()).unwrap(), "kvm-clock");
+        assert_eq!(transparent_hugepage(fake.root()).unwrap(), "madvise");
+    }
+}

@@ -1,0 +1,102 @@
+//! Where a run happens: the fingerprint of the machine, the storage below a folder, what else
+//! the machine did meanwhile, and the warnings that follow from them.
+//!
+//! What the kernel does not tell is None, never a guess. The files of the kernel and of the
+//! distribution are read below a [`Root`].
+
+mod block;
+mod cgroup;
+mod container;
+mod cpuid;
+mod dmi;
+#[cfg(test)]
+mod fake;
+mod machine;
+mod mounts;
+mod noise;
+mod root;
+mod storage;
+mod virtualization;
+mod warning;
+
+use crate::result::Host;
+
+pub use noise::{NoiseBefore, noise_start};
+pub use root::Root;
+pub use storage::storage;
+pub use warning::{HostWarning, noise_warnings, warnings};
+
+/// The machine that this process runs on, and what stands between the two.
+pub fn fingerprint(root: &Root) -> Host {
+    let mounts = mounts::read(root);
+    let node = machine::Node::of_uname();
+    let memory_bytes = machine::memory_bytes(root);
+    Host {
+        hostname: node.name,
+        os: machine::os(root),
+        kernel: node.kernel,
+        arch: node.arch,
+        cpu_model: machine::cpu_model(root),
+        cpus: machine::cpus(),
+        memory_bytes,
+        virtualization: virtualization::hypervisor(root, cpuid::hypervisor()).map(Into::into),
+        container: container::runtime(root, &mounts, |name| std::env::var(name).ok()),
+        cgroup: cgroup::limits(root, &mounts, memory_bytes),
+        clocksource: machine::clocksource(root),
+        cpu_governor: machine::cpu_governor(root),
+        transparent_hugepage: machine::transparent_hugepage(root),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fake::FakeRoot;
+    use super::*;
+
+    #[test]
+    fn the_fingerprint_of_a_real_machine_has_what_every_linux_tells() {
+        let host = fingerprint(&Root::default());
+        assert!(host.cpus >= 1);
+        assert!(host.memory_bytes.is_some());
+        assert!(host.kernel.is_some());
+        assert!(host.arch.is_some());
+    }
+
+    #[test]
+    fn an_empty_root_gives_unknowns_and_no_limits() {
+        let fake = FakeRoot::new();
+        let host = fingerprint(fake.root());
+        assert_eq!(host.os, None);
+        assert_eq!(host.memory_bytes, None);
+        assert_eq!(host.cgroup, Default::default());
+        assert_eq!(host.clocksource, None);
+        assert_eq!(host.cpu_governor, None);
+        assert_eq!(host.transparent_hugepage, None);
+    }
+
+    #[test]
+    fn contents_that_make_no_sense_are_unknowns_and_no_panic() {
+        let mut fake = FakeRoot::new();
+        for path in [
+            "etc/os-release",
+            "proc/cpuinfo",
+            "proc/meminfo",
+            "proc/self/cgroup",
+            "proc/self/mountinfo",
+            "run/.containerenv",
+            "run/systemd/container",
+            "sys/class/dmi/id/sys_vendor",
+            "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
+            "sys/hypervisor/type",
+            "sys/kernel/mm/transparent_hugepage/enabled",
+        ] {
+            fake = fake.file(path, "\u{fffd}:\"= - ][ \\ :::\n\0\n-\n\"");
+        }
+        let host = fingerprint(fake.root());
+        assert_eq!(host.os, None);
+        assert_eq!(host.memory_bytes, None);
+        assert_eq!(host.cgroup, Default::default());
+        assert_eq!(host.container, None);
+        assert_eq!(host.transparent_hugepage, None);
+    }
+}

@@ -1,0 +1,110 @@
+//! /proc/self/mountinfo, as proc_pid_mountinfo(5) describes it.
+
+use std::path::PathBuf;
+
+use super::root::Root;
+
+/// One mount that this process sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mount {
+    /// The kernel's number of the mount.
+    pub id: u64,
+    /// `major:minor` of the files on it.
+    pub device: String,
+    /// The folder of the file system that is mounted.
+    pub root: PathBuf,
+    /// Where it is mounted.
+    pub point: PathBuf,
+    /// The file system's type.
+    pub filesystem: String,
+    /// What is mounted: a device's path or any word.
+    pub source: String,
+    /// The file system's own options.
+    options: String,
+}
+
+impl Mount {
+    /// The value of an option `name=value` of the file system.
+    pub(super) fn option(&self, name: &str) -> Option<&str> {
+        self.options
+            .split(',')
+            .find_map(|option| option.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// Tells whether the file system has an option without a value.
+    pub(super) fn has_option(&self, name: &str) -> bool {
+        self.options.split(',').any(|option| option == name)
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let (place, kind) = line.split_once(" - ")?;
+        let mut place = place.split(' ');
+        let mut kind = kind.split(' ');
+        Some(Self {
+            id: place.next()?.parse().ok()?,
+            device: place.nth(1)?.to_owned(),
+            root: unescape(place.next()?).into(),
+            point: unescape(place.next()?).into(),
+            filesystem: kind.next()?.to_owned(),
+            source: unescape(kind.next()?),
+            options: unescape(kind.next().unwrap_or_default()),
+        })
+    }
+}
+
+/// All mounts that this process sees, in the kernel's order: what is mounted later on the same
+/// point hides what was there.
+pub(super) fn read(root: &Root) -> Vec<Mount> {
+    root.text("proc/self/mountinfo")
+        .map(|text| text.lines().filter_map(Mount::parse).collect())
+        .unwrap_or_default()
+}
+
+/// Undoes the escapes of mountinfo. A backslash is itself escaped, so that it comes last.
+fn unescape(field: &str) -> String {
+    field
+        .replace(r"\040", " ")
+        .replace(r"\011", "\t")
+        .replace(r"\012", "\n")
+        .replace(r"\134", r"\")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_has_its_fields_whatever_the_number_of_optional_ones() {
+        for optional in ["", "shared:1 ", "shared:1 master:2 unbindable "] {
+            let line = format!(
+                "36 35 98:0 /mnt1 /mnt2 rw,noatime {optional}- ext3 /dev/root rw,errors=continue"
+            );
+            let mount = Mount::parse(&line).unwrap();
+            assert_eq!(mount.id, 36);
+            assert_eq!(mount.device, "98:0");
+            assert_eq!(mount.root, PathBuf::from("/mnt1"));
+            assert_eq!(mount.point, PathBuf::from("/mnt2"));
+            assert_eq!(mount.filesystem, "ext3");
+            assert_eq!(mount.source, "/dev/root");
+            assert_eq!(mount.option("errors"), Some("continue"));
+            assert!(mount.has_option("rw"));
+            assert!(!mount.has_option("errors"));
+        }
+    }
+
+    #[test]
+    fn escaped_blanks_and_backslashes_are_undone_once() {
+        assert_eq!(unescape(r"/mnt/my\040disk"), "/mnt/my disk");
+        assert_eq!(unescape(r"a\011b\012c"), "a\tb\nc");
+        assert_eq!(unescape(r"\134040"), r"\040");
+    }
+
+    #[test]
+    fn a_line_that_is_cut_short_is_no_mount() {
+        let whole = "36 35 98:0 /mnt1 /mnt2 rw - ext3 /dev/root rw";
+        let short = &whole[..whole.len() - "/dev/root rw".len() - 1];
+        assert_eq!(Mount::parse(short), None);
+        assert_eq!(Mount::parse("36 35 98:0 /mnt1 - ext3"), None);
+        assert_eq!(Mount::parse(""), None);
+    }
+}

@@ -1,0 +1,140 @@
+//! What else the machine did while something was measured.
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use nix::unistd::{SysconfVar, sysconf};
+
+use super::root::Root;
+use crate::result::Noise;
+
+/// The kernel's counts at one moment.
+#[derive(Debug, Clone)]
+pub struct NoiseBefore(Counts);
+
+/// Reads the kernel's counts, to be compared with later ones.
+pub fn noise_start() -> NoiseBefore {
+    NoiseBefore(Counts::read(&Root::default()))
+}
+
+impl NoiseBefore {
+    /// What happened since.
+    pub fn since(&self) -> Noise {
+        Counts::read(&Root::default()).minus(&self.0)
+    }
+}
+
+/// Counts that only grow. Null where the kernel doesn't tell.
+#[derive(Debug, Clone, Default)]
+struct Counts {
+    /// In clock ticks, over all CPUs.
+    steal_ticks: Option<u64>,
+    user_us: Option<u64>,
+    system_us: Option<u64>,
+    involuntary_switches: Option<u64>,
+}
+
+impl Counts {
+    fn read(root: &Root) -> Self {
+        let usage = getrusage(UsageWho::RUSAGE_SELF).ok();
+        let count = |value: i64| u64::try_from(value).ok();
+        Self {
+            steal_ticks: steal_ticks(root),
+            user_us: usage.and_then(|usage| count(usage.user_time().num_microseconds())),
+            system_us: usage.and_then(|usage| count(usage.system_time().num_microseconds())),
+            involuntary_switches: usage
+                .and_then(|usage| usage.involuntary_context_switches().try_into().ok()),
+        }
+    }
+
+    fn minus(&self, before: &Self) -> Noise {
+        let seconds = |us: u64| us as f64 / 1e6;
+        Noise {
+            steal_s: growth(before.steal_ticks, self.steal_ticks)
+                .and_then(|ticks| Some(ticks as f64 / ticks_per_second()?)),
+            user_s: growth(before.user_us, self.user_us).map(seconds),
+            system_s: growth(before.system_us, self.system_us).map(seconds),
+            involuntary_switches: growth(before.involuntary_switches, self.involuntary_switches),
+        }
+    }
+}
+
+/// How far a count grew; None where it is unknown or went backwards, as steal does when some
+/// guests are moved to another host.
+fn growth(before: Option<u64>, after: Option<u64>) -> Option<u64> {
+    after?.checked_sub(before?)
+}
+
+/// The eighth count of the line of all CPUs in /proc/stat.
+fn steal_ticks(root: &Root) -> Option<u64> {
+    let stat = root.text("proc/stat")?;
+    let all_cpus = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    all_cpus.split_whitespace().nth(7)?.parse().ok()
+}
+
+/// The unit of the times in /proc/stat.
+fn ticks_per_second() -> Option<f64> {
+    let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten()?;
+    (ticks > 0).then_some(ticks as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fake::FakeRoot;
+
+    fn steal_of(stat: &str) -> Option<u64> {
+        steal_ticks(FakeRoot::new().file("proc/stat", stat).root())
+    }
+
+    #[test]
+    fn steal_is_the_eighth_count_of_all_cpus() {
+        let stat = "cpu  2086 0 1694 383847 391 0 43 917 0 0\ncpu0 1 2 3 4 5 6 7 8 9 10";
+        assert_eq!(steal_of(stat), Some(917));
+    }
+
+    #[test]
+    fn a_kernel_without_steal_leaves_it_unknown() {
+        for stat in [
+            "",
+            "cpu  1 2 3 4",
+            "cpu  1 2 3 4 5 6 7 -8",
+            "cpu0 1 2 3 4 5 6 7 8",
+        ] {
+            assert_eq!(steal_of(stat), None, "{stat}");
+        }
+    }
+
+    #[test]
+    fn noise_is_what_was_added_in_seconds() {
+        let counts = |n: u64| Counts {
+            steal_ticks: Some(10 * n),
+            user_us: Some(1_500_000 * n),
+            system_us: None,
+            involuntary_switches: Some(7 * n),
+        };
+        let noise = counts(3).minus(&counts(1));
+        let hz = ticks_per_second().unwrap();
+        assert_eq!(noise.steal_s, Some(20.0 / hz));
+        assert_eq!(noise.user_s, Some(3.0));
+        assert_eq!(noise.system_s, None);
+        assert_eq!(noise.involuntary_switches, Some(14));
+    }
+
+    #[test]
+    fn a_count_that_went_backwards_is_unknown() {
+        assert_eq!(growth(Some(5), Some(4)), None);
+        assert_eq!(growth(Some(5), Some(5)), Some(0));
+    }
+
+    #[test]
+    fn cpu_time_spent_by_this_process_is_seen() {
+        let before = noise_start();
+        let used = || {
+            let noise = before.since();
+            noise.user_s.unwrap() + noise.system_s.unwrap()
+        };
+        while used() < 0.01 {
+            std::hint::spin_loop();
+        }
+    }
+}

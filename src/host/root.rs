@@ -1,0 +1,87 @@
+//! The files of the kernel and of the distribution.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The folder in which /proc, /sys, /etc and the like are looked for, `/` by default.
+///
+/// System calls do not know of it: what they tell is about the process itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root(PathBuf);
+
+impl Default for Root {
+    fn default() -> Self {
+        Self("/".into())
+    }
+}
+
+impl Root {
+    /// Another root than the system's.
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Self(folder.into())
+    }
+
+    /// Where a path of the system lies below this root.
+    pub(super) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        let path = path.as_ref();
+        self.0.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// The text of a file without the white space around it; None where it can't be read or is
+    /// blank.
+    pub(super) fn text(&self, path: impl AsRef<Path>) -> Option<String> {
+        text(&self.path(path))
+    }
+
+    /// Where a symbolic link points, as it stands in the link.
+    pub(super) fn link(&self, path: impl AsRef<Path>) -> Option<PathBuf> {
+        fs::read_link(self.path(path)).ok()
+    }
+
+    /// The files and folders in a folder; none where it can't be read.
+    pub(super) fn entries(&self, path: impl AsRef<Path>) -> Vec<PathBuf> {
+        entries(&self.path(path))
+    }
+}
+
+/// [`Root::text`] of a path that is already below a root.
+pub(super) fn text(path: &Path) -> Option<String> {
+    let bytes = fs::read(path).ok()?;
+    let text = String::from_utf8_lossy(&bytes).trim().to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+/// [`Root::entries`] of a path that is already below a root.
+pub(super) fn entries(path: &Path) -> Vec<PathBuf> {
+    let Ok(found) = fs::read_dir(path) else {
+        return Vec::new();
+    };
+    found.flatten().map(|entry| entry.path()).collect()
+}
+
+/// The choice in force in a list such as `always [madvise] never`.
+pub(super) fn bracketed(choices: &str) -> Option<&str> {
+    let (_, rest) = choices.split_once('[')?;
+    let (choice, _) = rest.split_once(']')?;
+    Some(choice).filter(|choice| !choice.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absolute_and_relative_paths_both_lie_below_the_root() {
+        let root = Root::at("/fake");
+        assert_eq!(root.path("/proc/stat"), Path::new("/fake/proc/stat"));
+        assert_eq!(root.path("proc/stat"), Path::new("/fake/proc/stat"));
+    }
+
+    #[test]
+    fn only_a_word_in_brackets_is_a_choice() {
+        assert_eq!(bracketed("always [madvise] never"), Some("madvise"));
+        for none in ["always", "[", "]a[", "[]", ""] {
+            assert_eq!(bracketed(none), None, "{none}");
+        }
+    }
+}

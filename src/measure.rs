@@ -1,0 +1,334 @@
+//! What a thread records of its events, and how the records of many become one.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::clock::{Nanoseconds, Scale};
+use crate::result::Latency;
+
+/// The longest duration that the histogram tells apart: a day. Longer ones count as a day in
+/// the percentiles; minimum, mean and maximum are exact all the same.
+const LONGEST_NS: u64 = 24 * 3600 * 1_000_000_000;
+
+/// Significant decimal digits of the histogram.
+const DIGITS: u8 = 3;
+
+/// A distribution of durations: percentiles to 3 digits, all else exact.
+#[derive(Debug, Clone)]
+pub struct Durations {
+    histogram: Histogram<u64>,
+    min: u64,
+    max: u64,
+    sum: u64,
+    sum_of_squares: u128,
+}
+
+impl Default for Durations {
+    fn default() -> Self {
+        Self {
+            histogram: Histogram::new_with_bounds(1, LONGEST_NS, DIGITS)
+                .expect("the bounds are constants that the histogram takes"),
+            min: u64::MAX,
+            max: 0,
+            sum: 0,
+            sum_of_squares: 0,
+        }
+    }
+}
+
+impl Durations {
+    /// Counts one duration.
+    #[inline]
+    pub fn record(&mut self, duration: Nanoseconds) {
+        let ns = duration.0;
+        self.histogram.saturating_record(ns);
+        self.min = self.min.min(ns);
+        self.max = self.max.max(ns);
+        self.sum += ns;
+        self.sum_of_squares += u128::from(ns) * u128::from(ns);
+    }
+
+    /// Adds all of another's durations.
+    pub fn add(&mut self, other: &Self) {
+        if other.is_empty() {
+            return;
+        }
+        self.histogram
+            .add(&other.histogram)
+            .expect("all histograms have the same bounds");
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.sum += other.sum;
+        self.sum_of_squares += other.sum_of_squares;
+    }
+
+    /// Forgets all, keeping the memory.
+    pub fn clear(&mut self) {
+        if self.is_empty() {
+            return;
+        }
+        self.histogram.reset();
+        (self.min, self.max) = (u64::MAX, 0);
+        (self.sum, self.sum_of_squares) = (0, 0);
+    }
+
+    /// Nothing was recorded.
+    pub fn is_empty(&self) -> bool {
+        self.histogram.is_empty()
+    }
+
+    /// The number of durations.
+    pub fn count(&self) -> u64 {
+        self.histogram.len()
+    }
+
+    /// The sum of the durations.
+    pub fn total(&self) -> Nanoseconds {
+        Nanoseconds(self.sum)
+    }
+
+    /// The duration that this share (0 to 100) of all does not exceed; None without any.
+    pub fn percentile(&self, percentile: f64) -> Option<u64> {
+        (!self.is_empty()).then(|| bounded_percentile(&self.histogram, percentile, self.max))
+    }
+
+    /// As the result file has it; None without any.
+    pub fn to_latency(&self) -> Option<Latency> {
+        let n = self.count();
+        if n == 0 {
+            return None;
+        }
+        let mean = self.sum as f64 / n as f64;
+        // n * sum of squares - sum^2, in integers while they hold it: no cancellation.
+        let spread = u128::from(n)
+            .checked_mul(self.sum_of_squares)
+            .and_then(|square| square.checked_sub(u128::from(self.sum) * u128::from(self.sum)))
+            .map_or_else(
+                || (self.sum_of_squares as f64 / n as f64 - mean * mean).max(0.0),
+                |d| d as f64 / (n as f64 * n as f64),
+            );
+        let percentile = |p| bounded_percentile(&self.histogram, p, self.max);
+        Some(Latency {
+            min: self.min,
+            mean,
+            max: self.max,
+            stddev: spread.sqrt(),
+            p50: percentile(50.0),
+            p90: percentile(90.0),
+            p95: percentile(95.0),
+            p99: percentile(99.0),
+            p99_9: percentile(99.9),
+            histogram: encode(&self.histogram),
+        })
+    }
+}
+
+/// The histogram gives the upper edge of a bucket, which may lie beyond the longest duration.
+fn bounded_percentile(histogram: &Histogram<u64>, percentile: f64, max: u64) -> u64 {
+    histogram.value_at_percentile(percentile).min(max)
+}
+
+fn encode(histogram: &Histogram<u64>) -> String {
+    let mut bytes = Vec::new();
+    V2DeflateSerializer::new()
+        .serialize(histogram, &mut bytes)
+        .expect("a histogram can be written to memory");
+    BASE64.encode(bytes)
+}
+
+impl Latency {
+    /// The histogram as HdrHistogram's libraries know it; values in nanoseconds.
+    pub fn histogram(&self) -> Result<Histogram<u64>> {
+        let bytes = BASE64
+            .decode(&self.histogram)
+            .context("the histogram is not base64")?;
+        Deserializer::new()
+            .deserialize(&mut bytes.as_slice())
+            .map_err(|error| anyhow!("the histogram can't be decoded: {error}"))
+    }
+
+    /// The duration that this share (0 to 100) of all does not exceed.
+    pub fn percentile(&self, percentile: f64) -> Result<u64> {
+        Ok(bounded_percentile(&self.histogram()?, percentile, self.max))
+    }
+}
+
+/// What an event moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transfer {
+    /// Nothing.
+    None,
+    /// Bytes to us.
+    Read(u64),
+    /// Bytes from us.
+    Write(u64),
+}
+
+/// Durations of events that have yet to be counted, in ticks.
+///
+/// The fence that ends an event lets the CPU overlap nothing with what follows; counting many at
+/// once costs half of counting each at its end.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    ticks: [u64; Self::CAPACITY],
+    len: usize,
+}
+
+impl Default for Pending {
+    fn default() -> Self {
+        Self {
+            ticks: [0; Self::CAPACITY],
+            len: 0,
+        }
+    }
+}
+
+impl Pending {
+    /// How many are held: 1 KiB, small beside what the memory test measures in the L1 cache.
+    pub const CAPACITY: usize = 128;
+
+    /// Takes one more; true where it was the last that there is room for.
+    #[inline(always)]
+    pub fn push(&mut self, ticks: u64) -> bool {
+        self.ticks[self.len % Self::CAPACITY] = ticks;
+        self.len += 1;
+        self.len >= Self::CAPACITY
+    }
+
+    /// Counts all that are held, and holds none.
+    pub fn count_into(&mut self, durations: &mut Durations, scale: Scale) {
+        for &ticks in &self.ticks[..self.len] {
+            durations.record(scale.nanoseconds(ticks));
+        }
+        self.len = 0;
+    }
+}
+
+/// What one thread, or all of them, did.
+#[derive(Debug, Clone, Default)]
+pub struct Measure {
+    /// Durations of the events.
+    pub events: Durations,
+    /// Durations of fsyncs.
+    pub fsyncs: Durations,
+    /// Read requests.
+    pub reads: u64,
+    /// Write requests.
+    pub writes: u64,
+    /// Bytes read.
+    pub bytes_read: u64,
+    /// Bytes written.
+    pub bytes_written: u64,
+}
+
+impl Measure {
+    /// Counts what an event moved.
+    #[inline(always)]
+    pub fn add_transfer(&mut self, transfer: Transfer) {
+        match transfer {
+            Transfer::None => {}
+            Transfer::Read(bytes) => {
+                self.reads += 1;
+                self.bytes_read += bytes;
+            }
+            Transfer::Write(bytes) => {
+                self.writes += 1;
+                self.bytes_written += bytes;
+            }
+        }
+    }
+
+    /// Adds all of another's.
+    pub fn add(&mut self, other: &Self) {
+        self.events.add(&other.events);
+        self.fsyncs.add(&other.fsyncs);
+        self.reads += other.reads;
+        self.writes += other.writes;
+        self.bytes_read += other.bytes_read;
+        self.bytes_written += other.bytes_written;
+    }
+
+    /// Forgets all, keeping the memory.
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.fsyncs.clear();
+        (self.reads, self.writes) = (0, 0);
+        (self.bytes_read, self.bytes_written) = (0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn recorded(values: &[u64]) -> Durations {
+        let mut durations = Durations::default();
+        values
+            .iter()
+            .for_each(|&ns| durations.record(Nanoseconds(ns)));
+        durations
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn merging_parts_gives_the_same_as_recording_all_in_one(
+            a in prop::collection::vec(0u64..10_000_000_000, 0..50),
+            b in prop::collection::vec(0u64..10_000_000_000, 1..50),
+        ) {
+            let mut merged = recorded(&a);
+            merged.add(&recorded(&b));
+            let whole = recorded(&[a, b].concat());
+            prop_assert_eq!(merged.to_latency(), whole.to_latency());
+        }
+
+        #[test]
+        fn min_mean_max_and_stddev_are_exact_and_percentiles_good_to_3_digits(
+            mut values in prop::collection::vec(0u64..4_000_000_000_000, 1..60)
+        ) {
+            let latency = recorded(&values).to_latency().unwrap();
+            values.sort_unstable();
+            let n = values.len() as f64;
+            let mean = values.iter().sum::<u64>() as f64 / n;
+            let variance = values.iter().map(|&v| (v as f64 - mean).powi(2)).sum::<f64>() / n;
+            prop_assert_eq!(latency.min, values[0]);
+            prop_assert_eq!(latency.max, *values.last().unwrap());
+            prop_assert!((latency.mean - mean).abs() <= mean * 1e-12);
+            prop_assert!((latency.stddev - variance.sqrt()).abs() <= mean * 1e-9);
+            for (p, got) in [(50.0, latency.p50), (90.0, latency.p90), (95.0, latency.p95), (99.0, latency.p99)] {
+                let rank = ((p / 100.0 * n) as f64).ceil().max(1.0) as usize - 1;
+                let exact = values[rank] as f64;
+                prop_assert!((got as f64 - exact).abs() <= exact * 1e-3, "p{}: {} for {}", p, got, exact);
+            }
+            prop_assert!(latency.p50 <= latency.p90 && latency.p99_9 <= latency.max);
+        }
+
+        #[test]
+        fn a_histogram_survives_the_result_file(values in prop::collection::vec(1u64..4_000_000_000_000, 1..60)) {
+            let durations = recorded(&values);
+            let latency = durations.to_latency().unwrap();
+            prop_assert_eq!(latency.histogram().unwrap(), durations.histogram);
+        }
+    }
+
+    #[test]
+    fn durations_of_an_hour_are_told_apart_to_3_digits() {
+        let hour = 3_600_000_000_000;
+        let p50 = recorded(&[hour, hour + hour / 100]).percentile(50.0).unwrap();
+        assert!(p50.abs_diff(hour) <= hour / 1000, "{p50}");
+    }
+
+    #[test]
+    fn a_cleared_measure_is_as_new() {
+        let mut durations = recorded(&[5, 7]);
+        durations.clear();
+        durations.record(Nanoseconds(6));
+        assert_eq!(durations.to_latency(), recorded(&[6]).to_latency());
+    }
+}

@@ -1,0 +1,316 @@
+//! The report of sysbench 0.4.12, to the character.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+
+use super::format::sysbench_size;
+use crate::plan::{
+    FileMode, FileSet, FileioParams, IoMode, MemoryOper, MemoryScope, OpenFlags, Test,
+};
+use crate::result::{EndedBy, Params, RunResult, ThreadTotals, Workload};
+
+/// The version whose words and behaviour these are.
+pub const VERSION: &str = "0.4.12";
+
+/// How much is said. A line shows where its level is at most the verbosity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Verbosity(pub u8);
+
+impl Verbosity {
+    /// What makes the run fail.
+    pub const FATAL: Self = Self(0);
+    /// What makes its figures doubtful.
+    pub const WARNING: Self = Self(2);
+    /// The report.
+    pub const NOTICE: Self = Self(3);
+    /// What goes on.
+    pub const INFO: Self = Self(4);
+    /// Everything.
+    pub const DEBUG: Self = Self(5);
+}
+
+/// Text of which only the lines that the verbosity lets through are kept.
+struct Text {
+    verbosity: Verbosity,
+    text: String,
+}
+
+impl Text {
+    fn new(verbosity: Verbosity) -> Self {
+        Self {
+            verbosity,
+            text: String::new(),
+        }
+    }
+
+    fn push(&mut self, level: Verbosity, text: impl AsRef<str>) {
+        if level <= self.verbosity {
+            self.text.push_str(text.as_ref());
+        }
+    }
+
+    fn notice(&mut self, text: impl AsRef<str>) {
+        self.push(Verbosity::NOTICE, text);
+    }
+
+    fn info(&mut self, text: impl AsRef<str>) {
+        self.push(Verbosity::INFO, text);
+    }
+}
+
+/// The name and version that come first: 0.4.12's, and this program's own.
+pub fn version() -> String {
+    format!(
+        "sysbench {VERSION} ({} {})",
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+fn banner() -> String {
+    format!("{}:  multi-threaded system evaluation benchmark\n\n", version())
+}
+
+/// A line that tells why a figure may mislead.
+pub fn warning(verbosity: Verbosity, message: &str) -> String {
+    let mut text = Text::new(verbosity);
+    text.push(Verbosity::WARNING, format!("WARNING: {message}\n"));
+    text.text
+}
+
+/// What is printed before test files are made.
+pub fn preparing(verbosity: Verbosity, set: &FileSet) -> String {
+    let mut text = Text::new(verbosity);
+    text.notice(banner());
+    text.notice(format!(
+        "{} files, {} each, {} total\nCreating files for the test...\n",
+        set.files,
+        sysbench_size(set.file_size as f64),
+        sysbench_size(set.total_size() as f64)
+    ));
+    text.text
+}
+
+/// What is printed before test files are removed.
+pub fn removing(verbosity: Verbosity) -> String {
+    let mut text = Text::new(verbosity);
+    text.notice(banner());
+    text.notice("Removing test files...\n");
+    text.text
+}
+
+/// What is printed before a run. `validate` says so where requests are checked.
+pub fn preamble(verbosity: Verbosity, workload: &Workload, validate: bool) -> String {
+    let Params {
+        test, limits, seed, ..
+    } = &workload.params;
+    let mut text = Text::new(verbosity);
+    text.notice(banner());
+    text.notice("Running the test with following options:\n");
+    text.notice(format!("Number of threads: {}\n", workload.threads));
+    if validate {
+        text.notice("Additional request validation enabled.\n\n");
+    }
+    if seed.is_some() {
+        text.notice("Initializing random number generator from timer.\n\n");
+    }
+    if let Some(after) = limits.forced_shutdown() {
+        text.notice(format!("Forcing shutdown in {} seconds\n", after.as_secs()));
+    }
+    text.notice("\n");
+    match test {
+        Test::Cpu(_) => text.info("Doing CPU performance benchmark\n\n"),
+        Test::Memory(memory) => {
+            text.info("Doing memory operations speed test\n");
+            text.info(format!("Memory block size: {}K\n\n", memory.block_size_bytes >> 10));
+            text.info(format!("Memory transfer size: {}M\n\n", memory.total_size_bytes >> 20));
+            let oper = match memory.oper {
+                MemoryOper::Read => "read",
+                MemoryOper::Write => "write",
+                MemoryOper::None => "none",
+            };
+            text.info(format!("Memory operations type: {oper}\n"));
+            let scope = match memory.scope {
+                MemoryScope::Global => "global",
+                MemoryScope::Local => "local",
+            };
+            text.info(format!("Memory scope type: {scope}\n"));
+        }
+        Test::Fileio(fileio) => text.info(fileio_options(fileio, limits.max_requests)),
+    }
+    text.text
+}
+
+fn fileio_options(params: &FileioParams, max_requests: Option<u64>) -> String {
+    let files = u64::from(params.files.get());
+    let mut text = format!(
+        "Extra file open flags: {}\n{files} files, {} each\n{} total file size\nBlock size {}\n",
+        open_flags(params.flags),
+        sysbench_size((params.total_size_bytes / files) as f64),
+        sysbench_size(params.total_size_bytes as f64),
+        sysbench_size(params.block_size_bytes as f64),
+    );
+    let mut line = |line: String| {
+        text.push_str(&line);
+        text.push('\n');
+    };
+    if params.mode.is_sequential() {
+        if params.merged_requests > 0 {
+            let size = sysbench_size(params.request_size() as f64);
+            line(format!("Merging requests  up to {size} for sequential IO."));
+        }
+    } else {
+        let requests = max_requests.unwrap_or(0);
+        line(format!("Number of random requests for random IO: {requests}"));
+        let ratio = params.rw_ratio;
+        line(format!("Read/Write ratio for combined random IO test: {ratio:.2}"));
+    }
+    if params.fsync_freq > 0 {
+        let freq = params.fsync_freq;
+        line(format!("Periodic FSYNC enabled, calling fsync() each {freq} requests."));
+    }
+    if params.fsync_end {
+        line("Calling fsync() at the end of test, Enabled.".into());
+    }
+    if params.fsync_all {
+        line("Calling fsync() after each write operation.".into());
+    }
+    line(match params.io_mode {
+        IoMode::Sync => "Using synchronous I/O mode".into(),
+    });
+    let mode = match params.mode {
+        FileMode::Seqwr => "sequential write (creation)",
+        FileMode::Seqrewr => "sequential rewrite",
+        FileMode::Seqrd => "sequential read",
+        FileMode::Rndrd => "random read",
+        FileMode::Rndwr => "random write",
+        FileMode::Rndrw => "random r/w",
+    };
+    line(format!("Doing {mode} test"));
+    text
+}
+
+/// The flags' number on x86-64, which 0.4.12 prints (O_DSYNC, O_SYNC, O_DIRECT of open(2)).
+fn open_flags(flags: OpenFlags) -> u32 {
+    match flags {
+        OpenFlags::None => 0,
+        OpenFlags::Dsync => 0o10000,
+        OpenFlags::Sync => 0o4010000,
+        OpenFlags::Direct => 0o40000,
+    }
+}
+
+/// What is printed when the threads begin.
+pub fn started(verbosity: Verbosity) -> String {
+    let mut text = Text::new(verbosity);
+    text.notice("Threads started!\n");
+    text.text
+}
+
+/// What is printed after a run. Fails where the result's histogram can't be read.
+pub fn summary(verbosity: Verbosity, result: &RunResult) -> Result<String> {
+    let mut text = Text::new(verbosity);
+    match result.ended_by {
+        EndedBy::Time => text.info("Time limit exceeded, exiting...\n"),
+        EndedBy::ForcedShutdown => text.push(
+            Verbosity::FATAL,
+            "FATAL: the run hung beyond its time limit: shutdown was forced\n",
+        ),
+        _ => {}
+    }
+    text.info("Done.\n\n");
+    text.notice(test_summary(result));
+    text.notice(execution_summary(result)?);
+    text.notice(fairness(&result.threads));
+    Ok(text.text)
+}
+
+fn test_summary(result: &RunResult) -> String {
+    let totals = &result.totals;
+    match &result.workload.params.test {
+        Test::Cpu(cpu) => format!(
+            "Maximum prime number checked in CPU test: {}\n\n",
+            cpu.max_prime
+        ),
+        Test::Memory(memory) => {
+            let mut text = format!(
+                "Operations performed: {} ({:.2} ops/sec)\n\n",
+                totals.events, result.rates.events_per_s
+            );
+            if memory.oper != MemoryOper::None {
+                let mib = (totals.bytes_read + totals.bytes_written) as f64 / f64::from(1 << 20);
+                let rate = result.rates.mib_per_s;
+                _ = write!(text, "{mib:.2} MB transferred ({rate:.2} MB/sec)\n\n");
+            }
+            text
+        }
+        Test::Fileio(_) => {
+            let others = totals.fsyncs;
+            let bytes = totals.bytes_read + totals.bytes_written;
+            format!(
+                "Operations performed:  {} Read, {} Write, {others} Other = {} Total\n\
+                 Read {}  Written {}  Total transferred {}  ({}/sec)\n\
+                 {:8.2} Requests/sec executed\n",
+                totals.reads,
+                totals.writes,
+                totals.reads + totals.writes + others,
+                sysbench_size(totals.bytes_read as f64),
+                sysbench_size(totals.bytes_written as f64),
+                sysbench_size(bytes as f64),
+                sysbench_size(result.rates.mib_per_s * f64::from(1 << 20)),
+                result.rates.events_per_s,
+            )
+        }
+    }
+}
+
+fn execution_summary(result: &RunResult) -> Result<String> {
+    let totals = &result.totals;
+    let ms = |ns: f64| ns / 1e6;
+    let percentile = result.workload.params.percentile;
+    let (min, avg, max, high) = match &result.latency_ns {
+        Some(latency) => (
+            ms(latency.min as f64),
+            ms(latency.mean),
+            ms(latency.max as f64),
+            ms(latency.percentile(f64::from(percentile))? as f64),
+        ),
+        None => (0.0, 0.0, 0.0, 0.0),
+    };
+    Ok(format!(
+        "
+Test execution summary:
+    total time:                          {:.4}s
+    total number of events:              {}
+    total time taken by event execution: {:.4}
+    per-request statistics:
+         min:                            {min:10.2}ms
+         avg:                            {avg:10.2}ms
+         max:                            {max:10.2}ms
+         approx. {percentile:3} percentile:         {high:10.2}ms
+",
+        totals.wall_s, totals.events, totals.event_time_s,
+    ))
+}
+
+fn fairness(threads: &[ThreadTotals]) -> String {
+    let (events, events_dev) = mean_and_deviation(threads.iter().map(|t| t.events as f64));
+    let (time, time_dev) = mean_and_deviation(threads.iter().map(|t| t.event_time_s));
+    format!(
+        "
+Threads fairness:
+    events (avg/stddev):           {events:.4}/{events_dev:3.2}
+    execution time (avg/stddev):   {time:.4}/{time_dev:3.2}
+
+"
+    )
+}
+
+/// Mean and population standard deviation; zeros of nothing.
+pub(super) fn mean_and_deviation(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    let n = values.clone().count().max(1) as f64;
+    let mean = values.clone().sum::<f64>() / n;
+    let variance = values.map(|v| (v - mean).powi(2)).sum::<f64>() / n;
+    (mean, variance.sqrt())
+}

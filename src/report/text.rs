@@ -1,0 +1,307 @@
+//! The report for a person at a terminal.
+
+use std::fmt::Write as _;
+
+use super::format::{count, duration, significant, thousands};
+use super::sysbench::mean_and_deviation;
+use crate::cli::size::Size;
+use crate::plan::{FileMode, FileioParams, FsyncMode, IoMode, MemoryAccess, MemoryOper, MemoryScope, OpenFlags, Test};
+use crate::result::{
+    ClockInfo, Host, Interval, Latency, RunResult, Status, Storage, Warning, Workload,
+};
+
+/// The width of the names on the left.
+const NAMES: usize = 11;
+
+/// One result.
+pub fn report(result: &RunResult) -> String {
+    let mut lines = Lines::default();
+    lines.plain(&title(&result.workload));
+    lines.plain("");
+    let of_fileio = matches!(result.workload.params.test, Test::Fileio(_));
+    if result.status != Status::Complete {
+        let status = match result.status {
+            Status::Interrupted => "interrupted: these are the figures up to then",
+            _ => "FAILED: these are the figures up to then",
+        };
+        lines.named("status", status);
+    }
+    lines.named("rate", &rate(result));
+    lines.named("done", &done(result, of_fileio));
+    lines.distribution("latency", result.latency_ns.as_ref());
+    if result.fsync_latency_ns.is_some() {
+        lines.distribution("fsync", result.fsync_latency_ns.as_ref());
+    }
+    if result.threads.len() > 1 {
+        lines.named("fairness", &fairness(result));
+    }
+    if let Some(harness) = harness(result) {
+        lines.named("harness", &harness);
+    }
+    lines.named("clock", &clock(&result.clock));
+    lines.named("host", &host(&result.host));
+    if let Some(storage) = &result.storage {
+        lines.named("storage", &self::storage(storage));
+    }
+    lines.warnings(&result.warnings);
+    lines.0
+}
+
+/// The machine, its clock and what may mislead, for `wbench env`.
+pub fn environment(
+    host: &Host,
+    clock: &ClockInfo,
+    storage: &Storage,
+    direct: Option<bool>,
+    warnings: &[Warning],
+) -> String {
+    let unknown = || "unknown".to_owned();
+    let known = |value: &Option<String>| value.clone().unwrap_or_else(unknown);
+    let mut lines = Lines::default();
+    lines.named("host", &known(&host.hostname));
+    lines.named("os", &known(&host.os));
+    lines.named("kernel", &format!("{} {}", known(&host.kernel), known(&host.arch)));
+    lines.named("cpu", &format!("{} x {}", host.cpus, known(&host.cpu_model)));
+    lines.named("governor", &known(&host.cpu_governor));
+    let memory = host.memory_bytes.map_or_else(unknown, |bytes| gib(bytes as f64));
+    lines.named("memory", &memory);
+    lines.named("huge pages", &format!("transparent: {}", known(&host.transparent_hugepage)));
+    lines.named("hypervisor", &known(&host.virtualization));
+    lines.named("container", &known(&host.container));
+    let quota = host.cgroup.cpu_quota_cpus;
+    let quota = quota.map_or("no cpu quota".into(), |cpus| format!("{cpus} CPUs"));
+    let limit = host.cgroup.memory_limit_bytes;
+    let limit = limit.map_or("no memory limit".into(), |bytes| gib(bytes as f64));
+    lines.named("cgroup", &format!("{quota}, {limit}"));
+    lines.named("kernel's", &format!("clock source {}", known(&host.clocksource)));
+    lines.named("clock", &self::clock(clock));
+    lines.named("storage", &self::storage(storage));
+    let direct = match direct {
+        Some(true) => "supported in this folder",
+        Some(false) => "not supported in this folder",
+        None => "unknown: this folder can't be written",
+    };
+    lines.named("O_DIRECT", direct);
+    lines.warnings(warnings);
+    lines.0
+}
+
+/// One interval of a run.
+pub fn interval(interval: &Interval, moves_bytes: bool) -> String {
+    let mut line = format!(
+        "{:>8.1} s  {:>12} events/s",
+        interval.at_s,
+        significant(interval.events_per_s)
+    );
+    if moves_bytes {
+        _ = write!(line, "  {:>10} MiB/s", significant(interval.mib_per_s));
+    }
+    let p95 = interval.p95_ns.map_or("-".into(), |ns| duration(ns as f64));
+    _ = writeln!(line, "  p95 {p95:>9}");
+    line
+}
+
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn plain(&mut self, line: &str) {
+        self.0.push_str(line);
+        self.0.push('\n');
+    }
+
+    fn named(&mut self, name: &str, value: &str) {
+        _ = writeln!(self.0, "  {name:NAMES$} {value}");
+    }
+
+    fn distribution(&mut self, name: &str, latency: Option<&Latency>) {
+        let Some(latency) = latency else {
+            return self.named(name, "no events");
+        };
+        self.named(
+            name,
+            &format!(
+                "mean {}, stddev {}, min {}, max {}",
+                duration(latency.mean),
+                duration(latency.stddev),
+                duration(latency.min as f64),
+                duration(latency.max as f64)
+            ),
+        );
+        let percentiles = [
+            ("p50", latency.p50),
+            ("p90", latency.p90),
+            ("p95", latency.p95),
+            ("p99", latency.p99),
+            ("p99.9", latency.p99_9),
+        ];
+        let line: Vec<String> = percentiles
+            .iter()
+            .map(|(name, ns)| format!("{name} {}", duration(*ns as f64)))
+            .collect();
+        self.named("", &line.join(", "));
+    }
+
+    fn warnings(&mut self, warnings: &[Warning]) {
+        if !warnings.is_empty() {
+            self.plain("");
+        }
+        for warning in warnings {
+            self.named("WARNING", &warning.message);
+        }
+    }
+}
+
+/// One line that says what ran.
+pub fn title(workload: &Workload) -> String {
+    let threads = count(workload.threads, "thread");
+    match &workload.params.test {
+        Test::Cpu(cpu) => format!("cpu: primes up to {}, {threads}", thousands(cpu.max_prime.get())),
+        Test::Memory(memory) => {
+            let block = Size(memory.block_size_bytes);
+            let access = match memory.access {
+                MemoryAccess::Seq => "",
+                MemoryAccess::Rnd => " at random positions",
+            };
+            let huge = if memory.hugetlb { " in huge pages" } else { "" };
+            let scope = match memory.scope {
+                MemoryScope::Global => "one block for all threads",
+                MemoryScope::Local => "a block for each thread",
+            };
+            let what = match memory.oper {
+                MemoryOper::Read => format!("read {block} blocks{access}{huge}, {scope}"),
+                MemoryOper::Write => format!("write {block} blocks{access}{huge}, {scope}"),
+                MemoryOper::None => "empty events".into(),
+            };
+            format!("memory: {what}, {threads}")
+        }
+        Test::Fileio(fileio) => format!("fileio {}: {}, {threads}", fileio.mode.name(), files(fileio)),
+    }
+}
+
+fn files(params: &FileioParams) -> String {
+    let io = match params.io_mode {
+        IoMode::Sync => "sync I/O",
+    };
+    let flags = match params.flags {
+        OpenFlags::None => "through the page cache",
+        OpenFlags::Sync => "O_SYNC",
+        OpenFlags::Dsync => "O_DSYNC",
+        OpenFlags::Direct => "O_DIRECT",
+    };
+    let fsync = match params.fsync_mode {
+        FsyncMode::Fsync => "",
+        FsyncMode::Fdatasync => ", fdatasync",
+    };
+    let creates = match params.mode {
+        FileMode::Seqwr => "new ",
+        _ => "",
+    };
+    format!(
+        "{} in {creates}{}, {} requests, {flags}, {io}{fsync}",
+        Size(params.total_size_bytes),
+        count(params.files.get().into(), "file"),
+        Size(params.request_size()),
+    )
+}
+
+fn rate(result: &RunResult) -> String {
+    let events = format!("{} events/s", significant(result.rates.events_per_s));
+    match moves_bytes(&result.workload) {
+        true => format!("{events}, {} MiB/s", significant(result.rates.mib_per_s)),
+        false => events,
+    }
+}
+
+/// The test's events move bytes.
+pub fn moves_bytes(workload: &Workload) -> bool {
+    match &workload.params.test {
+        Test::Cpu(_) => false,
+        Test::Memory(memory) => memory.oper != MemoryOper::None,
+        Test::Fileio(_) => true,
+    }
+}
+
+fn done(result: &RunResult, of_fileio: bool) -> String {
+    let totals = &result.totals;
+    let mut text = format!(
+        "{} in {} s",
+        count(totals.events, "event"),
+        significant(totals.wall_s)
+    );
+    if of_fileio {
+        _ = write!(
+            text,
+            ": {}, {}, {}",
+            count(totals.reads, "read"),
+            count(totals.writes, "write"),
+            count(totals.fsyncs, "fsync")
+        );
+    }
+    text
+}
+
+fn fairness(result: &RunResult) -> String {
+    let (events, events_dev) = mean_and_deviation(result.threads.iter().map(|t| t.events as f64));
+    let (time, time_dev) = mean_and_deviation(result.threads.iter().map(|t| t.event_time_s));
+    format!(
+        "each thread {} events (stddev {}), {} s in them (stddev {})",
+        significant(events),
+        significant(events_dev),
+        significant(time),
+        significant(time_dev)
+    )
+}
+
+fn harness(result: &RunResult) -> Option<String> {
+    let overhead = result.harness.event_overhead_ns?;
+    let floor = result.harness.latency_floor_ns?;
+    Some(format!(
+        "{overhead:.0} ns for each event, {floor:.0} ns of them within its latency"
+    ))
+}
+
+fn clock(clock: &ClockInfo) -> String {
+    let mut text = format!(
+        "{} at {:.3} MHz, {:.0} ns a reading",
+        clock.source,
+        clock.hz / 1e6,
+        clock.read_ns
+    );
+    if let Some(drift) = clock.drift_ppm {
+        _ = write!(text, ", {drift:+.1} ppm against CLOCK_MONOTONIC_RAW");
+    }
+    text
+}
+
+fn host(host: &Host) -> String {
+    let unknown = "unknown";
+    let known = |value: &Option<String>| value.clone().unwrap_or_else(|| unknown.into());
+    format!(
+        "{}: {} x {}, Linux {}, hypervisor {}, container {}",
+        known(&host.hostname),
+        host.cpus,
+        known(&host.cpu_model),
+        known(&host.kernel),
+        known(&host.virtualization),
+        known(&host.container)
+    )
+}
+
+fn storage(storage: &Storage) -> String {
+    let mut text = storage.path.clone();
+    let facts = [
+        storage.filesystem.clone(),
+        storage.device.clone(),
+        storage.scheduler.clone().map(|name| format!("scheduler {name}")),
+        storage.rotational.map(|r| if r { "rotational" } else { "not rotational" }.to_owned()),
+    ];
+    for fact in facts.into_iter().flatten() {
+        _ = write!(text, ", {fact}");
+    }
+    text
+}
+
+fn gib(bytes: f64) -> String {
+    format!("{:.1} GiB", bytes / f64::from(1 << 30))
+}

@@ -1,0 +1,193 @@
+//! From a plan to a result: clock, harness, workload, and what the machine did meanwhile.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use anyhow::{Context, Error, Result};
+
+use crate::clock::{Clock, Nanoseconds, TimeSource};
+use crate::engine::{self, Measurement, Observer, Setup, overhead};
+use crate::host::{self, Root};
+use crate::measure::Measure;
+use crate::plan::{RunPlan, Test};
+use crate::result::{
+    EndedBy, Harness, Host, Noise, Rates, RunResult, SCHEMA, Status, Storage, ThreadTotals, Tool,
+    Totals, Warning, Workload,
+};
+use crate::signal::Interrupted;
+use crate::warning::RunWarning;
+use crate::with_clock;
+use crate::workload::cpu::Cpu;
+use crate::workload::fileio::Fileio;
+use crate::workload::fileio::files::TestFiles;
+use crate::workload::memory::Memory;
+
+/// A measurement that is about to be made: the clock runs, the harness is known.
+#[derive(Debug)]
+pub struct Run<'a> {
+    plan: &'a RunPlan,
+    setup: Setup,
+    time: TimeSource,
+    host: Host,
+    storage: Option<Storage>,
+    harness: Harness,
+}
+
+impl<'a> Run<'a> {
+    /// Finds the clock and measures the harness.
+    ///
+    /// Fails where the plan asks for what this machine has not: a trusted TSC, so many threads.
+    pub fn begin(plan: &'a RunPlan) -> Result<Self> {
+        let setup = Setup {
+            threads: plan.threads.get(),
+            stack_size: plan.stack_size,
+            pin: plan.pin,
+            max_time: plan.limits.max_time(),
+            forced_shutdown: plan.limits.forced_shutdown(),
+            interval: plan.report_interval,
+        };
+        let time = TimeSource::establish(plan.clock)?;
+        let harness = with_clock!(time.clock, clock => overhead::measure(setup, clock))?;
+        let storage = plan
+            .files
+            .as_ref()
+            .map(|files| host::storage(&Root::default(), &files.dir));
+        Ok(Self {
+            plan,
+            setup,
+            time,
+            host: host::fingerprint(&Root::default()),
+            storage,
+            harness,
+        })
+    }
+
+    /// Measures. An error or a signal is part of the result.
+    pub fn measure(self, files: Option<Arc<TestFiles>>, observer: &mut dyn Observer) -> RunResult {
+        let started_at = SystemTime::now();
+        let noise = host::noise_start();
+        let measured = with_clock!(self.time.clock, clock => self.run(clock, files, observer));
+        let noise = noise.since();
+        match measured {
+            Ok(measurement) => self.result(started_at, noise, measurement),
+            Err(error) => self.not_run(&error),
+        }
+    }
+
+    fn run<C: Clock>(
+        &self,
+        clock: C,
+        files: Option<Arc<TestFiles>>,
+        observer: &mut dyn Observer,
+    ) -> Result<Measurement> {
+        let (plan, setup) = (self.plan, self.setup);
+        let threads = setup.threads;
+        let max_requests = plan.limits.max_requests;
+        match &plan.test {
+            Test::Cpu(params) => {
+                let open = || Ok(Cpu::new(params, max_requests, threads));
+                engine::run(setup, clock, open, observer)
+            }
+            Test::Memory(params) => {
+                let memory = Memory::new(params, plan.seed, threads)?;
+                engine::run(setup, clock, || Ok(memory), observer)
+            }
+            Test::Fileio(params) => {
+                let files = files.context("the file I/O test was given no files")?;
+                let open = || Fileio::open(params, plan.seed, max_requests, files);
+                engine::run(setup, clock, open, observer)
+            }
+        }
+    }
+
+    /// The result of a run that never began.
+    pub fn not_run(self, error: &Error) -> RunResult {
+        let interrupted = error.is::<Interrupted>();
+        let nothing = Measurement {
+            wall: Nanoseconds(0),
+            threads: Vec::new(),
+            cpu_time: Nanoseconds(0),
+            intervals: Vec::new(),
+            ended_by: if interrupted { EndedBy::Signal } else { EndedBy::Error },
+            error: None,
+        };
+        let mut result = self.result(SystemTime::now(), Noise::default(), nothing);
+        result.error = Some(format!("{error:#}"));
+        result
+    }
+
+    fn result(self, started_at: SystemTime, noise: Noise, measured: Measurement) -> RunResult {
+        let mut all = Measure::default();
+        measured.threads.iter().for_each(|thread| all.add(thread));
+        let wall_s = measured.wall.as_secs_f64();
+        let events = all.events.count();
+        let error = match (&measured.error, measured.ended_by) {
+            (Some(error), _) => Some(format!("{error:#}")),
+            (None, EndedBy::ForcedShutdown) => {
+                Some("the run hung beyond its time limit and was given up".to_owned())
+            }
+            _ => None,
+        };
+        let mut result = RunResult {
+            schema: SCHEMA.into(),
+            tool: Tool::this(),
+            started_at: humantime::format_rfc3339_seconds(started_at).to_string(),
+            labels: self.plan.labels.clone(),
+            clock: self.time.info(),
+            workload: Workload::of(self.plan),
+            storage: self.storage,
+            status: match measured.ended_by {
+                EndedBy::Work | EndedBy::Time => Status::Complete,
+                EndedBy::Signal => Status::Interrupted,
+                EndedBy::Error | EndedBy::ForcedShutdown => Status::Failed,
+            },
+            ended_by: measured.ended_by,
+            error,
+            totals: Totals {
+                wall_s,
+                events,
+                event_time_s: all.events.total().as_secs_f64(),
+                bytes_read: all.bytes_read,
+                bytes_written: all.bytes_written,
+                reads: all.reads,
+                writes: all.writes,
+                fsyncs: all.fsyncs.count(),
+            },
+            rates: Rates::over(events, all.bytes_read + all.bytes_written, wall_s),
+            harness: self.harness,
+            latency_ns: all.events.to_latency(),
+            fsync_latency_ns: all.fsyncs.to_latency(),
+            threads: measured
+                .threads
+                .iter()
+                .map(|thread| ThreadTotals {
+                    events: thread.events.count(),
+                    event_time_s: thread.events.total().as_secs_f64(),
+                })
+                .collect(),
+            noise,
+            intervals: measured.intervals,
+            warnings: Vec::new(),
+            host: self.host,
+        };
+        result.warnings = warnings(&result, self.plan);
+        result
+    }
+}
+
+/// Everything about a result that may mislead.
+fn warnings(result: &RunResult, plan: &RunPlan) -> Vec<Warning> {
+    let threads = result.workload.threads as usize;
+    let host = host::warnings(&result.host, threads);
+    let noise = host::noise_warnings(&result.noise, result.totals.wall_s, result.host.cpus);
+    let own = RunWarning::of(result).into_iter().map(Warning::from);
+    let files = plan.files.as_ref();
+    let rounded = files
+        .and_then(|files| files.set.rounding())
+        .map(|sentence| RunWarning::RoundedFiles(sentence).into());
+    host.into_iter()
+        .chain(noise)
+        .chain(own)
+        .chain(rounded)
+        .collect()
+}

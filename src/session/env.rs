@@ -1,0 +1,65 @@
+//! `wbench env`: where we run, and what may mislead.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::clock::TimeSource;
+use crate::exit::Exit;
+use crate::host::{self, Root};
+use crate::plan::ClockChoice;
+use crate::report::{self, text};
+use crate::result::{ClockInfo, Destination, Host, Storage, Tool, Warning};
+use crate::warning::{EnvWarning, RunWarning};
+use crate::workload::fileio;
+
+/// The schema of the document.
+const SCHEMA: &str = "wbench.env/1";
+
+#[derive(Debug, Serialize)]
+struct Environment {
+    schema: &'static str,
+    tool: Tool,
+    host: Host,
+    clock: ClockInfo,
+    storage: Storage,
+    /// O_DIRECT works in the folder; null where that can't be tried.
+    direct_io: Option<bool>,
+    warnings: Vec<Warning>,
+}
+
+/// Prints the fingerprint, and what may mislead.
+pub fn run(dir: &Path, json: Option<&Destination>) -> Result<Exit> {
+    std::fs::metadata(dir)
+        .with_context(|| format!("the folder {} can't be looked at; name another with --dir", dir.display()))?;
+    let time = TimeSource::establish(ClockChoice::Auto)?;
+    let host = host::fingerprint(&Root::default());
+    let clock = time.info();
+    let direct_io = fileio::direct_io_in(dir);
+    let of_folder = EnvWarning::of_folder(direct_io, dir).map(Warning::from);
+    let environment = Environment {
+        schema: SCHEMA,
+        tool: Tool::this(),
+        warnings: host::warnings(&host, 1)
+            .into_iter()
+            .chain(RunWarning::of_clock(&clock).into_iter().map(Warning::from))
+            .chain(of_folder)
+            .collect(),
+        storage: host::storage(&Root::default(), dir),
+        host,
+        clock,
+        direct_io,
+    };
+    match json {
+        Some(destination) => destination.write(&environment)?,
+        None => report::print(&text::environment(
+            &environment.host,
+            &environment.clock,
+            &environment.storage,
+            environment.direct_io,
+            &environment.warnings,
+        ))?,
+    }
+    Ok(Exit::Success)
+}

@@ -1,0 +1,31 @@
+//! The program's run from the words typed to its exit status, for each command line.
+
+pub mod env;
+mod native;
+mod progress;
+mod sysbench;
+
+use std::ffi::OsString;
+
+use anyhow::Error;
+
+use crate::cli::Dialect;
+use crate::exit::Exit;
+use crate::signal::Interrupted;
+
+/// Does what the words say.
+pub fn run(words: Vec<OsString>) -> Exit {
+    match Dialect::of(&words) {
+        Dialect::Native => native::run(words),
+        Dialect::Sysbench => sysbench::run(&words),
+    }
+}
+
+/// The end that an error makes, with its message on standard error.
+fn fail(prefix: &str, error: &Error) -> Exit {
+    eprintln!("{prefix}{error:#}");
+    match error.is::<Interrupted>() {
+        true => Exit::interrupted(),
+        false => Exit::Failure,
+    }
+}

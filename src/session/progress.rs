@@ -1,0 +1,102 @@
+//! Progress on standard error, where that is a terminal and only then.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::engine::{Observer, Progress};
+use crate::report::text;
+use crate::result::Interval;
+
+/// How often a bar moves during a run. It is drawn by the main thread, which measures nothing.
+const PACE: Duration = Duration::from_millis(250);
+
+/// Steps of the bar of a run.
+const STEPS: u64 = 1000;
+
+/// Where the lines of intervals go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntervalLines {
+    /// To standard output.
+    Stdout,
+    /// To standard error, as something else is on standard output.
+    Stderr,
+    /// Nowhere.
+    Nowhere,
+}
+
+/// A bar with rate and remaining time for files that are being made.
+pub fn preparing(total_bytes: u64, quiet: bool) -> ProgressBar {
+    let template = "preparing {wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
+    bar(total_bytes, template, quiet)
+}
+
+fn bar(length: u64, template: &str, quiet: bool) -> ProgressBar {
+    let target = match quiet {
+        true => ProgressDrawTarget::hidden(),
+        // Hidden where standard error is no terminal.
+        false => ProgressDrawTarget::stderr(),
+    };
+    let style = ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(Some(length), target).with_style(style)
+}
+
+/// Shows a run to the one who waits for it.
+pub struct Watcher {
+    bar: ProgressBar,
+    max_time: Option<Duration>,
+    lines: IntervalLines,
+    moves_bytes: bool,
+}
+
+impl Watcher {
+    /// For a run with this time limit.
+    pub fn new(
+        max_time: Option<Duration>,
+        lines: IntervalLines,
+        moves_bytes: bool,
+        quiet: bool,
+    ) -> Self {
+        Self {
+            bar: bar(STEPS, "running {wide_bar} {percent}% {msg}", quiet),
+            max_time,
+            lines,
+            moves_bytes,
+        }
+    }
+}
+
+impl Observer for Watcher {
+    fn pace(&self) -> Option<Duration> {
+        (!self.bar.is_hidden()).then_some(PACE)
+    }
+
+    fn progress(&mut self, elapsed: Duration, progress: Progress) {
+        let by_work = progress
+            .total
+            .map_or(0.0, |total| progress.done as f64 / total.max(1) as f64);
+        let by_time = self
+            .max_time
+            .map_or(0.0, |max| elapsed.as_secs_f64() / max.as_secs_f64());
+        let part = by_work.max(by_time).min(1.0);
+        self.bar.set_position((part * STEPS as f64) as u64);
+        self.bar.set_message(format!("{:.0} s", elapsed.as_secs_f64()));
+    }
+
+    fn interval(&mut self, interval: &Interval) {
+        let line = text::interval(interval, self.moves_bytes);
+        self.bar.suspend(|| match self.lines {
+            // A line that can't be written is no reason to end a run; the report will tell.
+            IntervalLines::Stdout => _ = crate::report::print(&line),
+            IntervalLines::Stderr => eprint!("{line}"),
+            IntervalLines::Nowhere => {}
+        });
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

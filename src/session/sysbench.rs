@@ -1,0 +1,135 @@
+//! The command line of sysbench 0.4.12 at work.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use anyhow::Result;
+
+use super::fail;
+use super::progress::{IntervalLines, Watcher};
+use crate::cli::sysbench::{self as cli, Command, Invocation};
+use crate::engine::{Observer, Progress};
+use crate::exit::Exit;
+use crate::plan::{FilePlan, RunPlan, Test};
+use crate::report::sysbench::{self as report, Verbosity};
+use crate::report::{print, text};
+use crate::result::{EndedBy, Interval, Workload};
+use crate::run::Run;
+use crate::signal;
+use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
+
+const PREFIX: &str = "FATAL: ";
+
+/// Does what the words say.
+pub fn run(words: &[OsString]) -> Exit {
+    let words: Vec<_> = words.iter().skip(1).map(|word| word.to_string_lossy()).collect();
+    let done = cli::parse(&words).and_then(|invocation| execute(&invocation));
+    done.unwrap_or_else(|error| fail(PREFIX, &error))
+}
+
+fn execute(invocation: &Invocation) -> Result<Exit> {
+    let verbosity = invocation.verbosity;
+    match &invocation.command {
+        Command::Help => {
+            print(&cli::usage())?;
+            // As 0.4.12 does, which scripts may have got used to.
+            Ok(Exit::Failure)
+        }
+        Command::Version => {
+            print(&format!("{}\n", report::version()))?;
+            Ok(Exit::Success)
+        }
+        Command::Prepare(plan) => prepare(plan, verbosity),
+        Command::Cleanup(plan) => {
+            print(&report::removing(verbosity))?;
+            TestFiles::of(plan, Rule::Name)?.remove()?;
+            Ok(Exit::Success)
+        }
+        Command::Run { plan, validate } => measure(plan, *validate, verbosity),
+    }
+}
+
+fn prepare(plan: &FilePlan, verbosity: Verbosity) -> Result<Exit> {
+    signal::watch()?;
+    print(&report::preparing(verbosity, &plan.set))?;
+    warn_of_rounding(plan, verbosity)?;
+    let files = TestFiles::of(plan, Rule::Name)?;
+    let unfinished = CleanUp(&files);
+    files.prepare(&mut |_| {})?;
+    unfinished.0.keep_made();
+    Ok(Exit::Success)
+}
+
+fn measure(plan: &RunPlan, validate: bool, verbosity: Verbosity) -> Result<Exit> {
+    signal::watch()?;
+    let files = match &plan.files {
+        Some(files) => Some(Arc::new(TestFiles::of(files, Rule::Name)?)),
+        None => None,
+    };
+    if let (Some(files), Test::Fileio(params)) = (&files, &plan.test)
+        && !params.mode.creates_files()
+    {
+        files.check()?;
+    }
+    let run = Run::begin(plan)?;
+    let workload = Workload::of(plan);
+    print(&report::preamble(verbosity, &workload, validate))?;
+    if let Some(files) = &plan.files {
+        warn_of_rounding(files, verbosity)?;
+    }
+    let mut talker = Talker::new(plan, &workload, verbosity);
+    let result = run.measure(files, &mut talker);
+    drop(talker);
+    if let (Some(error), false) = (&result.error, result.ended_by == EndedBy::ForcedShutdown) {
+        eprintln!("{PREFIX}{error}");
+        return Ok(Exit::of(&result));
+    }
+    print(&report::summary(verbosity, &result)?)?;
+    Ok(Exit::of(&result))
+}
+
+fn warn_of_rounding(files: &FilePlan, verbosity: Verbosity) -> Result<()> {
+    match files.set.rounding() {
+        Some(sentence) => print(&report::warning(verbosity, &sentence)),
+        None => Ok(()),
+    }
+}
+
+/// Says in the words of 0.4.12 that the threads began; the rest as the native command line.
+struct Talker {
+    watcher: Watcher,
+    verbosity: Verbosity,
+}
+
+impl Talker {
+    fn new(plan: &RunPlan, workload: &Workload, verbosity: Verbosity) -> Self {
+        let lines = match verbosity >= Verbosity::NOTICE {
+            true => IntervalLines::Stdout,
+            false => IntervalLines::Nowhere,
+        };
+        let moves_bytes = text::moves_bytes(workload);
+        Self {
+            watcher: Watcher::new(plan.limits.max_time(), lines, moves_bytes, false),
+            verbosity,
+        }
+    }
+}
+
+impl Observer for Talker {
+    fn started(&mut self) {
+        // A report that can't be written is told of at the end.
+        let _ = print(&report::started(self.verbosity));
+    }
+
+    fn pace(&self) -> Option<std::time::Duration> {
+        self.watcher.pace()
+    }
+
+    fn progress(&mut self, elapsed: std::time::Duration, progress: Progress) {
+        self.watcher.progress(elapsed, progress);
+    }
+
+    fn interval(&mut self, interval: &Interval) {
+        self.watcher.interval(interval);
+    }
+}

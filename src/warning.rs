@@ -1,0 +1,169 @@
+//! What in a result itself may mislead, with the sentence that says so.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::result::{ClockInfo, RunResult, Warning};
+
+/// Clocks that part by more than this over a run make a warning.
+const DRIFT_PPM: f64 = 200.0;
+
+/// A share of the harness in an event's time above which the figure is not about the work alone.
+const HARNESS_SHARE: f64 = 0.1;
+
+/// Why a figure may mislead.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunWarning {
+    /// The clock against CLOCK_MONOTONIC_RAW, in parts per million.
+    ClockDrift(f64),
+    /// The TSC was wanted and could not be trusted, for this reason.
+    ClockFallback(String),
+    /// The harness takes this share of the time.
+    HarnessShare(f64),
+    /// The files are smaller than was asked for, as this sentence says.
+    RoundedFiles(String),
+}
+
+impl RunWarning {
+    /// All that a result gives cause for.
+    pub fn of(result: &RunResult) -> Vec<Self> {
+        Self::of_clock(&result.clock)
+            .into_iter()
+            .chain(Self::of_harness(result))
+            .collect()
+    }
+
+    /// All that a clock gives cause for.
+    pub fn of_clock(clock: &ClockInfo) -> Vec<Self> {
+        let drift = clock
+            .drift_ppm
+            .filter(|drift| drift.abs() > DRIFT_PPM)
+            .map(Self::ClockDrift);
+        let fallback = clock.reason.clone().map(Self::ClockFallback);
+        drift.into_iter().chain(fallback).collect()
+    }
+
+    fn of_harness(result: &RunResult) -> Option<Self> {
+        let overhead = result.harness.event_overhead_ns?;
+        let work = result.latency_ns.as_ref()?.mean - result.harness.latency_floor_ns?;
+        let is_empty = result.workload.params.is_empty_event();
+        let share = overhead / (overhead + work.max(0.0));
+        (share > HARNESS_SHARE && !is_empty).then_some(Self::HarnessShare(share))
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::ClockDrift(_) => "clock-drift",
+            Self::ClockFallback(_) => "clock-fallback",
+            Self::HarnessShare(_) => "harness-share",
+            Self::RoundedFiles(_) => "rounded-files",
+        }
+    }
+}
+
+impl fmt::Display for RunWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClockDrift(ppm) => write!(
+                f,
+                "the clock ran {ppm:+.0} ppm off CLOCK_MONOTONIC_RAW over this run: times and rates \
+                 may be off by as much"
+            ),
+            Self::ClockFallback(reason) => {
+                write!(f, "timed by CLOCK_MONOTONIC, not by the TSC: {reason}")
+            }
+            Self::RoundedFiles(sentence) => f.write_str(sentence),
+            Self::HarnessShare(share) => write!(
+                f,
+                "{:.0} % of each event's time went to the harness, not to its work: larger blocks \
+                 measure the work better",
+                share * 100.0
+            ),
+        }
+    }
+}
+
+/// What in a folder stands in the way of a test of its storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnvWarning {
+    /// O_DIRECT doesn't work in it.
+    NoDirectIo(PathBuf),
+    /// No file can be made in it.
+    NotWritable(PathBuf),
+}
+
+impl EnvWarning {
+    /// What a folder gives cause for, by what came of trying O_DIRECT in it.
+    pub fn of_folder(direct_io: Option<bool>, dir: &Path) -> Option<Self> {
+        match direct_io {
+            Some(true) => None,
+            Some(false) => Some(Self::NoDirectIo(dir.to_owned())),
+            None => Some(Self::NotWritable(dir.to_owned())),
+        }
+    }
+}
+
+impl From<EnvWarning> for Warning {
+    fn from(warning: EnvWarning) -> Self {
+        let (code, message) = match warning {
+            EnvWarning::NoDirectIo(dir) => (
+                "no-direct-io",
+                format!(
+                    "{} has no O_DIRECT: the file test runs there with --flags none only, and \
+                     measures the page cache",
+                    dir.display()
+                ),
+            ),
+            EnvWarning::NotWritable(dir) => (
+                "not-writable",
+                format!("no file can be made in {}: take another --dir", dir.display()),
+            ),
+        };
+        Self {
+            code: code.into(),
+            message,
+        }
+    }
+}
+
+impl From<RunWarning> for Warning {
+    fn from(warning: RunWarning) -> Self {
+        Self {
+            code: warning.code().into(),
+            message: warning.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::{ClockSource, HzFrom};
+
+    fn clock(drift_ppm: Option<f64>, reason: Option<&str>) -> ClockInfo {
+        ClockInfo {
+            source: ClockSource::Tsc,
+            reason: reason.map(Into::into),
+            hz: 2e9,
+            hz_from: Some(HzFrom::Calibration),
+            read_ns: 10.0,
+            drift_ppm,
+        }
+    }
+
+    #[test]
+    fn a_drift_over_200_ppm_either_way_is_a_warning() {
+        assert!(RunWarning::of_clock(&clock(Some(199.0), None)).is_empty());
+        assert!(RunWarning::of_clock(&clock(None, None)).is_empty());
+        for drift in [201.0, -201.0] {
+            let warnings = RunWarning::of_clock(&clock(Some(drift), None));
+            assert_eq!(warnings, [RunWarning::ClockDrift(drift)]);
+        }
+    }
+
+    #[test]
+    fn a_fallback_is_a_warning_with_its_reason() {
+        let warnings = RunWarning::of_clock(&clock(None, Some("no invariant TSC")));
+        assert!(Warning::from(warnings[0].clone()).message.contains("no invariant TSC"));
+    }
+}

@@ -1,0 +1,124 @@
+//! Events that are alike, given out from a shared counter without a lock.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::engine::Progress;
+
+/// A counter of events, on a cache line (and its neighbour, which CPUs fetch with it) of its own.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct Claims {
+    next: AtomicU64,
+    total: Option<u64>,
+    threads: u64,
+    batch: u64,
+}
+
+impl Claims {
+    /// Gives out `total` events (None: without end) to `threads` threads, up to `batch` at once.
+    ///
+    /// A batch above 1 keeps short events from contending for the counter. It shrinks as the
+    /// rest does, down to single events, so that no thread is left with many at the end.
+    pub fn new(total: Option<u64>, threads: usize, batch: u64) -> Self {
+        Self {
+            next: AtomicU64::new(0),
+            total,
+            threads: threads as u64,
+            batch,
+        }
+    }
+
+    /// A thread's share of the counter.
+    pub fn claimant(&self) -> Claimant<'_> {
+        Claimant {
+            claims: self,
+            held: 0..0,
+        }
+    }
+
+    /// How many were claimed.
+    pub fn progress(&self) -> Progress {
+        let claimed = self.next.load(Ordering::Relaxed);
+        Progress {
+            done: self.total.map_or(claimed, |total| claimed.min(total)),
+            total: self.total,
+        }
+    }
+
+    #[cold]
+    fn claim(&self) -> Range<u64> {
+        let Some(total) = self.total else {
+            let first = self.next.fetch_add(self.batch, Ordering::Relaxed);
+            return first..first + self.batch;
+        };
+        let rest = total.saturating_sub(self.next.load(Ordering::Relaxed));
+        if rest == 0 {
+            return 0..0;
+        }
+        let batch = (rest / (8 * self.threads)).clamp(1, self.batch);
+        let first = self.next.fetch_add(batch, Ordering::Relaxed);
+        first.min(total)..(first + batch).min(total)
+    }
+}
+
+/// Claims events for one thread.
+#[derive(Debug)]
+pub struct Claimant<'a> {
+    claims: &'a Claims,
+    held: Range<u64>,
+}
+
+impl Claimant<'_> {
+    /// Takes the next event; false where none is left.
+    #[inline(always)]
+    pub fn next(&mut self) -> bool {
+        if self.held.is_empty() {
+            self.held = self.claims.claim();
+        }
+        self.held.next().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn each_event_is_given_out_once(total in 0u64..5000, threads in 1usize..6, batch in 1u64..100) {
+            let claims = Claims::new(Some(total), threads, batch);
+            let given: u64 = std::thread::scope(|scope| {
+                let count = || {
+                    let mut claimant = claims.claimant();
+                    std::iter::from_fn(|| claimant.next().then_some(())).count() as u64
+                };
+                let workers: Vec<_> = (0..threads).map(|_| scope.spawn(count)).collect();
+                workers.into_iter().map(|w| w.join().unwrap()).sum()
+            });
+            prop_assert_eq!(given, total);
+            prop_assert_eq!(claims.progress(), Progress { done: total, total: Some(total) });
+        }
+    }
+
+    #[test]
+    fn the_last_events_are_given_out_one_by_one() {
+        let claims = Claims::new(Some(1000), 2, 64);
+        let mut last = 0;
+        while claims.progress().done < 1000 {
+            let claimed = claims.claim();
+            last = claimed.end - claimed.start;
+        }
+        assert_eq!(last, 1);
+    }
+
+    #[test]
+    fn without_a_total_there_is_always_a_next() {
+        let claims = Claims::new(None, 1, 8);
+        let mut claimant = claims.claimant();
+        assert!((0..1000).all(|_| claimant.next()));
+    }
+}

@@ -1,0 +1,82 @@
+//! O_DIRECT by the book: what the kernel says of its alignment.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::Path;
+
+use anyhow::{Result, bail, ensure};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+use crate::cli::size::Size;
+use crate::plan::FileioParams;
+
+/// What O_DIRECT demands of offsets and lengths, in bytes, as statx(2) tells it since Linux 6.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Alignment {
+    /// The kernel or the file system doesn't tell.
+    Unknown,
+    /// The file can't be opened so.
+    Unsupported,
+    /// Multiples of this.
+    Bytes(u64),
+}
+
+/// Fails where a request would not be aligned as O_DIRECT demands in the place of this file.
+pub(super) fn check_fit(file: BorrowedFd<'_>, params: &FileioParams) -> Result<()> {
+    let unit = match alignment(file) {
+        Alignment::Unsupported => {
+            bail!("the file system does not support it; take --flags none, or another folder with --dir")
+        }
+        Alignment::Bytes(unit) => unit,
+        // No device has smaller blocks.
+        Alignment::Unknown => 512,
+    };
+    ensure!(
+        params.block_size_bytes.is_multiple_of(unit),
+        "blocks of {} bytes don't fit: this device takes multiples of {} bytes ({}, {}, ...); take \
+         such a --block-size, or --flags none",
+        params.block_size_bytes,
+        unit,
+        Size(unit),
+        Size(unit * 2)
+    );
+    Ok(())
+}
+
+/// Tells by trying whether files in a folder can be opened so; None where none can be made.
+pub fn is_supported_in(folder: &Path) -> Option<bool> {
+    let file = tempfile::tempfile_in(folder).ok()?;
+    Some(switch(&file, true).is_ok())
+}
+
+/// Switches O_DIRECT for an open file.
+pub(super) fn switch(file: impl AsFd, on: bool) -> nix::Result<()> {
+    let mut flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
+    flags.set(OFlag::O_DIRECT, on);
+    fcntl(&file, FcntlArg::F_SETFL(flags)).map(drop)
+}
+
+fn alignment(file: BorrowedFd<'_>) -> Alignment {
+    // SAFETY: all zeros are a valid statx.
+    let mut found: libc::statx = unsafe { std::mem::zeroed() };
+    // By its number: the standard library declares the C function as one that may be missing,
+    // and a static program gets the missing one then.
+    // SAFETY: the path is an empty C string, which AT_EMPTY_PATH takes for the descriptor itself,
+    // and the kernel writes one statx.
+    let failed = unsafe {
+        libc::syscall(
+            libc::SYS_statx,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            libc::STATX_DIOALIGN,
+            &raw mut found,
+        )
+    } != 0;
+    if failed || found.stx_mask & libc::STATX_DIOALIGN == 0 {
+        return Alignment::Unknown;
+    }
+    match found.stx_dio_offset_align {
+        0 => Alignment::Unsupported,
+        unit => Alignment::Bytes(unit.into()),
+    }
+}

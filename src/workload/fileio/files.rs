@@ -1,0 +1,551 @@
+//! The test files: made, opened, checked and removed.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, open, openat};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use super::direct;
+use super::pattern;
+use crate::plan::{FilePlan, FileSet, FileioParams, OpenFlags};
+use crate::signal;
+
+/// Descriptors that a run needs beside those of the test files.
+const OTHER_DESCRIPTORS: u64 = 64;
+
+/// Which files count as test files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// Those of the right name, as for sysbench 0.4.12.
+    Name,
+    /// Those of the right name that begin as this tool's data does.
+    Stamp,
+}
+
+/// A set of test files in a folder.
+///
+/// No symbolic link is followed, and nothing but a regular file is opened.
+#[derive(Debug)]
+pub struct TestFiles {
+    folder: OwnedFd,
+    path: PathBuf,
+    set: FileSet,
+    rule: Rule,
+    /// Those that this process has made, and not removed.
+    made: Mutex<BTreeSet<u32>>,
+}
+
+/// What stands under the name of a test file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Regular(u64),
+    Other(&'static str),
+}
+
+impl TestFiles {
+    /// The set of a plan, in its folder, which has to be there.
+    pub fn of(plan: &FilePlan, rule: Rule) -> Result<Self> {
+        let path = plan.dir.as_path();
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let folder = open(path, flags, Mode::empty()).map_err(|errno| {
+            let advice = match errno {
+                Errno::ENOENT => "make it, or name another with --dir",
+                Errno::ENOTDIR => "name a folder with --dir",
+                _ => "name another with --dir",
+            };
+            Error::new(errno).context(format!(
+                "the folder of the test files, {}, can't be opened ({advice})",
+                path.display()
+            ))
+        })?;
+        Ok(Self {
+            folder,
+            path: path.to_owned(),
+            set: plan.set,
+            rule,
+            made: Mutex::default(),
+        })
+    }
+
+    /// The set.
+    pub fn set(&self) -> FileSet {
+        self.set
+    }
+
+    /// The files' names with their folder, for messages.
+    pub fn path_of(&self, file: u32) -> PathBuf {
+        self.path.join(name(file))
+    }
+
+    fn numbers(&self) -> std::ops::Range<u32> {
+        0..self.set.files.get()
+    }
+
+    fn find(&self, file: u32) -> Result<Found> {
+        let found = fstatat(&self.folder, name(file).as_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
+        match found {
+            Ok(stat) => Ok(Found::of(&stat)),
+            Err(Errno::ENOENT) => Ok(Found::Nothing),
+            Err(errno) => Err(Error::new(errno).context(self.about("looking at", file))),
+        }
+    }
+
+    /// A regular file that may be used, overwritten and removed as a test file.
+    fn is_ours(&self, file: u32) -> Result<bool> {
+        if self.rule == Rule::Name {
+            return Ok(true);
+        }
+        let file = self.open_one(file, OFlag::O_RDONLY, None)?;
+        let mut start = [0; pattern::MARK];
+        Ok(File::from(file).read_exact_at(&mut start, 0).is_ok() && pattern::is_stamped(&start))
+    }
+
+    /// None of the set is there.
+    pub fn are_absent(&self) -> Result<bool> {
+        for file in self.numbers() {
+            if self.find(file)? != Found::Nothing {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Fails where a file of the set is missing, too small, or none that a run may use.
+    pub fn check(&self) -> Result<()> {
+        for file in self.numbers() {
+            let path = self.path_of(file);
+            let path = path.display();
+            match self.find(file)? {
+                Found::Nothing => bail!("the test file {path} is missing; run 'prepare' first"),
+                Found::Other(kind) => bail!("{path} is {kind}, no test file"),
+                Found::Regular(size) => ensure!(
+                    size >= self.set.file_size,
+                    "the test file {path} is too small: {size} bytes, and {} are needed; run \
+                     'prepare' with the same number of files, total and block size",
+                    self.set.file_size
+                ),
+            }
+            ensure!(
+                self.is_ours(file)?,
+                "{path} was not written by this program; remove it, or name another folder with --dir"
+            );
+        }
+        Ok(())
+    }
+
+    /// Fails where something in the way of the set may not be replaced.
+    fn check_replaceable(&self) -> Result<()> {
+        for file in self.numbers() {
+            let path = self.path_of(file);
+            let path = path.display();
+            match self.find(file)? {
+                Found::Nothing => {}
+                Found::Other(kind) => {
+                    bail!("{path} is {kind}, in the way of a test file; remove it")
+                }
+                Found::Regular(_) => ensure!(
+                    self.is_ours(file)?,
+                    "{path} was not written by this program and is in the way of a test file; \
+                     remove it, or name another folder with --dir"
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the set anew, empty, and opens it.
+    pub fn create(&self, params: &FileioParams) -> Result<Vec<OwnedFd>> {
+        self.check_replaceable()?;
+        raise_descriptor_limit(self.set.files.get().into())?;
+        let files: Vec<_> = self
+            .numbers()
+            .map(|file| {
+                self.unlink(file)?;
+                self.create_one(file, flags_of(params.flags))
+            })
+            .collect::<Result<_>>()?;
+        self.check_direct(&files, params)?;
+        Ok(files)
+    }
+
+    /// Opens the set as it is.
+    pub fn open(&self, params: &FileioParams) -> Result<Vec<OwnedFd>> {
+        raise_descriptor_limit(self.set.files.get().into())?;
+        let access = match params.mode.writes() {
+            true => OFlag::O_RDWR,
+            false => OFlag::O_RDONLY,
+        };
+        let files: Vec<_> = self
+            .numbers()
+            .map(|file| self.open_one(file, access | flags_of(params.flags), None))
+            .collect::<Result<_>>()?;
+        self.check_direct(&files, params)?;
+        Ok(files)
+    }
+
+    /// Fails where requests don't fit what the file system says of O_DIRECT.
+    fn check_direct(&self, files: &[OwnedFd], params: &FileioParams) -> Result<()> {
+        let (Some(first), OpenFlags::Direct) = (files.first(), params.flags) else {
+            return Ok(());
+        };
+        direct::check_fit(first.as_fd(), params)
+            .with_context(|| format!("O_DIRECT in {}", self.path.display()))
+    }
+
+    fn create_one(&self, file: u32, extra: OFlag) -> Result<OwnedFd> {
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | extra;
+        // The file may stand although O_DIRECT was refused, so that it counts as made before.
+        let was_there = self.find(file)? != Found::Nothing;
+        if !was_there {
+            self.made().insert(file);
+        }
+        self.open_one(file, flags, Some(Mode::from_bits_truncate(0o600)))
+    }
+
+    fn open_one(&self, file: u32, flags: OFlag, mode: Option<Mode>) -> Result<OwnedFd> {
+        // O_NONBLOCK: a FIFO must not hang the open; it means nothing for a regular file.
+        let safe = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_LARGEFILE;
+        let name = name(file);
+        let mode = mode.unwrap_or_else(Mode::empty);
+        let opened = retry(|| openat(&self.folder, name.as_str(), flags | safe, mode));
+        let opened = opened.map_err(|errno| {
+            let doing = self.about("opening", file);
+            match errno {
+                Errno::EINVAL if flags.contains(OFlag::O_DIRECT) => Error::new(errno).context(format!(
+                    "{doing}: the file system does not support O_DIRECT; take --flags none, or \
+                     another folder with --dir"
+                )),
+                Errno::EMFILE | Errno::ENFILE => Error::new(errno).context(format!(
+                    "{doing}: too few file descriptors; raise the limit (ulimit -n), or take fewer files"
+                )),
+                Errno::ELOOP => anyhow!("{doing}: it is a symbolic link, no test file; remove it"),
+                _ => Error::new(errno).context(doing),
+            }
+        })?;
+        let stat = fstat(&opened).with_context(|| self.about("looking at", file))?;
+        match Found::of(&stat) {
+            Found::Regular(_) => Ok(opened),
+            Found::Other(kind) => bail!("{} is {kind}, no test file", self.path_of(file).display()),
+            Found::Nothing => unreachable!("what is open is something"),
+        }
+    }
+
+    /// Writes the whole set and syncs it.
+    ///
+    /// Files that are right already stay as they are under [`Rule::Stamp`]. On an error, what was
+    /// made is left to [`TestFiles::remove_made`].
+    pub fn prepare(&self, written: &mut dyn FnMut(u64)) -> Result<()> {
+        self.check_replaceable()?;
+        let mut to_write = Vec::new();
+        for file in self.numbers() {
+            let right = Found::Regular(self.set.file_size);
+            if self.rule == Rule::Stamp && self.find(file)? == right {
+                written(self.set.file_size);
+            } else {
+                to_write.push(file);
+            }
+        }
+        super::prepare::write_files(self, &to_write, written)?;
+        nix::unistd::fsync(&self.folder)
+            .with_context(|| format!("syncing the folder {}", self.path.display()))
+    }
+
+    /// An empty file of the set to be filled, past the page cache where that can be.
+    pub(super) fn create_to_fill(&self, file: u32) -> Result<(File, bool)> {
+        self.unlink(file)?;
+        let made = self.create_one(file, OFlag::empty())?;
+        let direct = direct::switch(made.as_fd(), true).is_ok();
+        Ok((File::from(made), direct))
+    }
+
+    /// Removes the set: under [`Rule::Stamp`] only files that this program wrote.
+    ///
+    /// Goes through all of them and then fails for those that were left.
+    pub fn remove(&self) -> Result<()> {
+        let mut left = Vec::new();
+        for file in self.numbers() {
+            match self.find(file)? {
+                Found::Nothing => {}
+                Found::Regular(_) if self.is_ours(file)? => self.unlink(file)?,
+                Found::Regular(_) => left.push((file, "not written by this program")),
+                Found::Other(kind) => left.push((file, kind)),
+            }
+        }
+        match left.as_slice() {
+            [] => Ok(()),
+            [(file, why), ..] => bail!(
+                "{} of the names of test files in {} belong to something else and were left, the \
+                 first {}: {why}",
+                left.len(),
+                self.path.display(),
+                name(*file)
+            ),
+        }
+    }
+
+    /// Removes the files that this process has made.
+    pub fn remove_made(&self) -> Result<()> {
+        let made: Vec<u32> = self.made().iter().copied().collect();
+        made.into_iter().try_for_each(|file| self.unlink(file))
+    }
+
+    /// The files that this process has made stay.
+    pub fn keep_made(&self) {
+        self.made().clear();
+    }
+
+    fn unlink(&self, file: u32) -> Result<()> {
+        match unlinkat(&self.folder, name(file).as_str(), UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => {
+                self.made().remove(&file);
+                Ok(())
+            }
+            Err(errno) => Err(Error::new(errno).context(self.about("removing", file))),
+        }
+    }
+
+    fn about(&self, doing: &str, file: u32) -> String {
+        format!("{doing} the test file {}", self.path_of(file).display())
+    }
+
+    fn made(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Removes what this process has made when it goes out of scope, even by a panic.
+#[derive(Debug)]
+pub struct CleanUp<'a>(pub &'a TestFiles);
+
+impl Drop for CleanUp<'_> {
+    fn drop(&mut self) {
+        // The orderly way calls `remove_made` itself and tells of its errors.
+        let _ = self.0.remove_made();
+    }
+}
+
+impl Found {
+    fn of(stat: &FileStat) -> Self {
+        match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+            SFlag::S_IFREG => Self::Regular(u64::try_from(stat.st_size).unwrap_or(0)),
+            SFlag::S_IFDIR => Self::Other("a folder"),
+            SFlag::S_IFLNK => Self::Other("a symbolic link"),
+            SFlag::S_IFIFO => Self::Other("a pipe"),
+            SFlag::S_IFSOCK => Self::Other("a socket"),
+            _ => Self::Other("a device"),
+        }
+    }
+}
+
+fn name(file: u32) -> String {
+    format!("test_file.{file}")
+}
+
+fn flags_of(flags: OpenFlags) -> OFlag {
+    match flags {
+        OpenFlags::None => OFlag::empty(),
+        OpenFlags::Sync => OFlag::O_SYNC,
+        OpenFlags::Dsync => OFlag::O_DSYNC,
+        OpenFlags::Direct => OFlag::O_DIRECT,
+    }
+}
+
+/// Calls again where a signal came between.
+pub(super) fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            done => return done,
+        }
+    }
+}
+
+/// Raises the soft limit of file descriptors as far as needed and possible.
+fn raise_descriptor_limit(files: u64) -> Result<()> {
+    let needed = files + OTHER_DESCRIPTORS;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("reading the limit of file descriptors")?;
+    if soft >= needed {
+        return Ok(());
+    }
+    ensure!(
+        hard >= needed,
+        "{files} test files need {needed} file descriptors, and the hard limit is {hard}; raise it \
+         (ulimit -Hn, or LimitNOFILE= of systemd), or take fewer files"
+    );
+    setrlimit(Resource::RLIMIT_NOFILE, needed, hard)
+        .with_context(|| format!("raising the limit of file descriptors to {needed}"))
+}
+
+/// A failed or short transfer, with all that is needed to find it.
+#[derive(Debug)]
+pub struct TransferError {
+    /// "reading" or "writing".
+    pub doing: &'static str,
+    /// The file.
+    pub path: PathBuf,
+    /// Bytes from its start.
+    pub offset: u64,
+    /// Bytes asked for.
+    pub len: usize,
+    /// Bytes moved, or why none were.
+    pub moved: nix::Result<usize>,
+}
+
+impl fmt::Display for TransferError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            doing, offset, len, ..
+        } = self;
+        let path = self.path.display();
+        write!(f, "{doing} {len} bytes at offset {offset} of {path}: ")?;
+        match self.moved {
+            Ok(moved) => write!(f, "only {moved} bytes were moved"),
+            Err(Errno::ENOSPC) => f.write_str(
+                "no space left on the device; take a smaller total size, or another folder with --dir",
+            ),
+            Err(errno) => write!(f, "{}", errno.desc()),
+        }
+    }
+}
+
+impl std::error::Error for TransferError {}
+
+/// Fails early where a signal has asked for the end.
+pub(super) fn go_on() -> Result<()> {
+    Ok(signal::go_on()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZeroU32;
+    use std::os::unix::fs::symlink;
+
+    fn set(files: u32, file_size: u64) -> FileSet {
+        let files = NonZeroU32::new(files).unwrap();
+        FileSet::new(file_size * u64::from(files.get()), files, 512).unwrap()
+    }
+
+    fn test_files(folder: &tempfile::TempDir, rule: Rule) -> TestFiles {
+        let plan = FilePlan {
+            dir: folder.path().to_owned(),
+            set: set(3, 5120),
+        };
+        TestFiles::of(&plan, rule).unwrap()
+    }
+
+    #[test]
+    fn prepared_files_have_their_size_and_pass_the_check() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = test_files(&folder, Rule::Stamp);
+        let mut bytes = 0;
+        files.prepare(&mut |n| bytes += n).unwrap();
+        files.check().unwrap();
+        assert_eq!(bytes, files.set().total_size());
+        for file in 0..3 {
+            let content = std::fs::read(files.path_of(file)).unwrap();
+            assert_eq!(content.len(), 5120);
+        }
+    }
+
+    #[test]
+    fn prepared_data_is_the_same_every_time_and_has_no_sector_twice() {
+        let contents = || {
+            let folder = tempfile::tempdir().unwrap();
+            let files = test_files(&folder, Rule::Stamp);
+            files.prepare(&mut |_| {}).unwrap();
+            (0..3).flat_map(|f| std::fs::read(files.path_of(f)).unwrap()).collect::<Vec<u8>>()
+        };
+        let (once, again) = (contents(), contents());
+        assert_eq!(once, again);
+        let sectors: BTreeSet<&[u8]> = once.chunks(512).collect();
+        assert_eq!(sectors.len(), 30);
+        let mut ends: BTreeSet<&[u8]> = BTreeSet::new();
+        assert!(once.chunks(512).all(|sector| ends.insert(&sector[16..])));
+    }
+
+    #[test]
+    fn missing_files_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = test_files(&folder, Rule::Stamp).check().unwrap_err().to_string();
+        assert!(error.contains("test_file.0 is missing"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_too_small_is_named_with_both_sizes() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = test_files(&folder, Rule::Stamp);
+        files.prepare(&mut |_| {}).unwrap();
+        File::options().write(true).open(files.path_of(1)).unwrap().set_len(100).unwrap();
+        let error = files.check().unwrap_err().to_string();
+        assert!(error.contains("test_file.1") && error.contains("100") && error.contains("5120"), "{error}");
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_is_neither_used_nor_replaced_nor_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = test_files(&folder, Rule::Stamp);
+        let foreign = vec![7; 5120];
+        std::fs::write(files.path_of(1), &foreign).unwrap();
+        assert!(files.prepare(&mut |_| {}).is_err());
+        assert!(files.check().is_err());
+        assert!(files.remove().unwrap_err().to_string().contains("test_file.1"));
+        assert_eq!(std::fs::read(files.path_of(1)).unwrap(), foreign);
+    }
+
+    #[test]
+    fn a_symbolic_link_is_never_followed() {
+        for rule in [Rule::Name, Rule::Stamp] {
+            let folder = tempfile::tempdir().unwrap();
+            let files = test_files(&folder, rule);
+            let target = folder.path().join("precious");
+            std::fs::write(&target, vec![1; 5120]).unwrap();
+            symlink(&target, files.path_of(0)).unwrap();
+            let error = files.prepare(&mut |_| {}).unwrap_err().to_string();
+            assert!(error.contains("symbolic link"), "{error}");
+            assert_eq!(std::fs::read(&target).unwrap(), vec![1; 5120]);
+            assert!(files.path_of(0).is_symlink());
+        }
+    }
+
+    #[test]
+    fn files_that_are_right_are_not_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = test_files(&folder, Rule::Stamp);
+        files.prepare(&mut |_| {}).unwrap();
+        let before = std::fs::metadata(files.path_of(2)).unwrap().modified().unwrap();
+        test_files(&folder, Rule::Stamp).prepare(&mut |_| {}).unwrap();
+        let after = std::fs::metadata(files.path_of(2)).unwrap().modified().unwrap();
+        assert_eq!(before, after);
+    }
+
+    #[test]
+    fn only_what_was_made_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        test_files(&folder, Rule::Stamp).prepare(&mut |_| {}).unwrap();
+        std::fs::remove_file(folder.path().join("test_file.1")).unwrap();
+        let files = test_files(&folder, Rule::Stamp);
+        files.prepare(&mut |_| {}).unwrap();
+        drop(CleanUp(&files));
+        assert!(folder.path().join("test_file.0").exists());
+        assert!(!folder.path().join("test_file.1").exists());
+    }
+
+    #[test]
+    fn more_files_than_descriptors_can_be_had_are_refused_with_both_numbers() {
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        let error = raise_descriptor_limit(hard).unwrap_err().to_string();
+        assert!(error.contains(&hard.to_string()) && error.contains("ulimit"), "{error}");
+    }
+}

@@ -1,0 +1,118 @@
+//! The memory that the test touches.
+
+use std::fs;
+
+use anyhow::{Context, Result, anyhow};
+use memmap2::{MmapOptions, MmapRaw};
+
+use crate::cli::size::Size;
+
+/// A page-aligned block of anonymous memory that threads may share.
+///
+/// It is reached through a raw pointer only: threads store to a global block at the same time,
+/// which references would not allow.
+#[derive(Debug)]
+pub struct Block {
+    map: MmapRaw,
+    len: usize,
+}
+
+impl Block {
+    /// Maps `size` bytes and touches each page.
+    pub fn map(size: u64, hugetlb: bool) -> Result<Self> {
+        let len = usize::try_from(size).context("the block is larger than the address space")?;
+        let mut map = match hugetlb {
+            true => map_huge(size)?,
+            false => MmapOptions::new().len(len).map_anon().with_context(|| {
+                format!("mapping a memory block of {}; take a smaller --block-size", Size(size))
+            })?,
+        };
+        map.fill(0x5a);
+        Ok(Self {
+            map: map.into(),
+            len,
+        })
+    }
+
+    /// Where it begins; aligned to a page.
+    pub fn start(&self) -> *mut u8 {
+        self.map.as_mut_ptr()
+    }
+
+    /// Its length in bytes, a multiple of 4.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+}
+
+/// A mapping of whole huge pages of the system's default size: munmap(2) takes no part of one.
+fn map_huge(size: u64) -> Result<memmap2::MmapMut> {
+    let pool = HugePages::read()?;
+    let len = size
+        .checked_next_multiple_of(pool.size)
+        .and_then(|len| usize::try_from(len).ok())
+        .context("the block is larger than the address space")?;
+    MmapOptions::new().len(len).huge(None).map_anon().map_err(|error| {
+        anyhow!(
+            "--hugetlb: {} in {} huge pages of {} can't be had ({error}); {} pages are free: \
+             raise vm.nr_hugepages (sysctl), or run without --hugetlb",
+            Size(size),
+            len as u64 / pool.size,
+            Size(pool.size),
+            pool.free
+        )
+    })
+}
+
+/// The pool of huge pages of the default size.
+struct HugePages {
+    size: u64,
+    free: u64,
+}
+
+impl HugePages {
+    fn read() -> Result<Self> {
+        let text = fs::read_to_string("/proc/meminfo").context("reading /proc/meminfo")?;
+        Self::parse(&text).context("--hugetlb: /proc/meminfo tells of no huge pages: the kernel was built without them")
+    }
+
+    fn parse(meminfo: &str) -> Option<Self> {
+        let value = |name: &str| -> Option<u64> {
+            let line = meminfo.lines().find(|line| line.starts_with(name))?;
+            line[name.len()..].split_whitespace().next()?.parse().ok()
+        };
+        let size = value("Hugepagesize:")? * 1024;
+        (size > 0).then_some(Self {
+            size,
+            free: value("HugePages_Free:")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_begins_at_a_page_and_has_its_length() {
+        for size in [4, 1024, 4096, 10_000_000] {
+            let block = Block::map(size, false).unwrap();
+            assert_eq!(block.start() as usize % 4096, 0);
+            assert_eq!(block.len() as u64, size);
+        }
+    }
+
+    #[test]
+    fn a_block_that_no_machine_has_is_an_error_with_a_hint() {
+        let error = Block::map(1 << 62, false).unwrap_err().to_string();
+        assert!(error.contains("--block-size"), "{error}");
+    }
+
+    #[test]
+    fn the_pool_of_huge_pages_is_read_from_meminfo() {
+        let text = "HugePages_Total:       4\nHugePages_Free:        3\nHugepagesize:       2048 kB\n";
+        let pool = HugePages::parse(text).unwrap();
+        assert_eq!((pool.size, pool.free), (2 << 20, 3));
+        assert!(HugePages::parse("MemTotal: 1 kB\n").is_none());
+    }
+}

@@ -1,0 +1,161 @@
+//! The memory test: every byte of a block loaded or stored once an event.
+
+mod block;
+mod touch;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use anyhow::Result;
+use rand::SeedableRng;
+use rand::rngs::Xoshiro256PlusPlus;
+
+use super::claims::Claims;
+use super::empty::SHORT_EVENT_BATCH;
+use crate::clock::Clock;
+use crate::engine::{Lane, Progress, Worker, Workload};
+use crate::measure::Transfer;
+use crate::plan::{MemoryAccess, MemoryOper, MemoryParams, MemoryScope, Seed};
+
+pub use block::Block;
+
+/// Events that claim at once at most so many bytes, so that the threads end together.
+const BATCH_BYTES: u64 = 1 << 20;
+
+/// Events that each touch a block of memory.
+#[derive(Debug)]
+pub struct Memory {
+    params: MemoryParams,
+    seed: Seed,
+    /// One for each thread, or one for all.
+    blocks: Vec<Block>,
+    claims: Claims,
+}
+
+impl Memory {
+    /// Maps the blocks and touches each page of them, so that no event meets a page fault.
+    pub fn new(params: &MemoryParams, seed: Seed, threads: usize) -> Result<Self> {
+        let count = match (params.oper, params.scope) {
+            (MemoryOper::None, _) => 0,
+            (_, MemoryScope::Global) => 1,
+            (_, MemoryScope::Local) => threads,
+        };
+        let blocks = (0..count)
+            .map(|_| Block::map(params.block_size_bytes, params.hugetlb))
+            .collect::<Result<_>>()?;
+        let batch = (BATCH_BYTES / params.block_size_bytes).clamp(1, SHORT_EVENT_BATCH);
+        Ok(Self {
+            params: params.clone(),
+            seed,
+            blocks,
+            claims: Claims::new(Some(params.events()), threads, batch),
+        })
+    }
+}
+
+impl Workload for Memory {
+    type Worker = MemoryWorker;
+
+    fn worker(self: Arc<Self>, thread: usize) -> Result<MemoryWorker> {
+        let seed = (u64::from(self.seed.0.unwrap_or(0)) << 32) | thread as u64;
+        Ok(MemoryWorker {
+            positions: Xoshiro256PlusPlus::seed_from_u64(seed),
+            thread,
+            shared: self,
+        })
+    }
+
+    fn progress(&self) -> Progress {
+        self.claims.progress()
+    }
+}
+
+/// One thread's part.
+#[derive(Debug)]
+pub struct MemoryWorker {
+    shared: Arc<Memory>,
+    thread: usize,
+    positions: Xoshiro256PlusPlus,
+}
+
+impl Worker for MemoryWorker {
+    fn run<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
+        let memory = self.shared.clone();
+        let params = &memory.params;
+        let bytes = params.block_size_bytes;
+        let (load, store) = (Transfer::Read(bytes), Transfer::Write(bytes));
+        // The choice is made here, once, so that each loop has nothing but its own work in it.
+        let Some(block) = memory.block_of(self.thread) else {
+            memory.events(lane, Transfer::None, || {});
+            return Ok(());
+        };
+        let positions = &mut self.positions;
+        let reads = params.oper == MemoryOper::Read;
+        match (reads, params.access) {
+            (true, MemoryAccess::Seq) => memory.events(lane, load, || touch::load_all(block)),
+            (false, MemoryAccess::Seq) => memory.events(lane, store, || touch::store_all(block)),
+            (true, MemoryAccess::Rnd) => {
+                memory.events(lane, load, || touch::load_at_random(block, positions));
+            }
+            (false, MemoryAccess::Rnd) => {
+                memory.events(lane, store, || touch::store_at_random(block, positions));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Memory {
+    /// The block that a thread touches; None where events are empty.
+    fn block_of(&self, thread: usize) -> Option<&Block> {
+        match self.params.scope {
+            MemoryScope::Global => self.blocks.first(),
+            MemoryScope::Local => self.blocks.get(thread),
+        }
+    }
+
+    #[inline(always)]
+    fn events<C: Clock>(&self, lane: &mut Lane<C>, transfer: Transfer, mut work: impl FnMut()) {
+        let mut claimant = self.claims.claimant();
+        while lane.is_open() && claimant.next() {
+            let Ok(()) = lane.event(transfer, || {
+                work();
+                Ok::<(), Infallible>(())
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(oper: MemoryOper, scope: MemoryScope) -> MemoryParams {
+        MemoryParams {
+            block_size_bytes: 4096,
+            total_size_bytes: 1 << 20,
+            oper,
+            scope,
+            access: MemoryAccess::Seq,
+            hugetlb: false,
+        }
+    }
+
+    #[test]
+    fn threads_share_the_global_block_and_have_local_ones_each() {
+        let blocks = |scope| {
+            let memory = Memory::new(&params(MemoryOper::Read, scope), Seed(None), 3).unwrap();
+            (0..3).map(|t| memory.block_of(t).unwrap().start()).collect::<Vec<_>>()
+        };
+        let global = blocks(MemoryScope::Global);
+        assert!(global.iter().all(|start| *start == global[0]));
+        let local = blocks(MemoryScope::Local);
+        assert!(local[0] != local[1] && local[1] != local[2] && local[0] != local[2]);
+    }
+
+    #[test]
+    fn no_block_is_mapped_where_none_is_touched() {
+        let memory = Memory::new(&params(MemoryOper::None, MemoryScope::Local), Seed(None), 2).unwrap();
+        assert!(memory.block_of(0).is_none());
+    }
+}
