@@ -17,10 +17,68 @@ const LONGEST_NS: u64 = 24 * 3600 * 1_000_000_000;
 /// Significant decimal digits of the histogram.
 const DIGITS: u8 = 3;
 
+/// Values below this have a bucket each; 3 digits need 2 * 10^3 of them, rounded up to a power
+/// of two (HdrHistogram's sub-bucket count).
+const SUB_BUCKETS: u64 = 2048;
+
+/// Counts at the resolution of an HdrHistogram, of which one is made when it is asked for.
+///
+/// Recording is an increment and nothing else: what the library's histogram keeps beside its
+/// counts would cost more than the count.
+#[derive(Debug, Clone)]
+struct Counts(Vec<u64>);
+
+impl Counts {
+    fn new() -> Self {
+        // All zeros come from the kernel untouched, so that only used parts take memory.
+        Self(vec![0; Self::index(LONGEST_NS) + 1])
+    }
+
+    /// The bucket of a value: above the sub-buckets, each doubling has half as many.
+    #[inline(always)]
+    fn index(ns: u64) -> usize {
+        let width = (ns | (SUB_BUCKETS - 1)).ilog2() - (SUB_BUCKETS - 1).ilog2();
+        ((u64::from(width) * (SUB_BUCKETS / 2)) + (ns >> width)) as usize
+    }
+
+    /// The smallest value of a bucket.
+    fn value(index: usize) -> u64 {
+        let index = index as u64;
+        let width = (index / (SUB_BUCKETS / 2)).saturating_sub(1);
+        (index - width * (SUB_BUCKETS / 2)) << width
+    }
+
+    #[inline(always)]
+    fn record(&mut self, ns: u64) {
+        let last = self.0.len() - 1;
+        self.0[Self::index(ns).min(last)] += 1;
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
+            if *theirs > 0 {
+                *mine += theirs;
+            }
+        }
+    }
+
+    fn histogram(&self) -> Histogram<u64> {
+        let mut histogram = Histogram::new_with_bounds(1, LONGEST_NS, DIGITS)
+            .expect("the bounds are constants that the histogram takes");
+        for (index, &count) in self.0.iter().enumerate().filter(|(_, count)| **count > 0) {
+            histogram
+                .record_n(Self::value(index), count)
+                .expect("no value is beyond the bounds");
+        }
+        histogram
+    }
+}
+
 /// A distribution of durations: percentiles to 3 digits, all else exact.
 #[derive(Debug, Clone)]
 pub struct Durations {
-    histogram: Histogram<u64>,
+    counts: Counts,
+    count: u64,
     min: u64,
     max: u64,
     sum: u64,
@@ -30,8 +88,8 @@ pub struct Durations {
 impl Default for Durations {
     fn default() -> Self {
         Self {
-            histogram: Histogram::new_with_bounds(1, LONGEST_NS, DIGITS)
-                .expect("the bounds are constants that the histogram takes"),
+            counts: Counts::new(),
+            count: 0,
             min: u64::MAX,
             max: 0,
             sum: 0,
@@ -42,14 +100,26 @@ impl Default for Durations {
 
 impl Durations {
     /// Counts one duration.
-    #[inline]
     pub fn record(&mut self, duration: Nanoseconds) {
-        let ns = duration.0;
-        self.histogram.saturating_record(ns);
-        self.min = self.min.min(ns);
-        self.max = self.max.max(ns);
-        self.sum += ns;
-        self.sum_of_squares += u128::from(ns) * u128::from(ns);
+        self.record_all([duration].into_iter());
+    }
+
+    /// Counts many.
+    #[inline]
+    pub fn record_all(&mut self, durations: impl ExactSizeIterator<Item = Nanoseconds>) {
+        self.count += durations.len() as u64;
+        // In registers: each of these in memory would be a chain of stores and loads.
+        let (mut min, mut max) = (self.min, self.max);
+        let (mut sum, mut sum_of_squares) = (self.sum, self.sum_of_squares);
+        for Nanoseconds(ns) in durations {
+            self.counts.record(ns);
+            min = min.min(ns);
+            max = max.max(ns);
+            sum += ns;
+            sum_of_squares += u128::from(ns) * u128::from(ns);
+        }
+        (self.min, self.max) = (min, max);
+        (self.sum, self.sum_of_squares) = (sum, sum_of_squares);
     }
 
     /// Adds all of another's durations.
@@ -57,9 +127,8 @@ impl Durations {
         if other.is_empty() {
             return;
         }
-        self.histogram
-            .add(&other.histogram)
-            .expect("all histograms have the same bounds");
+        self.counts.add(&other.counts);
+        self.count += other.count;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
         self.sum += other.sum;
@@ -71,19 +140,20 @@ impl Durations {
         if self.is_empty() {
             return;
         }
-        self.histogram.reset();
+        self.counts.0.fill(0);
+        self.count = 0;
         (self.min, self.max) = (u64::MAX, 0);
         (self.sum, self.sum_of_squares) = (0, 0);
     }
 
     /// Nothing was recorded.
     pub fn is_empty(&self) -> bool {
-        self.histogram.is_empty()
+        self.count == 0
     }
 
     /// The number of durations.
     pub fn count(&self) -> u64 {
-        self.histogram.len()
+        self.count
     }
 
     /// The sum of the durations.
@@ -93,12 +163,13 @@ impl Durations {
 
     /// The duration that this share (0 to 100) of all does not exceed; None without any.
     pub fn percentile(&self, percentile: f64) -> Option<u64> {
-        (!self.is_empty()).then(|| bounded_percentile(&self.histogram, percentile, self.max))
+        (!self.is_empty())
+            .then(|| bounded_percentile(&self.counts.histogram(), percentile, self.max))
     }
 
     /// As the result file has it; None without any.
     pub fn to_latency(&self) -> Option<Latency> {
-        let n = self.count();
+        let n = self.count;
         if n == 0 {
             return None;
         }
@@ -111,7 +182,8 @@ impl Durations {
                 || (self.sum_of_squares as f64 / n as f64 - mean * mean).max(0.0),
                 |d| d as f64 / (n as f64 * n as f64),
             );
-        let percentile = |p| bounded_percentile(&self.histogram, p, self.max);
+        let histogram = self.counts.histogram();
+        let percentile = |p| bounded_percentile(&histogram, p, self.max);
         Some(Latency {
             min: self.min,
             mean,
@@ -122,7 +194,7 @@ impl Durations {
             p95: percentile(95.0),
             p99: percentile(99.0),
             p99_9: percentile(99.9),
-            histogram: encode(&self.histogram),
+            histogram: encode(&histogram),
         })
     }
 }
@@ -201,9 +273,8 @@ impl Pending {
 
     /// Counts all that are held, and holds none.
     pub fn count_into(&mut self, durations: &mut Durations, scale: Scale) {
-        for &ticks in &self.ticks[..self.len] {
-            durations.record(scale.nanoseconds(ticks));
-        }
+        let held = self.ticks[..self.len].iter();
+        durations.record_all(held.map(|&ticks| scale.nanoseconds(ticks)));
         self.len = 0;
     }
 }
@@ -302,7 +373,7 @@ mod tests {
             prop_assert!((latency.mean - mean).abs() <= mean * 1e-12);
             prop_assert!((latency.stddev - variance.sqrt()).abs() <= mean * 1e-9);
             for (p, got) in [(50.0, latency.p50), (90.0, latency.p90), (95.0, latency.p95), (99.0, latency.p99)] {
-                let rank = ((p / 100.0 * n) as f64).ceil().max(1.0) as usize - 1;
+                let rank = (p / 100.0 * n).ceil().max(1.0) as usize - 1;
                 let exact = values[rank] as f64;
                 prop_assert!((got as f64 - exact).abs() <= exact * 1e-3, "p{}: {} for {}", p, got, exact);
             }
@@ -313,14 +384,38 @@ mod tests {
         fn a_histogram_survives_the_result_file(values in prop::collection::vec(1u64..4_000_000_000_000, 1..60)) {
             let durations = recorded(&values);
             let latency = durations.to_latency().unwrap();
-            prop_assert_eq!(latency.histogram().unwrap(), durations.histogram);
+            prop_assert_eq!(latency.histogram().unwrap(), durations.counts.histogram());
+        }
+
+        #[test]
+        fn counts_are_those_of_the_library_s_histogram(
+            values in prop::collection::vec((0u64..47).prop_flat_map(|bits| 0..1u64 << bits), 0..200)
+        ) {
+            let mut counts = Counts::new();
+            let mut library = Histogram::<u64>::new_with_bounds(1, LONGEST_NS, DIGITS).unwrap();
+            for &ns in &values {
+                counts.record(ns);
+                library.saturating_record(ns);
+            }
+            prop_assert_eq!(counts.histogram(), library);
+        }
+
+        #[test]
+        fn a_bucket_holds_its_smallest_value_and_none_before_it(ns in (0u64..47).prop_flat_map(|bits| 0..1u64 << bits)) {
+            let bucket = Counts::index(ns);
+            let smallest = Counts::value(bucket);
+            prop_assert!(smallest <= ns && ns - smallest <= ns / 1000);
+            prop_assert_eq!(Counts::index(smallest), bucket);
+            prop_assert!(smallest == 0 || Counts::index(smallest - 1) == bucket - 1);
         }
     }
 
     #[test]
     fn durations_of_an_hour_are_told_apart_to_3_digits() {
         let hour = 3_600_000_000_000;
-        let p50 = recorded(&[hour, hour + hour / 100]).percentile(50.0).unwrap();
+        let p50 = recorded(&[hour, hour + hour / 100])
+            .percentile(50.0)
+            .unwrap();
         assert!(p50.abs_diff(hour) <= hour / 1000, "{p50}");
     }
 

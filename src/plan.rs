@@ -253,7 +253,6 @@ impl FileSet {
 }
 
 impl FileioParams {
-
     /// Bytes of one full request: the block, or in a sequential mode the merged blocks.
     pub fn request_size(&self) -> u64 {
         match self.mode.is_sequential() {

@@ -108,7 +108,11 @@ impl<'a> Run<'a> {
             threads: Vec::new(),
             cpu_time: Nanoseconds(0),
             intervals: Vec::new(),
-            ended_by: if interrupted { EndedBy::Signal } else { EndedBy::Error },
+            ended_by: if interrupted {
+                EndedBy::Signal
+            } else {
+                EndedBy::Error
+            },
             error: None,
         };
         let mut result = self.result(SystemTime::now(), Noise::default(), nothing);

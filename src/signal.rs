@@ -57,5 +57,9 @@ impl std::error::Error for Interrupted {}
 
 /// An error where a signal has asked for the end: for loops of work that isn't timed.
 pub fn go_on() -> std::result::Result<(), Interrupted> {
-    if is_caught() { Err(Interrupted) } else { Ok(()) }
+    if is_caught() {
+        Err(Interrupted)
+    } else {
+        Ok(())
+    }
 }

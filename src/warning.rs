@@ -116,7 +116,10 @@ impl From<EnvWarning> for Warning {
             ),
             EnvWarning::NotWritable(dir) => (
                 "not-writable",
-                format!("no file can be made in {}: take another --dir", dir.display()),
+                format!(
+                    "no file can be made in {}: take another --dir",
+                    dir.display()
+                ),
             ),
         };
         Self {
@@ -164,6 +167,10 @@ mod tests {
     #[test]
     fn a_fallback_is_a_warning_with_its_reason() {
         let warnings = RunWarning::of_clock(&clock(None, Some("no invariant TSC")));
-        assert!(Warning::from(warnings[0].clone()).message.contains("no invariant TSC"));
+        assert!(
+            Warning::from(warnings[0].clone())
+                .message
+                .contains("no invariant TSC")
+        );
     }
 }

@@ -44,12 +44,28 @@ mod tests {
 
     #[test]
     fn the_first_word_tells_the_dialect() {
-        for line in ["wbench --test=cpu run", "wbench --test", "wbench --num-threads=2 --test=cpu run",
-            "wbench run --test=cpu", "wbench cleanup", "wbench version", "/usr/bin/sysbench anything", "sysbench"] {
+        for line in [
+            "wbench --test=cpu run",
+            "wbench --test",
+            "wbench --num-threads=2 --test=cpu run",
+            "wbench run --test=cpu",
+            "wbench cleanup",
+            "wbench version",
+            "/usr/bin/sysbench anything",
+            "sysbench",
+        ] {
             assert_eq!(dialect(line), Dialect::Sysbench, "{line}");
         }
-        for line in ["wbench", "wbench cpu", "wbench --help", "wbench --version", "wbench help",
-            "wbench fileio run", "wbench --no-such", "./sysbench-like cpu"] {
+        for line in [
+            "wbench",
+            "wbench cpu",
+            "wbench --help",
+            "wbench --version",
+            "wbench help",
+            "wbench fileio run",
+            "wbench --no-such",
+            "./sysbench-like cpu",
+        ] {
             assert_eq!(dialect(line), Dialect::Native, "{line}");
         }
     }

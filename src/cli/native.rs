@@ -41,10 +41,12 @@ pub struct Cli {
 enum Subcommands {
     /// Count primes by trial division with 64-bit divides
     #[command(after_help = "Example:\n  wbench cpu --threads 4 --time 60 --events 0")]
-    Cpu(CpuArgs),
+    Cpu(Box<CpuArgs>),
     /// Load or store every byte of a block of memory, again and again
-    #[command(after_help = "Example:\n  wbench memory --oper read --block-size 1M --total-size 1T --time 30")]
-    Memory(MemoryArgs),
+    #[command(
+        after_help = "Example:\n  wbench memory --oper read --block-size 1M --total-size 1T --time 30"
+    )]
+    Memory(Box<MemoryArgs>),
     /// Read and write a set of files: prepare, run and clean up, or one of these
     #[command(
         args_conflicts_with_subcommands = true,
@@ -56,7 +58,7 @@ Examples:
   wbench fileio run --mode rndrw --dir /data     only run, on files that are there
   wbench fileio cleanup --dir /data              only remove the files"
     )]
-    Fileio(FileioCommand),
+    Fileio(Box<FileioCommand>),
     /// Print what this machine is, the state of its clock, and what may mislead
     #[command(after_help = "Example:\n  wbench env --dir /data")]
     Env(EnvArgs),
@@ -290,7 +292,7 @@ pub enum Command {
     /// Measure.
     Measure {
         /// What.
-        plan: RunPlan,
+        plan: Box<RunPlan>,
         /// What becomes of the files (file I/O).
         files: FileHandling,
         /// Where the result goes.
@@ -386,7 +388,7 @@ impl CommonArgs {
 
 fn limits(time: Duration, events: u64) -> Limits {
     Limits {
-        max_time_s: (!time.is_zero()).then(|| time.as_secs_f64()),
+        max_time_s: (!time.is_zero()).then_some(time.as_secs_f64()),
         max_requests: (events > 0).then_some(events),
         forced_shutdown_s: None,
     }
@@ -422,7 +424,7 @@ impl MemoryArgs {
 
 fn measure(plan: RunPlan, files: FileHandling, output: Output) -> Command {
     Command::Measure {
-        plan,
+        plan: Box::new(plan),
         files,
         output,
     }
@@ -520,12 +522,15 @@ mod tests {
     use clap::CommandFactory;
 
     fn command(line: &str) -> Command {
-        Cli::try_parse_from(line.split(' ')).unwrap().into_command().unwrap()
+        Cli::try_parse_from(line.split(' '))
+            .unwrap()
+            .into_command()
+            .unwrap()
     }
 
     fn plan(line: &str) -> RunPlan {
         match command(line) {
-            Command::Measure { plan, .. } => plan,
+            Command::Measure { plan, .. } => *plan,
             other => panic!("{other:?}"),
         }
     }
@@ -538,31 +543,71 @@ mod tests {
     #[test]
     fn the_defaults_are_the_parameters_of_the_study() {
         let cpu = plan("wbench cpu");
-        assert_eq!(cpu.test, Test::Cpu(CpuParams { max_prime: NonZeroU64::new(20000).unwrap() }));
-        assert_eq!(cpu.limits, Limits { max_requests: Some(10000), ..Limits::default() });
+        assert_eq!(
+            cpu.test,
+            Test::Cpu(CpuParams {
+                max_prime: NonZeroU64::new(20000).unwrap()
+            })
+        );
+        assert_eq!(
+            cpu.limits,
+            Limits {
+                max_requests: Some(10000),
+                ..Limits::default()
+            }
+        );
         let memory = plan("wbench memory");
-        let Test::Memory(params) = memory.test else { panic!() };
-        assert_eq!((params.block_size_bytes, params.total_size_bytes), (1024, 100 << 30));
-        assert_eq!((params.oper, memory.limits.max_time_s), (MemoryOper::Write, Some(300.0)));
+        let Test::Memory(params) = memory.test else {
+            panic!()
+        };
+        assert_eq!(
+            (params.block_size_bytes, params.total_size_bytes),
+            (1024, 100 << 30)
+        );
+        assert_eq!(
+            (params.oper, memory.limits.max_time_s),
+            (MemoryOper::Write, Some(300.0))
+        );
         let fileio = plan("wbench fileio --mode rndrd");
-        let Test::Fileio(params) = fileio.test else { panic!() };
-        assert_eq!((params.block_size_bytes, params.total_size_bytes), (4096, 8 << 30));
+        let Test::Fileio(params) = fileio.test else {
+            panic!()
+        };
+        assert_eq!(
+            (params.block_size_bytes, params.total_size_bytes),
+            (4096, 8 << 30)
+        );
         assert_eq!((params.files.get(), params.flags), (128, OpenFlags::Direct));
-        assert_eq!(fileio.limits, Limits { max_time_s: Some(300.0), max_requests: Some(10000), forced_shutdown_s: None });
+        assert_eq!(
+            fileio.limits,
+            Limits {
+                max_time_s: Some(300.0),
+                max_requests: Some(10000),
+                forced_shutdown_s: None
+            }
+        );
         assert_eq!(plan("wbench fileio --mode seqrd").limits.max_requests, None);
     }
 
     #[test]
     fn zero_lifts_a_limit() {
-        assert_eq!(plan("wbench fileio --mode rndrd --time 0 --events 0").limits, Limits::default());
+        assert_eq!(
+            plan("wbench fileio --mode rndrd --time 0 --events 0").limits,
+            Limits::default()
+        );
     }
 
     #[test]
     fn the_whole_job_needs_a_mode_and_a_step_of_it_does_not() {
         assert!(Cli::try_parse_from(["wbench", "fileio"]).is_err());
         assert!(Cli::try_parse_from(["wbench", "fileio", "run"]).is_err());
-        assert!(matches!(command("wbench fileio prepare --files 4 --total-size 1M"), Command::Prepare { .. }));
-        assert!(matches!(command("wbench fileio cleanup"), Command::Cleanup { .. }));
+        assert!(matches!(
+            command("wbench fileio prepare --files 4 --total-size 1M"),
+            Command::Prepare { .. }
+        ));
+        assert!(matches!(
+            command("wbench fileio cleanup"),
+            Command::Cleanup { .. }
+        ));
     }
 
     #[test]

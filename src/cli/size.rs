@@ -31,7 +31,9 @@ impl FromStr for Size {
             .ok()
             .and_then(|n| n.checked_mul(1 << shift))
             .map(Size)
-            .with_context(|| format!("'{text}' is too large: sizes end below 16777216T (2^64 bytes)"))
+            .with_context(|| {
+                format!("'{text}' is too large: sizes end below 16777216T (2^64 bytes)")
+            })
     }
 }
 
@@ -67,14 +69,35 @@ mod tests {
 
     #[test]
     fn suffixes_are_powers_of_1024() {
-        for (text, bytes) in [("0", 0), ("7", 7), ("1K", 1 << 10), ("3M", 3 << 20), ("8G", 8 << 30), ("2T", 2 << 40)] {
+        for (text, bytes) in [
+            ("0", 0),
+            ("7", 7),
+            ("1K", 1 << 10),
+            ("3M", 3 << 20),
+            ("8G", 8 << 30),
+            ("2T", 2 << 40),
+        ] {
             assert_eq!(text.parse::<Size>().unwrap(), Size(bytes));
         }
     }
 
     #[test]
     fn what_is_no_size_is_refused() {
-        for text in ["", "K", "-1", "+1", "1k", "10m", "1.5G", "1KB", " 1", "1 K", "0x10", "16777216T", "99999999999999999999"] {
+        for text in [
+            "",
+            "K",
+            "-1",
+            "+1",
+            "1k",
+            "10m",
+            "1.5G",
+            "1KB",
+            " 1",
+            "1 K",
+            "0x10",
+            "16777216T",
+            "99999999999999999999",
+        ] {
             assert!(text.parse::<Size>().is_err(), "{text:?} was accepted");
         }
     }

@@ -19,47 +19,177 @@ struct Opt(&'static str, &'static str, &'static str, &'static str);
 
 const GENERAL: &[Opt] = &[
     Opt("num-threads", "N", "1", "number of threads to use"),
-    Opt("max-requests", "N", "10000", "limit for total number of requests, 0 for none"),
-    Opt("max-time", "N", "0", "limit for total execution time in seconds, 0 for none"),
-    Opt("forced-shutdown", "off|N|N%", "off", "time after max-time at which a hanging run is ended"),
-    Opt("thread-stack-size", "SIZE", "32K", "size of stack per thread"),
-    Opt("init-rng", "[on|off]", "off", "seed the random number generator from the time"),
+    Opt(
+        "max-requests",
+        "N",
+        "10000",
+        "limit for total number of requests, 0 for none",
+    ),
+    Opt(
+        "max-time",
+        "N",
+        "0",
+        "limit for total execution time in seconds, 0 for none",
+    ),
+    Opt(
+        "forced-shutdown",
+        "off|N|N%",
+        "off",
+        "time after max-time at which a hanging run is ended",
+    ),
+    Opt(
+        "thread-stack-size",
+        "SIZE",
+        "32K",
+        "size of stack per thread",
+    ),
+    Opt(
+        "init-rng",
+        "[on|off]",
+        "off",
+        "seed the random number generator from the time",
+    ),
     Opt("test", "NAME", "", "test to run: cpu, memory, fileio"),
     Opt("debug", "[on|off]", "off", "print more debugging info"),
-    Opt("validate", "[on|off]", "off", "check requests where that is possible"),
-    Opt("verbosity", "N", "4", "5 debug, 4 info, 3 notice, 2 warning, 1 alert, 0 only critical"),
-    Opt("percentile", "N", "95", "percentile of response times to report, 1 to 100"),
+    Opt(
+        "validate",
+        "[on|off]",
+        "off",
+        "check requests where that is possible",
+    ),
+    Opt(
+        "verbosity",
+        "N",
+        "4",
+        "5 debug, 4 info, 3 notice, 2 warning, 1 alert, 0 only critical",
+    ),
+    Opt(
+        "percentile",
+        "N",
+        "95",
+        "percentile of response times to report, 1 to 100",
+    ),
     Opt("help", "[on|off]", "off", "print help on general options"),
     Opt("version", "[on|off]", "off", "print version"),
-    Opt("batch", "[on|off]", "off", "print statistics during the run"),
-    Opt("batch-delay", "SECONDS", "300", "time between two such statistics"),
+    Opt(
+        "batch",
+        "[on|off]",
+        "off",
+        "print statistics during the run",
+    ),
+    Opt(
+        "batch-delay",
+        "SECONDS",
+        "300",
+        "time between two such statistics",
+    ),
 ];
 
-const CPU: &[Opt] = &[Opt("cpu-max-prime", "N", "10000", "upper limit for primes generator")];
+const CPU: &[Opt] = &[Opt(
+    "cpu-max-prime",
+    "N",
+    "10000",
+    "upper limit for primes generator",
+)];
 
 const MEMORY: &[Opt] = &[
-    Opt("memory-block-size", "SIZE", "1K", "size of memory block, a multiple of 4"),
-    Opt("memory-total-size", "SIZE", "100G", "total size of data to transfer"),
-    Opt("memory-scope", "global|local", "global", "one block for all threads, or one each"),
-    Opt("memory-hugetlb", "[on|off]", "off", "allocate memory from the pool of huge pages"),
-    Opt("memory-oper", "read|write|none", "write", "type of memory operations"),
+    Opt(
+        "memory-block-size",
+        "SIZE",
+        "1K",
+        "size of memory block, a multiple of 4",
+    ),
+    Opt(
+        "memory-total-size",
+        "SIZE",
+        "100G",
+        "total size of data to transfer",
+    ),
+    Opt(
+        "memory-scope",
+        "global|local",
+        "global",
+        "one block for all threads, or one each",
+    ),
+    Opt(
+        "memory-hugetlb",
+        "[on|off]",
+        "off",
+        "allocate memory from the pool of huge pages",
+    ),
+    Opt(
+        "memory-oper",
+        "read|write|none",
+        "write",
+        "type of memory operations",
+    ),
     Opt("memory-access-mode", "seq|rnd", "seq", "memory access mode"),
 ];
 
 const FILEIO: &[Opt] = &[
     Opt("file-num", "N", "128", "number of files"),
-    Opt("file-block-size", "SIZE", "16384", "block size of all requests"),
+    Opt(
+        "file-block-size",
+        "SIZE",
+        "16384",
+        "block size of all requests",
+    ),
     Opt("file-total-size", "SIZE", "2G", "total size of all files"),
-    Opt("file-test-mode", "MODE", "", "seqwr, seqrewr, seqrd, rndrd, rndwr, rndrw"),
-    Opt("file-io-mode", "MODE", "sync", "sync, async, mmap (fastmmap, slowmmap)"),
-    Opt("file-async-backlog", "N", "128", "asynchronous requests in flight per thread"),
-    Opt("file-extra-flags", "FLAGS", "", "additional flags of open(2): sync, dsync, direct"),
-    Opt("file-fsync-freq", "N", "100", "fsync() after this many requests, 0 for never"),
-    Opt("file-fsync-all", "[on|off]", "off", "fsync() after each write"),
-    Opt("file-fsync-end", "[on|off]", "on", "fsync() at the end of the test"),
+    Opt(
+        "file-test-mode",
+        "MODE",
+        "",
+        "seqwr, seqrewr, seqrd, rndrd, rndwr, rndrw",
+    ),
+    Opt(
+        "file-io-mode",
+        "MODE",
+        "sync",
+        "sync, async, mmap (fastmmap, slowmmap)",
+    ),
+    Opt(
+        "file-async-backlog",
+        "N",
+        "128",
+        "asynchronous requests in flight per thread",
+    ),
+    Opt(
+        "file-extra-flags",
+        "FLAGS",
+        "",
+        "additional flags of open(2): sync, dsync, direct",
+    ),
+    Opt(
+        "file-fsync-freq",
+        "N",
+        "100",
+        "fsync() after this many requests, 0 for never",
+    ),
+    Opt(
+        "file-fsync-all",
+        "[on|off]",
+        "off",
+        "fsync() after each write",
+    ),
+    Opt(
+        "file-fsync-end",
+        "[on|off]",
+        "on",
+        "fsync() at the end of the test",
+    ),
     Opt("file-fsync-mode", "MODE", "fsync", "fsync, fdatasync"),
-    Opt("file-merged-requests", "N", "0", "merge at most this many sequential requests"),
-    Opt("file-rw-ratio", "N", "1.5", "reads/writes ratio of the combined test"),
+    Opt(
+        "file-merged-requests",
+        "N",
+        "0",
+        "merge at most this many sequential requests",
+    ),
+    Opt(
+        "file-rw-ratio",
+        "N",
+        "1.5",
+        "reads/writes ratio of the combined test",
+    ),
 ];
 
 const ALL: [&[Opt]; 4] = [GENERAL, CPU, MEMORY, FILEIO];
@@ -79,7 +209,10 @@ pub fn is_known_word(word: &str) -> bool {
 }
 
 fn find(name: &str) -> Option<&'static Opt> {
-    ALL.iter().copied().flatten().find(|option| option.0 == name)
+    ALL.iter()
+        .copied()
+        .flatten()
+        .find(|option| option.0 == name)
 }
 
 /// What is to be done.
@@ -121,7 +254,10 @@ pub fn parse<S: AsRef<str>>(words: &[S]) -> Result<Invocation> {
         Some("help") => Command::Help,
         Some("version") => Command::Version,
         Some(command) => values.command(command)?,
-        None => bail!("no command was given: one of {} is expected (see 'help')", COMMANDS.join(", ")),
+        None => bail!(
+            "no command was given: one of {} is expected (see 'help')",
+            COMMANDS.join(", ")
+        ),
     };
     Ok(Invocation { command, verbosity })
 }
@@ -141,7 +277,10 @@ impl<'a> Values<'a> {
                     "'{word}' is no command: one of {} is expected",
                     COMMANDS.join(", ")
                 );
-                ensure!(command.is_none(), "more than one command was given: '{word}' is the second");
+                ensure!(
+                    command.is_none(),
+                    "more than one command was given: '{word}' is the second"
+                );
                 command = Some(word);
                 continue;
             };
@@ -195,8 +334,14 @@ impl<'a> Values<'a> {
             let words: Vec<&str> = accepted.iter().map(|(word, _)| *word).collect();
             let words = words.join(", ");
             match text {
-                "" => format!("--{name} is needed: one of {}", words.trim_start_matches(", ")),
-                _ => format!("--{name}={text}: one of {} is accepted", words.trim_start_matches(", ")),
+                "" => format!(
+                    "--{name} is needed: one of {}",
+                    words.trim_start_matches(", ")
+                ),
+                _ => format!(
+                    "--{name}={text}: one of {} is accepted",
+                    words.trim_start_matches(", ")
+                ),
             }
         })
     }
@@ -206,7 +351,10 @@ impl<'a> Values<'a> {
             return Ok(Verbosity::DEBUG);
         }
         let level = self.number("verbosity", "a number from 0 to 5")?;
-        ensure!(level <= 5, "--verbosity={level}: a number from 0 to 5 is accepted");
+        ensure!(
+            level <= 5,
+            "--verbosity={level}: a number from 0 to 5 is accepted"
+        );
         Ok(Verbosity(level as u8))
     }
 
@@ -306,8 +454,15 @@ impl<'a> Values<'a> {
     }
 
     fn memory(&self) -> Result<MemoryParams> {
-        let scopes = [("global", MemoryScope::Global), ("local", MemoryScope::Local)];
-        let opers = [("read", MemoryOper::Read), ("write", MemoryOper::Write), ("none", MemoryOper::None)];
+        let scopes = [
+            ("global", MemoryScope::Global),
+            ("local", MemoryScope::Local),
+        ];
+        let opers = [
+            ("read", MemoryOper::Read),
+            ("write", MemoryOper::Write),
+            ("none", MemoryOper::None),
+        ];
         let modes = [("seq", MemoryAccess::Seq), ("rnd", MemoryAccess::Rnd)];
         MemoryParams {
             block_size_bytes: self.size("memory-block-size")?,
@@ -340,7 +495,10 @@ impl<'a> Values<'a> {
             ("dsync", OpenFlags::Dsync),
             ("direct", OpenFlags::Direct),
         ];
-        let fsyncs = [("fsync", FsyncMode::Fsync), ("fdatasync", FsyncMode::Fdatasync)];
+        let fsyncs = [
+            ("fsync", FsyncMode::Fsync),
+            ("fdatasync", FsyncMode::Fdatasync),
+        ];
         self.positive("file-async-backlog")?;
         let ratio = self.text("file-rw-ratio");
         FileioParams {
@@ -355,10 +513,9 @@ impl<'a> Values<'a> {
             fsync_end: self.switch("file-fsync-end"),
             fsync_mode: self.one_of("file-fsync-mode", &fsyncs)?,
             merged_requests: self.count("file-merged-requests")?,
-            rw_ratio: ratio
-                .parse()
-                .ok()
-                .with_context(|| format!("--file-rw-ratio={ratio}: a number, 0 or more, is accepted"))?,
+            rw_ratio: ratio.parse().ok().with_context(|| {
+                format!("--file-rw-ratio={ratio}: a number, 0 or more, is accepted")
+            })?,
         }
         .validated(set)
     }
@@ -373,7 +530,9 @@ impl<'a> Values<'a> {
         match self.text("file-io-mode") {
             "sync" => Ok(IoMode::Sync),
             mode @ ("async" | "mmap" | "fastmmap" | "slowmmap") => {
-                bail!("--file-io-mode={mode}: this version does synchronous I/O only: sync is accepted")
+                bail!(
+                    "--file-io-mode={mode}: this version does synchronous I/O only: sync is accepted"
+                )
             }
             other => bail!("--file-io-mode={other}: sync is accepted"),
         }
@@ -400,7 +559,9 @@ fn seconds_of_now() -> u32 {
 
 /// The usage, with every option and its default.
 pub fn usage() -> String {
-    let mut text = String::from("Usage:\n  sysbench [general-options]... --test=<test-name> [test-options]... command\n");
+    let mut text = String::from(
+        "Usage:\n  sysbench [general-options]... --test=<test-name> [test-options]... command\n",
+    );
     let parts = [
         ("General options", GENERAL),
         ("cpu options", CPU),
@@ -444,13 +605,27 @@ mod tests {
     #[test]
     fn options_and_command_come_in_any_order_and_the_last_of_a_repeated_option_counts() {
         let plan = plan("--cpu-max-prime=7 run --test=memory --test=cpu --cpu-max-prime=9");
-        assert_eq!(plan.test, Test::Cpu(CpuParams { max_prime: NonZeroU64::new(9).unwrap() }));
+        assert_eq!(
+            plan.test,
+            Test::Cpu(CpuParams {
+                max_prime: NonZeroU64::new(9).unwrap()
+            })
+        );
     }
 
     #[test]
     fn a_flag_is_on_alone_or_with_on_and_off_with_anything_else() {
-        for (flag, on) in [("--init-rng", true), ("--init-rng=on", true), ("--init-rng=yes", false), ("", false)] {
-            assert_eq!(plan(&format!("--test=cpu {flag} run")).seed.0.is_some(), on, "{flag}");
+        for (flag, on) in [
+            ("--init-rng", true),
+            ("--init-rng=on", true),
+            ("--init-rng=yes", false),
+            ("", false),
+        ] {
+            assert_eq!(
+                plan(&format!("--test=cpu {flag} run")).seed.0.is_some(),
+                on,
+                "{flag}"
+            );
         }
     }
 
@@ -463,7 +638,10 @@ mod tests {
     fn whole_numbers_take_no_suffix_and_nothing_is_read_as_zero() {
         for value in ["10m", "2K", "-1", "", "1.5", "0x10", "99999999999999999999"] {
             let error = error(&format!("--test=cpu --max-requests={value} run"));
-            assert!(error.contains("--max-requests") && error.contains(value), "{error}");
+            assert!(
+                error.contains("--max-requests") && error.contains(value),
+                "{error}"
+            );
             assert!(error.contains("whole number"), "{error}");
         }
     }
@@ -471,7 +649,11 @@ mod tests {
     #[test]
     fn forced_shutdown_takes_seconds_or_a_share_of_the_time_limit() {
         let seconds = |value: &str| {
-            plan(&format!("--test=cpu --max-time=40 --forced-shutdown{value} run")).limits.forced_shutdown_s
+            plan(&format!(
+                "--test=cpu --max-time=40 --forced-shutdown{value} run"
+            ))
+            .limits
+            .forced_shutdown_s
         };
         assert_eq!(seconds("=off"), None);
         assert_eq!(seconds("=7"), Some(7.0));
@@ -483,10 +665,25 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_0_4_12() {
         let plan = plan("--test=fileio --file-test-mode=rndrw run");
-        let Test::Fileio(params) = plan.test else { panic!() };
-        assert_eq!((params.files.get(), params.block_size_bytes, params.total_size_bytes), (128, 16384, 2 << 30));
-        assert_eq!((params.fsync_freq, params.fsync_end, params.rw_ratio), (100, true, 1.5));
-        assert_eq!((params.flags, plan.limits.max_requests, plan.percentile), (OpenFlags::None, Some(10000), 95));
+        let Test::Fileio(params) = plan.test else {
+            panic!()
+        };
+        assert_eq!(
+            (
+                params.files.get(),
+                params.block_size_bytes,
+                params.total_size_bytes
+            ),
+            (128, 16384, 2 << 30)
+        );
+        assert_eq!(
+            (params.fsync_freq, params.fsync_end, params.rw_ratio),
+            (100, true, 1.5)
+        );
+        assert_eq!(
+            (params.flags, plan.limits.max_requests, plan.percentile),
+            (OpenFlags::None, Some(10000), 95)
+        );
         assert_eq!(plan.seed, Seed(None));
     }
 
@@ -495,11 +692,20 @@ mod tests {
         for (line, word) in [
             ("--test=fileio --file-test-mode=seq run", "seqrewr"),
             ("--test=fileio run", "--file-test-mode"),
-            ("--test=fileio --file-test-mode=rndrd --file-extra-flags=odirect run", "direct"),
+            (
+                "--test=fileio --file-test-mode=rndrd --file-extra-flags=odirect run",
+                "direct",
+            ),
             ("--test=memory --memory-oper=copy run", "read, write, none"),
             ("--test=oltp run", "not part of this program"),
-            ("--test=fileio --file-test-mode=rndrd --file-io-mode=async run", "synchronous"),
-            ("--test=fileio --validate --file-test-mode=rndrd run", "--validate"),
+            (
+                "--test=fileio --file-test-mode=rndrd --file-io-mode=async run",
+                "synchronous",
+            ),
+            (
+                "--test=fileio --validate --file-test-mode=rndrd run",
+                "--validate",
+            ),
             ("--test=fileio --file-num=99999999999 prepare", "--file-num"),
             ("--test=cpu --no-such=1 run", "--no-such"),
         ] {
@@ -510,6 +716,11 @@ mod tests {
     #[test]
     fn the_usage_names_every_option() {
         let text = usage();
-        assert!(ALL.iter().copied().flatten().all(|option| text.contains(&format!("--{}=", option.0))));
+        assert!(
+            ALL.iter()
+                .copied()
+                .flatten()
+                .all(|option| text.contains(&format!("--{}=", option.0)))
+        );
     }
 }

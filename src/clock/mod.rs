@@ -145,7 +145,11 @@ impl TimeSource {
         let (clock, hz_from, reason) = match choice {
             ClockChoice::Monotonic => {
                 let reason = "--clock monotonic was asked for".into();
-                (AnyClock::Monotonic(Monotonic), HzFrom::Definition, Some(reason))
+                (
+                    AnyClock::Monotonic(Monotonic),
+                    HzFrom::Definition,
+                    Some(reason),
+                )
             }
             ClockChoice::Auto => match trusted_tsc() {
                 Ok((clock, hz_from)) => (clock, hz_from, None),
@@ -229,7 +233,10 @@ mod tests {
 
     #[test]
     fn a_reading_that_went_back_is_no_duration() {
-        assert_eq!(Scale::from_hz(2.5e9).between(Ticks(9), Ticks(8)), Nanoseconds(0));
+        assert_eq!(
+            Scale::from_hz(2.5e9).between(Ticks(9), Ticks(8)),
+            Nanoseconds(0)
+        );
     }
 
     #[test]
@@ -249,14 +256,22 @@ mod tests {
                 let seen = c.scale().between(start, c.stop());
                 (seen.0 as f64, outside.elapsed().as_nanos() as f64)
             });
-            assert!(seen >= 20e6 * 0.999, "{choice:?}: {seen} ns of a sleep of 20 ms");
-            assert!(seen <= outside * 1.001, "{choice:?}: {seen} of {outside} ns");
+            assert!(
+                seen >= 20e6 * 0.999,
+                "{choice:?}: {seen} ns of a sleep of 20 ms"
+            );
+            assert!(
+                seen <= outside * 1.001,
+                "{choice:?}: {seen} of {outside} ns"
+            );
         }
     }
 
     #[test]
     fn the_fallback_says_why() {
-        let info = TimeSource::establish(ClockChoice::Monotonic).unwrap().info();
+        let info = TimeSource::establish(ClockChoice::Monotonic)
+            .unwrap()
+            .info();
         assert_eq!(info.source, ClockSource::Monotonic);
         assert!(info.reason.unwrap().contains("--clock monotonic"));
         assert_eq!(info.hz, 1e9);

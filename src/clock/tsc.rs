@@ -193,7 +193,9 @@ mod tests {
     fn a_cpu_whose_counter_is_off_is_named() {
         let scale = Scale::from_hz(2e9);
         let readings = [(0, at(1_000_000, 0)), (3, at(1_000_000 - 20_000, 1_000))];
-        let error = skew_within_tolerance(&readings, scale).unwrap_err().to_string();
+        let error = skew_within_tolerance(&readings, scale)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("CPU 0 and CPU 3"), "{error}");
     }
 

@@ -162,7 +162,10 @@ mod tests {
         ledger.hand_over(1, 1, &mut events(5));
         let complete = ledger.intervals(None);
         assert_eq!(complete.len(), 1);
-        assert_eq!((complete[0].events_per_s, complete[0].mib_per_s), (15.0, 15.0));
+        assert_eq!(
+            (complete[0].events_per_s, complete[0].mib_per_s),
+            (15.0, 15.0)
+        );
         assert_eq!(complete[0].p95_ns, Some(1000));
     }
 
@@ -170,7 +173,11 @@ mod tests {
     fn a_thread_that_hung_over_two_intervals_leaves_an_empty_one() {
         let ledger = Ledger::new(1, Some(SECOND));
         ledger.hand_over(0, 2, &mut events(3));
-        let rates: Vec<f64> = ledger.intervals(None).iter().map(|i| i.events_per_s).collect();
+        let rates: Vec<f64> = ledger
+            .intervals(None)
+            .iter()
+            .map(|i| i.events_per_s)
+            .collect();
         assert_eq!(rates, [3.0, 0.0]);
     }
 

@@ -213,7 +213,8 @@ impl<C: Clock> Lane<C> {
 
     #[inline(never)]
     fn count_pending(&mut self) {
-        self.pending.count_into(&mut self.measure.events, self.scale);
+        self.pending
+            .count_into(&mut self.measure.events, self.scale);
     }
 
     #[cold]
@@ -313,7 +314,9 @@ pub fn run<W: Workload, C: Clock>(
         intervals_shown: 0,
     };
     let end = watch.until_the_end(&ended);
-    let wall = clock.scale().between(schedule.began, end.last.unwrap_or_else(|| clock.stop()));
+    let wall = clock
+        .scale()
+        .between(schedule.began, end.last.unwrap_or_else(|| clock.stop()));
     let intervals = shared.ledger.intervals(Some(wall));
     watch.show_intervals(&intervals);
     // Threads that hang in the kernel are not waited for: that is what was given up.
@@ -459,8 +462,9 @@ fn bind_to(cpu: Option<core_affinity::CoreId>) -> Result<()> {
 }
 
 fn thread_cpu_time() -> u64 {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
-        .map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(0, |t| {
+        t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64
+    })
 }
 
 /// The main thread's part: it waits, and looks after whoever observes.

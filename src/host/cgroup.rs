@@ -110,7 +110,7 @@ mod tests {
 
     fn found(fake: &FakeRoot) -> (Option<f64>, Option<u64>) {
         let root = fake.root();
-        let limits = limits(&root, &mounts::read(root), Some(64 * GIB));
+        let limits = limits(root, &mounts::read(root), Some(64 * GIB));
         (limits.cpu_quota_cpus, limits.memory_limit_bytes)
     }
 

@@ -6,6 +6,10 @@ pub(super) enum Hypervisor {
     /// The hypervisor bit is clear.
     Absent,
     /// The hypervisor bit is set; the signatures of the interfaces offered, the first first.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        allow(dead_code, reason = "only x86-64 has CPUID")
+    )]
     Present(Vec<String>),
 }
 

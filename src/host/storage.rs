@@ -148,7 +148,7 @@ mod tests {
                 .map(|mount| mount.id)
         };
         Stack {
-            root: &root,
+            root,
             mounts: &mounts,
             mount_id: &mount_id,
         }

@@ -13,14 +13,15 @@ pub(super) fn hypervisor(root: &Root, cpuid: Option<Hypervisor>) -> Option<&'sta
         let denied = cpuid == Some(Hypervisor::Absent);
         (denied && !dmi.is_virtual() && !has_hypervisor_files(root)).then_some("none")
     };
-    // VirtualBox shows its guests the interface of KVM or Hyper-V as well.
+    // VirtualBox shows its guests the interface of KVM or Hyper-V as well, and a kernel that is
+    // a process the CPU as it is.
     dmi.name()
         .filter(|&name| name == "virtualbox")
+        .or_else(|| user_mode_linux(root))
         .or_else(|| xen(root))
         .or_else(|| cpuid.as_ref().and_then(Hypervisor::name))
         .or_else(|| dmi.name())
         .or_else(|| of_device_tree(root))
-        .or_else(|| user_mode_linux(root))
         .or_else(bare_metal)
 }
 
@@ -207,5 +208,6 @@ mod tests {
         let cpuinfo = "processor\t: 0\nvendor_id\t: User Mode Linux";
         let fake = FakeRoot::new().file("proc/cpuinfo", cpuinfo);
         assert_eq!(hypervisor(fake.root(), ABSENT), Some("uml"));
+        assert_eq!(hypervisor(fake.root(), signed("KVMKVMKVM")), Some("uml"));
     }
 }

@@ -129,7 +129,13 @@ mod tests {
 
     #[test]
     fn durations_take_the_unit_that_reads_best() {
-        for (ns, text) in [(9.0, "9 ns"), (1500.0, "1.500 us"), (76_400.0, "76.40 us"), (2.5e8, "250.0 ms"), (3e9, "3.000 s")] {
+        for (ns, text) in [
+            (9.0, "9 ns"),
+            (1500.0, "1.500 us"),
+            (76_400.0, "76.40 us"),
+            (2.5e8, "250.0 ms"),
+            (3e9, "3.000 s"),
+        ] {
             assert_eq!(duration(ns), text);
         }
     }

@@ -69,7 +69,10 @@ pub fn version() -> String {
 }
 
 fn banner() -> String {
-    format!("{}:  multi-threaded system evaluation benchmark\n\n", version())
+    format!(
+        "{}:  multi-threaded system evaluation benchmark\n\n",
+        version()
+    )
 }
 
 /// A line that tells why a figure may mislead.
@@ -123,8 +126,14 @@ pub fn preamble(verbosity: Verbosity, workload: &Workload, validate: bool) -> St
         Test::Cpu(_) => text.info("Doing CPU performance benchmark\n\n"),
         Test::Memory(memory) => {
             text.info("Doing memory operations speed test\n");
-            text.info(format!("Memory block size: {}K\n\n", memory.block_size_bytes >> 10));
-            text.info(format!("Memory transfer size: {}M\n\n", memory.total_size_bytes >> 20));
+            text.info(format!(
+                "Memory block size: {}K\n\n",
+                memory.block_size_bytes >> 10
+            ));
+            text.info(format!(
+                "Memory transfer size: {}M\n\n",
+                memory.total_size_bytes >> 20
+            ));
             let oper = match memory.oper {
                 MemoryOper::Read => "read",
                 MemoryOper::Write => "write",
@@ -162,13 +171,19 @@ fn fileio_options(params: &FileioParams, max_requests: Option<u64>) -> String {
         }
     } else {
         let requests = max_requests.unwrap_or(0);
-        line(format!("Number of random requests for random IO: {requests}"));
+        line(format!(
+            "Number of random requests for random IO: {requests}"
+        ));
         let ratio = params.rw_ratio;
-        line(format!("Read/Write ratio for combined random IO test: {ratio:.2}"));
+        line(format!(
+            "Read/Write ratio for combined random IO test: {ratio:.2}"
+        ));
     }
     if params.fsync_freq > 0 {
         let freq = params.fsync_freq;
-        line(format!("Periodic FSYNC enabled, calling fsync() each {freq} requests."));
+        line(format!(
+            "Periodic FSYNC enabled, calling fsync() each {freq} requests."
+        ));
     }
     if params.fsync_end {
         line("Calling fsync() at the end of test, Enabled.".into());

@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use super::format::{count, duration, significant, thousands};
 use super::sysbench::mean_and_deviation;
 use crate::cli::size::Size;
-use crate::plan::{FileMode, FileioParams, FsyncMode, IoMode, MemoryAccess, MemoryOper, MemoryScope, OpenFlags, Test};
+use crate::plan::{
+    FileMode, FileioParams, FsyncMode, IoMode, MemoryAccess, MemoryOper, MemoryScope, OpenFlags,
+    Test,
+};
 use crate::result::{
     ClockInfo, Host, Interval, Latency, RunResult, Status, Storage, Warning, Workload,
 };
@@ -60,12 +63,23 @@ pub fn environment(
     let mut lines = Lines::default();
     lines.named("host", &known(&host.hostname));
     lines.named("os", &known(&host.os));
-    lines.named("kernel", &format!("{} {}", known(&host.kernel), known(&host.arch)));
-    lines.named("cpu", &format!("{} x {}", host.cpus, known(&host.cpu_model)));
+    lines.named(
+        "kernel",
+        &format!("{} {}", known(&host.kernel), known(&host.arch)),
+    );
+    lines.named(
+        "cpu",
+        &format!("{} x {}", host.cpus, known(&host.cpu_model)),
+    );
     lines.named("governor", &known(&host.cpu_governor));
-    let memory = host.memory_bytes.map_or_else(unknown, |bytes| gib(bytes as f64));
+    let memory = host
+        .memory_bytes
+        .map_or_else(unknown, |bytes| gib(bytes as f64));
     lines.named("memory", &memory);
-    lines.named("huge pages", &format!("transparent: {}", known(&host.transparent_hugepage)));
+    lines.named(
+        "huge pages",
+        &format!("transparent: {}", known(&host.transparent_hugepage)),
+    );
     lines.named("hypervisor", &known(&host.virtualization));
     lines.named("container", &known(&host.container));
     let quota = host.cgroup.cpu_quota_cpus;
@@ -73,7 +87,10 @@ pub fn environment(
     let limit = host.cgroup.memory_limit_bytes;
     let limit = limit.map_or("no memory limit".into(), |bytes| gib(bytes as f64));
     lines.named("cgroup", &format!("{quota}, {limit}"));
-    lines.named("kernel's", &format!("clock source {}", known(&host.clocksource)));
+    lines.named(
+        "kernel's",
+        &format!("clock source {}", known(&host.clocksource)),
+    );
     lines.named("clock", &self::clock(clock));
     lines.named("storage", &self::storage(storage));
     let direct = match direct {
@@ -156,7 +173,10 @@ impl Lines {
 pub fn title(workload: &Workload) -> String {
     let threads = count(workload.threads, "thread");
     match &workload.params.test {
-        Test::Cpu(cpu) => format!("cpu: primes up to {}, {threads}", thousands(cpu.max_prime.get())),
+        Test::Cpu(cpu) => format!(
+            "cpu: primes up to {}, {threads}",
+            thousands(cpu.max_prime.get())
+        ),
         Test::Memory(memory) => {
             let block = Size(memory.block_size_bytes);
             let access = match memory.access {
@@ -175,7 +195,11 @@ pub fn title(workload: &Workload) -> String {
             };
             format!("memory: {what}, {threads}")
         }
-        Test::Fileio(fileio) => format!("fileio {}: {}, {threads}", fileio.mode.name(), files(fileio)),
+        Test::Fileio(fileio) => format!(
+            "fileio {}: {}, {threads}",
+            fileio.mode.name(),
+            files(fileio)
+        ),
     }
 }
 
@@ -293,8 +317,13 @@ fn storage(storage: &Storage) -> String {
     let facts = [
         storage.filesystem.clone(),
         storage.device.clone(),
-        storage.scheduler.clone().map(|name| format!("scheduler {name}")),
-        storage.rotational.map(|r| if r { "rotational" } else { "not rotational" }.to_owned()),
+        storage
+            .scheduler
+            .clone()
+            .map(|name| format!("scheduler {name}")),
+        storage
+            .rotational
+            .map(|r| if r { "rotational" } else { "not rotational" }.to_owned()),
     ];
     for fact in facts.into_iter().flatten() {
         _ = write!(text, ", {fact}");

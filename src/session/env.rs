@@ -31,8 +31,12 @@ struct Environment {
 
 /// Prints the fingerprint, and what may mislead.
 pub fn run(dir: &Path, json: Option<&Destination>) -> Result<Exit> {
-    std::fs::metadata(dir)
-        .with_context(|| format!("the folder {} can't be looked at; name another with --dir", dir.display()))?;
+    std::fs::metadata(dir).with_context(|| {
+        format!(
+            "the folder {} can't be looked at; name another with --dir",
+            dir.display()
+        )
+    })?;
     let time = TimeSource::establish(ClockChoice::Auto)?;
     let host = host::fingerprint(&Root::default());
     let clock = time.info();

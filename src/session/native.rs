@@ -69,7 +69,9 @@ fn measure(plan: &RunPlan, handling: FileHandling, output: &Output) -> Result<Ex
     }
     signal::watch()?;
     let files = plan.files.as_ref();
-    let files = files.map(|files| TestFiles::of(files, Rule::Stamp)).transpose()?;
+    let files = files
+        .map(|files| TestFiles::of(files, Rule::Stamp))
+        .transpose()?;
     let files = files.map(Arc::new);
     let job = FileJob::of(plan, handling, files.as_deref())?;
     let run = Run::begin(plan)?;
@@ -108,7 +110,8 @@ impl<'a> FileJob<'a> {
         let creates = params.mode.creates_files();
         let whole = handling == FileHandling::Whole;
         let absent = files.are_absent()?;
-        if !creates && !(absent && handling != FileHandling::AsTheyAre) {
+        let may_make = absent && handling != FileHandling::AsTheyAre;
+        if !creates && !may_make {
             files.check()?;
         }
         Ok(Self {

@@ -37,8 +37,8 @@ fn bar(length: u64, template: &str, quiet: bool) -> ProgressBar {
         // Hidden where standard error is no terminal.
         false => ProgressDrawTarget::stderr(),
     };
-    let style = ProgressStyle::with_template(template)
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(Some(length), target).with_style(style)
 }
 
@@ -81,7 +81,8 @@ impl Observer for Watcher {
             .map_or(0.0, |max| elapsed.as_secs_f64() / max.as_secs_f64());
         let part = by_work.max(by_time).min(1.0);
         self.bar.set_position((part * STEPS as f64) as u64);
-        self.bar.set_message(format!("{:.0} s", elapsed.as_secs_f64()));
+        self.bar
+            .set_message(format!("{:.0} s", elapsed.as_secs_f64()));
     }
 
     fn interval(&mut self, interval: &Interval) {

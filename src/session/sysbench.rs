@@ -22,7 +22,11 @@ const PREFIX: &str = "FATAL: ";
 
 /// Does what the words say.
 pub fn run(words: &[OsString]) -> Exit {
-    let words: Vec<_> = words.iter().skip(1).map(|word| word.to_string_lossy()).collect();
+    let words: Vec<_> = words
+        .iter()
+        .skip(1)
+        .map(|word| word.to_string_lossy())
+        .collect();
     let done = cli::parse(&words).and_then(|invocation| execute(&invocation));
     done.unwrap_or_else(|error| fail(PREFIX, &error))
 }

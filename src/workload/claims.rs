@@ -72,7 +72,7 @@ pub struct Claimant<'a> {
 impl Claimant<'_> {
     /// Takes the next event; false where none is left.
     #[inline(always)]
-    pub fn next(&mut self) -> bool {
+    pub fn take(&mut self) -> bool {
         if self.held.is_empty() {
             self.held = self.claims.claim();
         }
@@ -94,7 +94,7 @@ mod tests {
             let given: u64 = std::thread::scope(|scope| {
                 let count = || {
                     let mut claimant = claims.claimant();
-                    std::iter::from_fn(|| claimant.next().then_some(())).count() as u64
+                    std::iter::from_fn(|| claimant.take().then_some(())).count() as u64
                 };
                 let workers: Vec<_> = (0..threads).map(|_| scope.spawn(count)).collect();
                 workers.into_iter().map(|w| w.join().unwrap()).sum()
@@ -119,6 +119,6 @@ mod tests {
     fn without_a_total_there_is_always_a_next() {
         let claims = Claims::new(None, 1, 8);
         let mut claimant = claims.claimant();
-        assert!((0..1000).all(|_| claimant.next()));
+        assert!((0..1000).all(|_| claimant.take()));
     }
 }

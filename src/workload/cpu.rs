@@ -50,7 +50,7 @@ pub struct CpuWorker {
 impl Worker for CpuWorker {
     fn run<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
         let mut claimant = self.shared.claims.claimant();
-        while lane.is_open() && claimant.next() {
+        while lane.is_open() && claimant.take() {
             let Ok(()) = lane.event(Transfer::None, || {
                 black_box(primes_below(black_box(self.shared.max_prime)));
                 Ok::<(), Infallible>(())
@@ -119,7 +119,14 @@ mod tests {
     #[test]
     fn the_primes_are_those_of_the_tables() {
         // pi(n) of OEIS A006880 and alike, less the prime 2, which is no candidate.
-        for (bound, pi) in [(3, 1), (10, 4), (100, 25), (1_000, 168), (10_000, 1229), (20_000, 2262)] {
+        for (bound, pi) in [
+            (3, 1),
+            (10, 4),
+            (100, 25),
+            (1_000, 168),
+            (10_000, 1229),
+            (20_000, 2262),
+        ] {
             assert_eq!(primes_below(bound), pi - 1, "below {bound}");
         }
     }

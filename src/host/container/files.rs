@@ -1,9 +1,15 @@
 //! What container runtimes leave in files and in the environment.
 
+use super::is_whole_root;
+use crate::host::mounts::Mount;
 use crate::host::root::Root;
 
 /// The runtime by its marks in files and in the environment, the most telling first.
-pub(super) fn runtime(root: &Root, env: impl Fn(&str) -> Option<String>) -> Option<String> {
+pub(super) fn runtime(
+    root: &Root,
+    mounts: &[Mount],
+    env: impl Fn(&str) -> Option<String>,
+) -> Option<String> {
     if env("KUBERNETES_SERVICE_HOST").is_some() {
         return Some("kubernetes".into());
     }
@@ -13,10 +19,19 @@ pub(super) fn runtime(root: &Root, env: impl Fn(&str) -> Option<String>) -> Opti
         .find_map(|path| root.text(path));
     manager
         .and_then(name)
-        .or_else(|| of_containerenv(root))
-        .or_else(|| root.path(".dockerenv").exists().then(|| "docker".into()))
+        .or_else(|| of_image(root, mounts))
         .or_else(|| of_init(root).and_then(name))
         .or_else(|| env("container").and_then(name))
+}
+
+/// The runtime that left a mark in the image. Docker and podman keep no image as a whole file
+/// system: there, the mark is older than the namespace around this process.
+fn of_image(root: &Root, mounts: &[Mount]) -> Option<String> {
+    if mounts.iter().any(is_whole_root) {
+        return None;
+    }
+    let is_docker = || root.path(".dockerenv").exists();
+    of_containerenv(root).or_else(|| is_docker().then(|| "docker".into()))
 }
 
 /// The engine that podman and buildah name in /run/.containerenv; podman where it is left
@@ -54,7 +69,7 @@ mod tests {
     use crate::host::fake::FakeRoot;
 
     fn found(fake: &FakeRoot) -> Option<String> {
-        runtime(fake.root(), |_| None)
+        runtime(fake.root(), &[], |_| None)
     }
 
     #[test]
@@ -83,15 +98,15 @@ mod tests {
     fn kubernetes_is_known_by_the_environment_it_gives() {
         let docker = FakeRoot::new().file(".dockerenv", "");
         let env = |name: &str| (name == "KUBERNETES_SERVICE_HOST").then(|| "10.96.0.1".into());
-        assert_eq!(runtime(docker.root(), env).unwrap(), "kubernetes");
+        assert_eq!(runtime(docker.root(), &[], env).unwrap(), "kubernetes");
     }
 
     #[test]
     fn a_word_of_the_image_counts_after_all_other_marks() {
         let env = |name: &str| (name == "container").then(|| "oci".into());
-        assert_eq!(runtime(FakeRoot::new().root(), env).unwrap(), "oci");
+        assert_eq!(runtime(FakeRoot::new().root(), &[], env).unwrap(), "oci");
         let docker = FakeRoot::new().file(".dockerenv", "");
-        assert_eq!(runtime(docker.root(), env).unwrap(), "docker");
+        assert_eq!(runtime(docker.root(), &[], env).unwrap(), "docker");
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) fn runtime(
         if has_machines_pids(root) {
             has_machines_files(root, mounts).then(|| "none".into())
         } else {
-            files::runtime(root, env).or_else(|| kernel::of_masks(mounts))
+            files::runtime(root, mounts, env).or_else(|| kernel::of_masks(mounts))
         }
     })
 }
@@ -54,6 +54,7 @@ fn has_machines_files(root: &Root, mounts: &[Mount]) -> bool {
     booted || same_as_init || mounts.iter().any(is_whole_root)
 }
 
+/// Tells whether a whole file system of a device is the root folder.
 fn is_whole_root(mount: &Mount) -> bool {
     // A distribution on btrfs is in a subvolume.
     let subvolume = mount.option("subvol").unwrap_or("/");
@@ -77,7 +78,7 @@ mod tests {
 
     fn found(fake: &FakeRoot) -> Option<String> {
         let root = fake.root();
-        runtime(&root, &mounts::read(root), no_env)
+        runtime(root, &mounts::read(root), no_env)
     }
 
     fn on_the_machine(mountinfo: &str) -> FakeRoot {
@@ -125,6 +126,12 @@ mod tests {
     fn the_same_files_in_a_namespace_of_its_own_are_a_container() {
         let fake = in_its_own_namespace(OVERLAY).file(".dockerenv", "");
         assert_eq!(found(&fake).unwrap(), "docker");
+    }
+
+    #[test]
+    fn files_left_over_in_a_booted_image_name_no_namespace_made_there() {
+        let fake = in_its_own_namespace(DISK).file(".dockerenv", "");
+        assert_eq!(found(&fake), None);
     }
 
     #[test]

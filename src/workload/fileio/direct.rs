@@ -24,7 +24,9 @@ enum Alignment {
 pub(super) fn check_fit(file: BorrowedFd<'_>, params: &FileioParams) -> Result<()> {
     let unit = match alignment(file) {
         Alignment::Unsupported => {
-            bail!("the file system does not support it; take --flags none, or another folder with --dir")
+            bail!(
+                "the file system does not support it; take --flags none, or another folder with --dir"
+            )
         }
         Alignment::Bytes(unit) => unit,
         // No device has smaller blocks.

@@ -93,7 +93,11 @@ impl TestFiles {
     }
 
     fn find(&self, file: u32) -> Result<Found> {
-        let found = fstatat(&self.folder, name(file).as_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
+        let found = fstatat(
+            &self.folder,
+            name(file).as_str(),
+            AtFlags::AT_SYMLINK_NOFOLLOW,
+        );
         match found {
             Ok(stat) => Ok(Found::of(&stat)),
             Err(Errno::ENOENT) => Ok(Found::Nothing),
@@ -306,7 +310,11 @@ impl TestFiles {
     }
 
     fn unlink(&self, file: u32) -> Result<()> {
-        match unlinkat(&self.folder, name(file).as_str(), UnlinkatFlags::NoRemoveDir) {
+        match unlinkat(
+            &self.folder,
+            name(file).as_str(),
+            UnlinkatFlags::NoRemoveDir,
+        ) {
             Ok(()) | Err(Errno::ENOENT) => {
                 self.made().remove(&file);
                 Ok(())
@@ -374,7 +382,8 @@ pub(super) fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<
 /// Raises the soft limit of file descriptors as far as needed and possible.
 fn raise_descriptor_limit(files: u64) -> Result<()> {
     let needed = files + OTHER_DESCRIPTORS;
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("reading the limit of file descriptors")?;
+    let (soft, hard) =
+        getrlimit(Resource::RLIMIT_NOFILE).context("reading the limit of file descriptors")?;
     if soft >= needed {
         return Ok(());
     }
@@ -465,7 +474,9 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let files = test_files(&folder, Rule::Stamp);
             files.prepare(&mut |_| {}).unwrap();
-            (0..3).flat_map(|f| std::fs::read(files.path_of(f)).unwrap()).collect::<Vec<u8>>()
+            (0..3)
+                .flat_map(|f| std::fs::read(files.path_of(f)).unwrap())
+                .collect::<Vec<u8>>()
         };
         let (once, again) = (contents(), contents());
         assert_eq!(once, again);
@@ -478,7 +489,10 @@ mod tests {
     #[test]
     fn missing_files_are_named() {
         let folder = tempfile::tempdir().unwrap();
-        let error = test_files(&folder, Rule::Stamp).check().unwrap_err().to_string();
+        let error = test_files(&folder, Rule::Stamp)
+            .check()
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("test_file.0 is missing"), "{error}");
     }
 
@@ -487,9 +501,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let files = test_files(&folder, Rule::Stamp);
         files.prepare(&mut |_| {}).unwrap();
-        File::options().write(true).open(files.path_of(1)).unwrap().set_len(100).unwrap();
+        File::options()
+            .write(true)
+            .open(files.path_of(1))
+            .unwrap()
+            .set_len(100)
+            .unwrap();
         let error = files.check().unwrap_err().to_string();
-        assert!(error.contains("test_file.1") && error.contains("100") && error.contains("5120"), "{error}");
+        assert!(
+            error.contains("test_file.1") && error.contains("100") && error.contains("5120"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -500,7 +522,13 @@ mod tests {
         std::fs::write(files.path_of(1), &foreign).unwrap();
         assert!(files.prepare(&mut |_| {}).is_err());
         assert!(files.check().is_err());
-        assert!(files.remove().unwrap_err().to_string().contains("test_file.1"));
+        assert!(
+            files
+                .remove()
+                .unwrap_err()
+                .to_string()
+                .contains("test_file.1")
+        );
         assert_eq!(std::fs::read(files.path_of(1)).unwrap(), foreign);
     }
 
@@ -524,16 +552,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let files = test_files(&folder, Rule::Stamp);
         files.prepare(&mut |_| {}).unwrap();
-        let before = std::fs::metadata(files.path_of(2)).unwrap().modified().unwrap();
-        test_files(&folder, Rule::Stamp).prepare(&mut |_| {}).unwrap();
-        let after = std::fs::metadata(files.path_of(2)).unwrap().modified().unwrap();
+        let before = std::fs::metadata(files.path_of(2))
+            .unwrap()
+            .modified()
+            .unwrap();
+        test_files(&folder, Rule::Stamp)
+            .prepare(&mut |_| {})
+            .unwrap();
+        let after = std::fs::metadata(files.path_of(2))
+            .unwrap()
+            .modified()
+            .unwrap();
         assert_eq!(before, after);
     }
 
     #[test]
     fn only_what_was_made_is_removed() {
         let folder = tempfile::tempdir().unwrap();
-        test_files(&folder, Rule::Stamp).prepare(&mut |_| {}).unwrap();
+        test_files(&folder, Rule::Stamp)
+            .prepare(&mut |_| {})
+            .unwrap();
         std::fs::remove_file(folder.path().join("test_file.1")).unwrap();
         let files = test_files(&folder, Rule::Stamp);
         files.prepare(&mut |_| {}).unwrap();
@@ -546,6 +584,9 @@ mod tests {
     fn more_files_than_descriptors_can_be_had_are_refused_with_both_numbers() {
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         let error = raise_descriptor_limit(hard).unwrap_err().to_string();
-        assert!(error.contains(&hard.to_string()) && error.contains("ulimit"), "{error}");
+        assert!(
+            error.contains(&hard.to_string()) && error.contains("ulimit"),
+            "{error}"
+        );
     }
 }

@@ -144,7 +144,10 @@ impl SyncWorker {
 
     fn write<C: Clock>(&mut self, lane: &mut Lane<C>, extent: Extent) -> Result<()> {
         let fileio = &*self.shared;
-        let source = self.source.as_mut().context("a request to write in a mode that reads")?;
+        let source = self
+            .source
+            .as_mut()
+            .context("a request to write in a mode that reads")?;
         let data = source.data_for(extent);
         let file = &fileio.files[extent.file as usize];
         let start = lane.start();
@@ -177,7 +180,8 @@ impl SyncWorker {
     /// Waits for the writes that other threads have in hand, so that the fsyncs cover them;
     /// false where the run ends meanwhile.
     fn all_writes_done<C: Clock>(&self, lane: &Lane<C>) -> bool {
-        while self.shared.writes_done.load(Ordering::Acquire) < self.shared.requests.writes_given() {
+        while self.shared.writes_done.load(Ordering::Acquire) < self.shared.requests.writes_given()
+        {
             if !lane.is_open() {
                 return false;
             }
@@ -198,7 +202,8 @@ struct Source {
 
 impl Source {
     fn new(request: usize, thread: usize) -> Result<Self> {
-        let mut pool = MmapMut::map_anon(pattern::pool_size(request)).context("mapping a buffer")?;
+        let mut pool =
+            MmapMut::map_anon(pattern::pool_size(request)).context("mapping a buffer")?;
         // Streams of threads are kept from those that prepare has for its files.
         pattern::fill(&mut pool, u64::MAX - thread as u64);
         Ok(Self {

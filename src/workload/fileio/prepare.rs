@@ -62,7 +62,9 @@ pub(super) fn write_files(
             let mut left = size;
             while left > 0 {
                 go_on()?;
-                let piece = pieces.next().context("the thread that makes data has ended")?;
+                let piece = pieces
+                    .next()
+                    .context("the thread that makes data has ended")?;
                 debug_assert_eq!(piece.file, number);
                 sink.write(&piece)?;
                 left -= piece.len as u64;

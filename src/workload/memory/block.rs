@@ -24,7 +24,10 @@ impl Block {
         let mut map = match hugetlb {
             true => map_huge(size)?,
             false => MmapOptions::new().len(len).map_anon().with_context(|| {
-                format!("mapping a memory block of {}; take a smaller --block-size", Size(size))
+                format!(
+                    "mapping a memory block of {}; take a smaller --block-size",
+                    Size(size)
+                )
             })?,
         };
         map.fill(0x5a);
@@ -40,7 +43,7 @@ impl Block {
     }
 
     /// Its length in bytes, a multiple of 4.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.len
     }
 }
@@ -52,16 +55,20 @@ fn map_huge(size: u64) -> Result<memmap2::MmapMut> {
         .checked_next_multiple_of(pool.size)
         .and_then(|len| usize::try_from(len).ok())
         .context("the block is larger than the address space")?;
-    MmapOptions::new().len(len).huge(None).map_anon().map_err(|error| {
-        anyhow!(
-            "--hugetlb: {} in {} huge pages of {} can't be had ({error}); {} pages are free: \
+    MmapOptions::new()
+        .len(len)
+        .huge(None)
+        .map_anon()
+        .map_err(|error| {
+            anyhow!(
+                "--hugetlb: {} in {} huge pages of {} can't be had ({error}); {} pages are free: \
              raise vm.nr_hugepages (sysctl), or run without --hugetlb",
-            Size(size),
-            len as u64 / pool.size,
-            Size(pool.size),
-            pool.free
-        )
-    })
+                Size(size),
+                len as u64 / pool.size,
+                Size(pool.size),
+                pool.free
+            )
+        })
 }
 
 /// The pool of huge pages of the default size.
@@ -73,7 +80,9 @@ struct HugePages {
 impl HugePages {
     fn read() -> Result<Self> {
         let text = fs::read_to_string("/proc/meminfo").context("reading /proc/meminfo")?;
-        Self::parse(&text).context("--hugetlb: /proc/meminfo tells of no huge pages: the kernel was built without them")
+        Self::parse(&text).context(
+            "--hugetlb: /proc/meminfo tells of no huge pages: the kernel was built without them",
+        )
     }
 
     fn parse(meminfo: &str) -> Option<Self> {
@@ -98,7 +107,7 @@ mod tests {
         for size in [4, 1024, 4096, 10_000_000] {
             let block = Block::map(size, false).unwrap();
             assert_eq!(block.start() as usize % 4096, 0);
-            assert_eq!(block.len() as u64, size);
+            assert_eq!(block.size() as u64, size);
         }
     }
 
@@ -110,7 +119,8 @@ mod tests {
 
     #[test]
     fn the_pool_of_huge_pages_is_read_from_meminfo() {
-        let text = "HugePages_Total:       4\nHugePages_Free:        3\nHugepagesize:       2048 kB\n";
+        let text =
+            "HugePages_Total:       4\nHugePages_Free:        3\nHugepagesize:       2048 kB\n";
         let pool = HugePages::parse(text).unwrap();
         assert_eq!((pool.size, pool.free), (2 << 20, 3));
         assert!(HugePages::parse("MemTotal: 1 kB\n").is_none());

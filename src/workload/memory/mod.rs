@@ -117,7 +117,7 @@ impl Memory {
     #[inline(always)]
     fn events<C: Clock>(&self, lane: &mut Lane<C>, transfer: Transfer, mut work: impl FnMut()) {
         let mut claimant = self.claims.claimant();
-        while lane.is_open() && claimant.next() {
+        while lane.is_open() && claimant.take() {
             let Ok(()) = lane.event(transfer, || {
                 work();
                 Ok::<(), Infallible>(())
@@ -145,7 +145,9 @@ mod tests {
     fn threads_share_the_global_block_and_have_local_ones_each() {
         let blocks = |scope| {
             let memory = Memory::new(&params(MemoryOper::Read, scope), Seed(None), 3).unwrap();
-            (0..3).map(|t| memory.block_of(t).unwrap().start()).collect::<Vec<_>>()
+            (0..3)
+                .map(|t| memory.block_of(t).unwrap().start())
+                .collect::<Vec<_>>()
         };
         let global = blocks(MemoryScope::Global);
         assert!(global.iter().all(|start| *start == global[0]));
@@ -155,7 +157,8 @@ mod tests {
 
     #[test]
     fn no_block_is_mapped_where_none_is_touched() {
-        let memory = Memory::new(&params(MemoryOper::None, MemoryScope::Local), Seed(None), 2).unwrap();
+        let memory =
+            Memory::new(&params(MemoryOper::None, MemoryScope::Local), Seed(None), 2).unwrap();
         assert!(memory.block_of(0).is_none());
     }
 }

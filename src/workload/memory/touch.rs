@@ -14,13 +14,13 @@ const WORD: u32 = 0xa5a5_5a5a;
 /// Loads every byte of the block once, from start to end.
 #[inline(always)]
 pub(super) fn load_all(block: &Block) {
-    arch::load_all(block.start(), block.len());
+    arch::load_all(block.start(), block.size());
 }
 
 /// Stores every byte of the block once, from start to end.
 #[inline(always)]
 pub(super) fn store_all(block: &Block) {
-    arch::store_all(block.start(), block.len());
+    arch::store_all(block.start(), block.size());
 }
 
 /// Loads length / 4 words, each from a position drawn for it.
@@ -40,7 +40,7 @@ pub(super) fn store_at_random(block: &Block, positions: &mut impl Rng) {
 }
 
 fn words(block: &Block) -> usize {
-    block.len() / 4
+    block.size() / 4
 }
 
 /// The address of a word, each as likely: the high part of a 64-bit product (Lemire, "Fast
@@ -193,7 +193,10 @@ mod portable {
     fn parts(
         start: *mut u8,
         len: usize,
-    ) -> (impl Iterator<Item = *mut u64>, impl Iterator<Item = *mut u32>) {
+    ) -> (
+        impl Iterator<Item = *mut u64>,
+        impl Iterator<Item = *mut u32>,
+    ) {
         let longs = (0..len / 8).map(move |i| start.cast::<u64>().wrapping_add(i));
         let rest = (len / 8 * 2..len / 4).map(move |i| start.cast::<u32>().wrapping_add(i));
         (longs, rest)
@@ -221,7 +224,7 @@ mod tests {
 
     fn bytes(block: &Block) -> Vec<u8> {
         // SAFETY: the block is mapped for its length, and no other thread has it.
-        unsafe { std::slice::from_raw_parts(block.start(), block.len()) }.to_vec()
+        unsafe { std::slice::from_raw_parts(block.start(), block.size()) }.to_vec()
     }
 
     fn expected(len: usize) -> Vec<u8> {
@@ -248,7 +251,7 @@ mod tests {
             for load in [arch::load_all, portable::load_all] {
                 let block = Block::map(len, false).unwrap();
                 let before = bytes(&block);
-                load(block.start(), block.len());
+                load(block.start(), block.size());
                 assert_eq!(bytes(&block), before);
             }
         }
@@ -266,7 +269,10 @@ mod tests {
     fn one_random_event_stores_fewer_words_than_the_block_has_as_some_are_drawn_twice() {
         let block = Block::map(4096, false).unwrap();
         store_at_random(&block, &mut Xoshiro256PlusPlus::seed_from_u64(7));
-        let stored = bytes(&block).chunks(4).filter(|w| **w == WORD.to_ne_bytes()).count();
+        let stored = bytes(&block)
+            .chunks(4)
+            .filter(|w| **w == WORD.to_ne_bytes())
+            .count();
         // 1 - 1/e of 1024 words are drawn at least once: 647 on average, 16 the deviation.
         assert!((550..750).contains(&stored), "{stored}");
     }
