@@ -25,20 +25,25 @@ const SUB_BUCKETS: u64 = 2048;
 ///
 /// Recording is an increment and nothing else: what the library's histogram keeps beside its
 /// counts would cost more than the count.
-#[derive(Debug, Clone)]
+///
+/// Those that are to record have all buckets; those that others are added to have as many as
+/// that took, so that thousands of threads don't need gigabytes.
+#[derive(Debug, Clone, Default)]
 struct Counts(Vec<u64>);
 
 impl Counts {
-    fn new() -> Self {
+    const LEN: usize = Self::index(LONGEST_NS) + 1;
+
+    fn with_all_buckets() -> Self {
         // All zeros come from the kernel untouched, so that only used parts take memory.
-        Self(vec![0; Self::index(LONGEST_NS) + 1])
+        Self(vec![0; Self::LEN])
     }
 
     /// The bucket of a value: above the sub-buckets, each doubling has half as many.
     #[inline(always)]
-    fn index(ns: u64) -> usize {
+    const fn index(ns: u64) -> usize {
         let width = (ns | (SUB_BUCKETS - 1)).ilog2() - (SUB_BUCKETS - 1).ilog2();
-        ((u64::from(width) * (SUB_BUCKETS / 2)) + (ns >> width)) as usize
+        ((width as u64 * (SUB_BUCKETS / 2)) + (ns >> width)) as usize
     }
 
     /// The smallest value of a bucket.
@@ -50,11 +55,27 @@ impl Counts {
 
     #[inline(always)]
     fn record(&mut self, ns: u64) {
-        let last = self.0.len() - 1;
-        self.0[Self::index(ns).min(last)] += 1;
+        match self.0.get_mut(Self::index(ns)) {
+            Some(count) => *count += 1,
+            None => self.record_beyond(ns),
+        }
+    }
+
+    /// Counts a duration that there is no bucket for yet, or beyond the longest.
+    #[cold]
+    fn record_beyond(&mut self, ns: u64) {
+        if self.0.len() < Self::LEN {
+            self.0.resize(Self::LEN, 0);
+        }
+        self.0[Self::index(ns).min(Self::LEN - 1)] += 1;
     }
 
     fn add(&mut self, other: &Self) {
+        let used = other.0.iter().rposition(|&count| count > 0);
+        let used = used.map_or(0, |last| last + 1);
+        if self.0.len() < used {
+            self.0.resize(used, 0);
+        }
         for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
             if *theirs > 0 {
                 *mine += theirs;
@@ -88,7 +109,7 @@ pub struct Durations {
 impl Default for Durations {
     fn default() -> Self {
         Self {
-            counts: Counts::new(),
+            counts: Counts::default(),
             count: 0,
             min: u64::MAX,
             max: 0,
@@ -99,6 +120,14 @@ impl Default for Durations {
 }
 
 impl Durations {
+    /// None yet, with the memory to record any at once.
+    fn ready() -> Self {
+        Self {
+            counts: Counts::with_all_buckets(),
+            ..Self::default()
+        }
+    }
+
     /// Counts one duration.
     pub fn record(&mut self, duration: Nanoseconds) {
         self.record_all([duration].into_iter());
@@ -297,6 +326,15 @@ pub struct Measure {
 }
 
 impl Measure {
+    /// Nothing yet, with the memory to record anything at once.
+    pub fn ready() -> Self {
+        Self {
+            events: Durations::ready(),
+            fsyncs: Durations::ready(),
+            ..Self::default()
+        }
+    }
+
     /// Counts what an event moved.
     #[inline(always)]
     pub fn add_transfer(&mut self, transfer: Transfer) {
@@ -391,7 +429,7 @@ mod tests {
         fn counts_are_those_of_the_library_s_histogram(
             values in prop::collection::vec((0u64..47).prop_flat_map(|bits| 0..1u64 << bits), 0..200)
         ) {
-            let mut counts = Counts::new();
+            let mut counts = Counts::with_all_buckets();
             let mut library = Histogram::<u64>::new_with_bounds(1, LONGEST_NS, DIGITS).unwrap();
             for &ns in &values {
                 counts.record(ns);

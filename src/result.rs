@@ -9,7 +9,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{ClockChoice, Limits, MemoryOper, RunPlan, Test};
@@ -459,6 +459,11 @@ impl Destination {
         if is_special(path) {
             return Ok(());
         }
+        ensure!(
+            !path.is_dir(),
+            "the result file {} can't be written: it is a folder",
+            path.display()
+        );
         tempfile::tempfile_in(folder_of(path))
             .map(drop)
             .with_context(|| format!("the result file {} can't be written", path.display()))

@@ -148,7 +148,7 @@ impl<C: Clock> Lane<C> {
             scale: clock.scale(),
             thread,
             pending: Pending::default(),
-            measure: Measure::default(),
+            measure: Measure::ready(),
             checkpoint: Ticks::NEVER,
             schedule,
             open: true,
@@ -366,6 +366,12 @@ struct Pool {
 
 impl Pool {
     fn new(setup: Setup) -> Result<Self> {
+        let most = rayon::max_num_threads();
+        ensure!(
+            setup.threads <= most,
+            "{} worker threads were asked for, at most {most} are possible",
+            setup.threads
+        );
         let mut threads = Vec::with_capacity(setup.threads);
         let built = rayon::ThreadPoolBuilder::new()
             .num_threads(setup.threads)
@@ -386,12 +392,6 @@ impl Pool {
                 setup.threads
             )
         })?;
-        ensure!(
-            pool.current_num_threads() == setup.threads,
-            "{} worker threads were asked for, at most {} are possible",
-            setup.threads,
-            pool.current_num_threads()
-        );
         Ok(Self { pool, threads })
     }
 

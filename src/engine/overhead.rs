@@ -23,7 +23,7 @@ pub fn measure<C: Clock>(setup: Setup, clock: C) -> Result<Harness> {
         interval: None,
         ..setup
     };
-    let events = EVENTS.max(EVENTS_A_THREAD * setup.threads as u64);
+    let events = EVENTS.max(EVENTS_A_THREAD.saturating_mul(setup.threads as u64));
     let mut costs = Vec::with_capacity(RUNS);
     let mut durations = Durations::default();
     for _ in 0..RUNS {

@@ -1,9 +1,10 @@
 //! The native command line at work.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clap::Parser;
 
 use super::progress::{IntervalLines, Watcher, preparing};
@@ -25,10 +26,13 @@ pub fn run(words: Vec<OsString>) -> Exit {
         Ok(cli) => cli,
         Err(told) => {
             // Help and version are no errors; a reader that went away is none either.
-            let _ = told.print();
-            return match told.use_stderr() {
-                true => Exit::Usage,
-                false => Exit::Success,
+            return match told.print() {
+                _ if told.use_stderr() => Exit::Usage,
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                    let error = Error::new(error).context("writing to standard output");
+                    fail(PREFIX, &error)
+                }
+                _ => Exit::Success,
             };
         }
     };

@@ -1,0 +1,302 @@
+//! What the tests of the whole program share: how it is started, watched and traced.
+
+// Each test program uses a part of this.
+#![allow(dead_code)]
+
+use std::ffi::OsStr;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The program under test.
+pub const WBENCH: &str = env!("CARGO_BIN_EXE_wbench");
+
+/// How long anything may take before the test gives it up as hanging.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An empty folder on the disk that the program was built on, which is no tmpfs as /tmp may be.
+pub fn folder() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for the test")
+}
+
+/// The program with these words, in a folder.
+pub fn wbench(folder: &Path, words: &str) -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::new(WBENCH);
+    command
+        .args(words.split_whitespace())
+        .current_dir(folder)
+        .timeout(PATIENCE);
+    command
+}
+
+/// A tool that the test can't do without.
+pub fn tool(name: &str) -> Command {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file());
+    Command::new(found.unwrap_or_else(|| panic!("this test needs the tool '{name}': install it")))
+}
+
+/// Runs the program with `--json -` and returns the result, which has to be all of its output.
+pub fn result_of(folder: &Path, words: &str) -> Value {
+    let done = wbench(folder, words)
+        .args(["--json", "-"])
+        .assert()
+        .success();
+    parsed(&done.get_output().stdout)
+}
+
+/// The JSON document that a file or an output is.
+pub fn parsed(text: &[u8]) -> Value {
+    serde_json::from_slice(text)
+        .unwrap_or_else(|error| panic!("no JSON: {error}: {}", String::from_utf8_lossy(text)))
+}
+
+/// The result in a file.
+pub fn result_in(file: &Path) -> Value {
+    parsed(&std::fs::read(file).unwrap_or_else(|e| panic!("{}: {e}", file.display())))
+}
+
+/// The names in a folder, in order.
+pub fn names_in(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .expect("the folder is there")
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// The number at a JSON pointer.
+pub fn number(document: &Value, pointer: &str) -> f64 {
+    document
+        .pointer(pointer)
+        .and_then(Value::as_f64)
+        .unwrap_or_else(|| panic!("{pointer} is no number in {document:#}"))
+}
+
+/// What a process printed, as text.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+/// Fails unless the process ended with this status and without a panic.
+#[track_caller]
+pub fn assert_ended(output: &Output, code: i32) {
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "stdout: {stdout}\nstderr: {stderr}"
+    );
+    assert!(!stderr.contains("panicked"), "{stderr}");
+}
+
+/// Comes back when the condition holds.
+#[track_caller]
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(
+            start.elapsed() < PATIENCE,
+            "waited in vain for this: {what}"
+        );
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A process at work, killed when it goes out of scope.
+pub struct Running {
+    child: Child,
+    stdout: Arc<Mutex<Vec<u8>>>,
+    stderr: Arc<Mutex<Vec<u8>>>,
+    readers: Vec<thread::JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts the program with these words, in a folder.
+    pub fn wbench(folder: &Path, words: &str) -> Self {
+        let mut command = Command::new(WBENCH);
+        command.args(words.split_whitespace()).current_dir(folder);
+        Self::start(command)
+    }
+
+    /// Starts a command.
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        let (stdout, stderr) = (Arc::default(), Arc::default());
+        let readers = vec![
+            collect(child.stdout.take().expect("piped"), &stdout),
+            collect(child.stderr.take().expect("piped"), &stderr),
+        ];
+        Self {
+            child,
+            stdout,
+            stderr,
+            readers,
+        }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().try_into().expect("a pid"))
+    }
+
+    /// What it has printed so far.
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.stdout.lock().unwrap()).into_owned()
+    }
+
+    /// Comes back when this was printed.
+    #[track_caller]
+    pub fn wait_for(&self, words: &str) {
+        wait_until(&format!("'{words}' on standard output"), || {
+            self.stdout().contains(words)
+        });
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).expect("the process takes the signal");
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn finish(mut self) -> Output {
+        let mut status: Option<ExitStatus> = None;
+        wait_until("the end of the process", || {
+            status = self.child.try_wait().expect("the process is ours");
+            status.is_some()
+        });
+        for reader in self.readers.drain(..) {
+            reader.join().expect("reading ends");
+        }
+        Output {
+            status: status.expect("it ended"),
+            stdout: self.stdout.lock().unwrap().clone(),
+            stderr: self.stderr.lock().unwrap().clone(),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(
+    mut from: impl Read + Send + 'static,
+    into: &Arc<Mutex<Vec<u8>>>,
+) -> thread::JoinHandle<()> {
+    let into = into.clone();
+    thread::spawn(move || {
+        let mut part = [0; 4096];
+        while let Ok(n @ 1..) = from.read(&mut part) {
+            into.lock().unwrap().extend_from_slice(&part[..n]);
+        }
+    })
+}
+
+/// A run of the program under strace.
+pub struct Traced {
+    /// How it ended.
+    pub output: Output,
+    /// The system calls of each thread.
+    threads: Vec<String>,
+}
+
+/// Runs the program under strace with these further options of strace, such as `inject=...`.
+pub fn traced(folder: &Path, words: &str, options: &[&str]) -> Traced {
+    let traces = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let mut command = tool("strace");
+    command
+        .args(["-ff", "-qq", "-y", "-s", "0", "-o"])
+        .arg(traces.path().join("trace"))
+        .args([
+            "-e",
+            "trace=openat,pread64,pwrite64,fsync,fdatasync,unlinkat,write,rename",
+        ])
+        .args(options.iter().flat_map(|option| ["-e", option]))
+        .arg(WBENCH)
+        .args(words.split_whitespace())
+        .current_dir(folder);
+    let output = Running::start(command).finish();
+    let mut files: Vec<(u32, PathBuf)> = std::fs::read_dir(traces.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (thread_number(&path), path))
+        .collect();
+    files.sort();
+    let threads = files
+        .iter()
+        .map(|(_, path)| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned())
+        .collect();
+    Traced { output, threads }
+}
+
+fn thread_number(trace: &Path) -> u32 {
+    let extension = trace.extension().and_then(OsStr::to_str);
+    extension
+        .and_then(|tid| tid.parse().ok())
+        .expect("strace names its files by the thread")
+}
+
+impl Traced {
+    /// The data calls of all threads on test files, one thread after the other, as
+    /// `read FILE OFFSET LENGTH`, `write FILE OFFSET LENGTH`, `fsync FILE`, `fdatasync FILE`.
+    pub fn data_calls(&self) -> Vec<String> {
+        self.lines().filter_map(data_call).collect()
+    }
+
+    /// The lines of a system call on a test file.
+    pub fn of_test_files(&self, call: &str) -> Vec<&str> {
+        let begin = format!("{call}(");
+        self.lines()
+            .filter(|line| line.starts_with(&begin) && line.contains("test_file."))
+            .collect()
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &str> {
+        self.threads.iter().flat_map(|thread| thread.lines())
+    }
+}
+
+/// From a line such as `pread64(4</folder/test_file.1>, ""..., 4096, 8192) = 4096`.
+fn data_call(line: &str) -> Option<String> {
+    let (call, rest) = line.split_once('(')?;
+    let (_, rest) = rest.split_once("test_file.")?;
+    let (file, rest) = rest.split_once('>')?;
+    let (arguments, _) = rest.rsplit_once(") ")?;
+    let mut from_the_end = arguments.rsplit(", ");
+    let mut next = || from_the_end.next();
+    match call {
+        "pread64" => {
+            let (offset, length) = (next()?, next()?);
+            Some(format!("read {file} {offset} {length}"))
+        }
+        "pwrite64" => {
+            let (offset, length) = (next()?, next()?);
+            Some(format!("write {file} {offset} {length}"))
+        }
+        "fsync" | "fdatasync" => Some(format!("{call} {file}")),
+        _ => None,
+    }
+}
