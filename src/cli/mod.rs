@@ -7,6 +7,9 @@ pub mod sysbench;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+/// The longest time that can be asked for: 100 years, well within every clock's range.
+const LONGEST_SECONDS: f64 = 100.0 * 365.25 * 86400.0;
+
 /// Which command line the words are of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::LONGEST_SECONDS;
 use super::size::Size;
 use crate::plan::{
     ClockChoice, CpuParams, FileMode, FilePlan, FileSet, FileioParams, FsyncMode, IoMode, Limits,
@@ -484,9 +485,6 @@ impl FileioArgs {
         Ok(measure(plan, handling, output))
     }
 }
-
-/// The longest time that can be asked for: 100 years, well within every clock's range.
-const LONGEST_SECONDS: f64 = 100.0 * 365.25 * 86400.0;
 
 fn seconds(text: &str) -> Result<Duration> {
     let seconds: f64 = text

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::LONGEST_SECONDS;
 use super::size::Size;
 use crate::plan::{
     ClockChoice, CpuParams, FileMode, FilePlan, FileSet, FileioParams, FsyncMode, IoMode, Limits,
@@ -420,31 +421,52 @@ impl<'a> Values<'a> {
     }
 
     fn batch(&self) -> Result<Option<Duration>> {
-        let delay = Duration::from_secs(self.positive("batch-delay")?.get());
-        Ok(self.switch("batch").then_some(delay))
+        let delay = self.positive("batch-delay")?.get();
+        self.within_reach("batch-delay", delay as f64)?;
+        Ok(self.switch("batch").then_some(Duration::from_secs(delay)))
+    }
+
+    /// Fails where an option asks for a time that no clock reaches.
+    fn within_reach(&self, name: &str, seconds: f64) -> Result<f64> {
+        ensure!(
+            seconds <= LONGEST_SECONDS,
+            "--{name}={}: at most {LONGEST_SECONDS} seconds are accepted",
+            self.text(name)
+        );
+        Ok(seconds)
     }
 
     fn limits(&self) -> Result<Limits> {
-        let max_time = self.whole("max-time")?;
+        let max_time = self.within_reach("max-time", self.whole("max-time")? as f64)?;
         let max_requests = self.whole("max-requests")?;
-        let shutdown = self.text("forced-shutdown");
-        let percent = |percent: u64| max_time as f64 * percent as f64 / 100.0;
-        let number = |text: &str| {
-            text.parse::<u64>().ok().with_context(|| {
-                format!("--forced-shutdown={shutdown}: off, seconds, or a percentage such as 5% is accepted")
-            })
-        };
-        let forced_shutdown_s = match shutdown.strip_suffix('%') {
-            _ if shutdown == "off" || max_time == 0 => None,
-            _ if shutdown == "on" => Some(percent(5)),
-            Some(digits) => Some(percent(number(digits)?)),
-            None => Some(number(shutdown)? as f64),
-        };
+        let forced_shutdown = self.forced_shutdown(max_time)?;
         Ok(Limits {
-            max_time_s: (max_time > 0).then_some(max_time as f64),
+            max_time_s: (max_time > 0.0).then_some(max_time),
             max_requests: (max_requests > 0).then_some(max_requests),
-            forced_shutdown_s,
+            // Without a time limit there is nothing that it could come after.
+            forced_shutdown_s: forced_shutdown.filter(|_| max_time > 0.0),
         })
+    }
+
+    /// Seconds after the time limit.
+    fn forced_shutdown(&self, max_time: f64) -> Result<Option<f64>> {
+        let name = "forced-shutdown";
+        let text = self.text(name);
+        let number = |digits: &str| -> Result<f64> {
+            let digits = digits.parse::<u64>().ok().with_context(|| {
+                format!("--{name}={text}: off, seconds, or a percentage such as 5% is accepted")
+            })?;
+            Ok(digits as f64)
+        };
+        let seconds = match text {
+            "off" => return Ok(None),
+            "on" => max_time * 0.05,
+            _ => match text.strip_suffix('%') {
+                Some(digits) => max_time * number(digits)? / 100.0,
+                None => number(text)?,
+            },
+        };
+        self.within_reach(name, seconds).map(Some)
     }
 
     fn cpu(&self) -> Result<CpuParams> {
