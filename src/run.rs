@@ -89,7 +89,7 @@ impl<'a> Run<'a> {
                 engine::run(setup, clock, open, observer)
             }
             Test::Memory(params) => {
-                let memory = Memory::new(params, plan.seed, threads)?;
+                let memory = Memory::new(params, plan.seed, max_requests, threads)?;
                 engine::run(setup, clock, || Ok(memory), observer)
             }
             Test::Fileio(params) => {

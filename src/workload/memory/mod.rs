@@ -34,7 +34,15 @@ pub struct Memory {
 
 impl Memory {
     /// Maps the blocks and touches each page of them, so that no event meets a page fault.
-    pub fn new(params: &MemoryParams, seed: Seed, threads: usize) -> Result<Self> {
+    ///
+    /// The events end with the total size, or with `max_requests` where those are fewer.
+    pub fn new(
+        params: &MemoryParams,
+        seed: Seed,
+        max_requests: Option<u64>,
+        threads: usize,
+    ) -> Result<Self> {
+        let events = params.events().min(max_requests.unwrap_or(u64::MAX));
         let count = match (params.oper, params.scope) {
             (MemoryOper::None, _) => 0,
             (_, MemoryScope::Global) => 1,
@@ -48,7 +56,7 @@ impl Memory {
             params: params.clone(),
             seed,
             blocks,
-            claims: Claims::new(Some(params.events()), threads, batch),
+            claims: Claims::new(Some(events), threads, batch),
         })
     }
 }
@@ -144,7 +152,8 @@ mod tests {
     #[test]
     fn threads_share_the_global_block_and_have_local_ones_each() {
         let blocks = |scope| {
-            let memory = Memory::new(&params(MemoryOper::Read, scope), Seed(None), 3).unwrap();
+            let memory =
+                Memory::new(&params(MemoryOper::Read, scope), Seed(None), None, 3).unwrap();
             (0..3)
                 .map(|t| memory.block_of(t).unwrap().start())
                 .collect::<Vec<_>>()
@@ -157,8 +166,13 @@ mod tests {
 
     #[test]
     fn no_block_is_mapped_where_none_is_touched() {
-        let memory =
-            Memory::new(&params(MemoryOper::None, MemoryScope::Local), Seed(None), 2).unwrap();
+        let memory = Memory::new(
+            &params(MemoryOper::None, MemoryScope::Local),
+            Seed(None),
+            None,
+            2,
+        )
+        .unwrap();
         assert!(memory.block_of(0).is_none());
     }
 }

@@ -1,0 +1,264 @@
+//! The cpu test from outside; and what every test shares: counts, limits, clock, pinning.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use predicates::prelude::*;
+use predicates::str::contains;
+
+use common::{
+    Running, WBENCH, assert_ended, folder, number, parsed, result_of, text, tool, traced, wbench,
+};
+
+#[test]
+fn every_event_is_done_once_by_however_many_threads() {
+    for threads in [1, 2, 4] {
+        for events in [1, 7, 1001] {
+            let words = format!("cpu --max-prime 100 --events {events} --threads {threads}");
+            let result = result_of(Path::new("."), &words);
+            assert_eq!(result["totals"]["events"], events, "{threads} threads");
+            assert_eq!(result["threads"].as_array().unwrap().len(), threads);
+            assert_eq!(result["ended_by"], "work");
+        }
+    }
+}
+
+#[test]
+fn a_cpu_event_reads_and_writes_nothing() {
+    let totals = &result_of(Path::new("."), "cpu --max-prime 100 --events 5")["totals"];
+    for name in ["bytes_read", "bytes_written", "reads", "writes", "fsyncs"] {
+        assert_eq!(totals[name], 0, "{name}");
+    }
+}
+
+#[test]
+fn a_larger_bound_is_more_work() {
+    let mean = |bound: u32| {
+        let words = format!("cpu --max-prime {bound} --events 50");
+        number(&result_of(Path::new("."), &words), "/latency_ns/min")
+    };
+    // The divisions grow faster than the bound: by some 20 times for these two.
+    assert!(mean(5000) > 5.0 * mean(500));
+}
+
+#[test]
+fn the_time_limit_ends_a_run_that_has_no_other() {
+    let result = result_of(
+        Path::new("."),
+        "cpu --max-prime 1000 --events 0 --time 0.25 --threads 2",
+    );
+    assert_eq!(result["status"], "complete");
+    assert_eq!(result["ended_by"], "time");
+    assert!(number(&result, "/totals/wall_s") >= 0.25);
+    assert!(number(&result, "/totals/events") >= 2.0);
+}
+
+#[test]
+fn whichever_limit_comes_first_ends_the_run() {
+    let by_events = result_of(Path::new("."), "cpu --max-prime 100 --events 10 --time 50");
+    assert_eq!(by_events["ended_by"], "work");
+    let by_time = result_of(
+        Path::new("."),
+        "cpu --max-prime 1000 --events 1000000000 --time 0.1",
+    );
+    assert_eq!(by_time["ended_by"], "time");
+}
+
+#[test]
+fn the_parameters_in_force_stand_in_the_result_with_the_defaults_filled_in() {
+    let result = result_of(Path::new("."), "cpu --events 1 --percentile 99 --seed 7");
+    let workload = &result["workload"];
+    assert_eq!(workload["test"], "cpu");
+    assert_eq!(workload["threads"], 1);
+    let params = &workload["params"];
+    assert_eq!(params["max_prime"], 20000);
+    assert_eq!(params["max_requests"], 1);
+    assert!(params["max_time_s"].is_null());
+    assert_eq!(params["percentile"], 99);
+    assert_eq!(params["seed"], 7);
+    assert_eq!(params["clock"], "auto");
+    assert!(result["storage"].is_null());
+}
+
+#[test]
+fn the_monotonic_clock_measures_too_and_the_result_says_why_it_did() {
+    let result = result_of(
+        Path::new("."),
+        "cpu --max-prime 1000 --events 100 --clock monotonic",
+    );
+    assert_eq!(result["clock"]["source"], "monotonic");
+    assert!(
+        result["clock"]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("--clock monotonic")
+    );
+    assert_eq!(number(&result, "/clock/hz"), 1e9);
+    assert_eq!(result["totals"]["events"], 100);
+    assert!(number(&result, "/latency_ns/min") > 0.0);
+}
+
+#[test]
+fn the_clock_chosen_is_the_tsc_without_a_reason_or_another_with_one() {
+    let clock = &result_of(Path::new("."), "cpu --max-prime 100 --events 10")["clock"];
+    match clock["source"].as_str().unwrap() {
+        "tsc" => assert!(clock["reason"].is_null()),
+        "monotonic" => assert!(!clock["reason"].as_str().unwrap().is_empty()),
+        other => panic!("{other}"),
+    }
+    // To demand the TSC is an error where it was not chosen.
+    let tsc = wbench(
+        Path::new("."),
+        "cpu --max-prime 100 --events 10 --clock tsc",
+    )
+    .assert();
+    match clock["source"] == "tsc" {
+        true => tsc.success(),
+        false => tsc
+            .code(1)
+            .stderr(contains(clock["reason"].as_str().unwrap())),
+    };
+}
+
+/// The CPUs that this process may run on.
+fn allowed() -> Vec<usize> {
+    let set = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    (0..CpuSet::count())
+        .filter(|&cpu| set.is_set(cpu).unwrap())
+        .collect()
+}
+
+/// What the worker threads of a process may run on, as the kernel has it.
+fn cpus_of_workers(pid: Pid) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs");
+    tasks
+        .flatten()
+        // Threads of the measurement of the harness come and go.
+        .filter_map(|task| std::fs::read_to_string(task.path().join("status")).ok())
+        .filter(|status| status.starts_with("Name:\tworker-"))
+        .filter_map(|status| {
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+            Some(line.trim().to_owned())
+        })
+        .collect()
+}
+
+/// Where the workers of this command are seen once the run is on.
+fn seen(command: Command) -> Vec<String> {
+    let run = Running::start(command);
+    run.wait_for("events/s");
+    let cpus = cpus_of_workers(run.pid());
+    run.signal(Signal::SIGTERM);
+    assert_ended(&run.finish(), 143);
+    cpus
+}
+
+const ENDLESS: [&str; 8] = [
+    "cpu",
+    "--max-prime",
+    "1000",
+    "--events",
+    "0",
+    "--report-interval",
+    "0.05",
+    "--threads",
+];
+
+#[test]
+fn pinned_workers_have_a_cpu_each_in_the_order_of_those_allowed() {
+    let mut command = Command::new(WBENCH);
+    command.args(ENDLESS).args(["2", "--pin"]);
+    let cpus = allowed();
+    let expected: BTreeSet<String> = (0..2).map(|i| cpus[i % cpus.len()].to_string()).collect();
+    let seen = seen(command);
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen.into_iter().collect::<BTreeSet<_>>(), expected);
+}
+
+#[test]
+fn pinning_keeps_to_the_cpus_that_the_process_was_given() {
+    let last = allowed().last().unwrap().to_string();
+    let mut command = tool("taskset");
+    command
+        .args(["-c", &last, WBENCH])
+        .args(ENDLESS)
+        .args(["2", "--pin"]);
+    assert_eq!(seen(command), [last.clone(), last]);
+}
+
+#[test]
+fn without_pin_workers_may_run_wherever_the_process_may() {
+    let own = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mut command = Command::new(WBENCH);
+    command.args(ENDLESS).arg("2");
+    for cpus in seen(command) {
+        assert!(
+            own.contains(&format!("Cpus_allowed_list:\t{cpus}\n")),
+            "{cpus}"
+        );
+    }
+}
+
+#[test]
+fn intervals_are_printed_while_the_run_goes_on_and_add_up_to_the_totals() {
+    let folder = folder();
+    let words = "cpu --max-prime 500 --events 0 --time 0.55 --report-interval 0.1 --threads 2 \
+                 --json r.json";
+    let done = wbench(folder.path(), words).assert().success();
+    let lines = text(&done.get_output().stdout)
+        .lines()
+        .filter(|line| line.contains(" s  ") && line.contains("events/s  p95"))
+        .count();
+    let result = parsed(&std::fs::read(folder.path().join("r.json")).unwrap());
+    let intervals = result["intervals"].as_array().unwrap();
+    assert_eq!(lines, intervals.len());
+    assert!(intervals.len() >= 6, "{} intervals", intervals.len());
+    let mut begin = 0.0;
+    let mut events = 0.0;
+    for (i, interval) in intervals.iter().enumerate() {
+        let end = number(interval, "/at_s");
+        events += number(interval, "/events_per_s") * (end - begin);
+        if i + 1 < intervals.len() {
+            assert!((end - 0.1 * (i as f64 + 1.0)).abs() < 1e-9, "{end}");
+        }
+        begin = end;
+    }
+    assert!((begin - number(&result, "/totals/wall_s")).abs() < 1e-6);
+    assert!((events - number(&result, "/totals/events")).abs() < 1e-3);
+    assert_eq!(number(&result, "/workload/params/report_interval_s"), 0.1);
+}
+
+#[test]
+fn a_thread_that_cannot_be_created_is_an_error_that_says_what_to_do() {
+    let folder = folder();
+    let run = traced(
+        folder.path(),
+        "cpu --max-prime 100 --events 10 --threads 3",
+        &["trace=clone3", "inject=clone3:error=EAGAIN:when=2"],
+    );
+    assert_ended(&run.output, 1);
+    let message = text(&run.output.stderr);
+    assert!(
+        message.contains("creating 3 worker threads") && message.contains("ulimit -u"),
+        "{message}"
+    );
+    assert_eq!(text(&run.output.stdout), "");
+}
+
+#[test]
+fn more_threads_than_cpus_are_a_warning() {
+    let threads = allowed().len() + 1;
+    let words = format!("cpu --max-prime 100 --events 100 --threads {threads}");
+    wbench(Path::new("."), &words)
+        .assert()
+        .success()
+        .stdout(contains("WARNING").and(contains(format!("{threads} threads share"))));
+}

@@ -1,0 +1,185 @@
+//! The memory test from outside.
+
+mod common;
+
+use std::path::Path;
+
+use predicates::prelude::*;
+use predicates::str::{contains, starts_with};
+
+use common::{number, result_of, wbench};
+
+#[test]
+fn the_total_is_done_in_whole_blocks_rounded_up_by_however_many_threads() {
+    for threads in [1, 2, 4] {
+        for (total, block, events) in [("64K", "1K", 64), ("100", "64", 2), ("5M", "4", 1310720)] {
+            let words =
+                format!("memory --total-size {total} --block-size {block} --threads {threads}");
+            let result = result_of(Path::new("."), &words);
+            assert_eq!(result["totals"]["events"], events, "{words}");
+        }
+    }
+}
+
+#[test]
+fn reads_and_writes_are_counted_with_their_bytes_and_none_has_neither() {
+    let totals = |oper: &str| {
+        let words = format!("memory --oper {oper} --total-size 1M --block-size 4K");
+        result_of(Path::new("."), &words)["totals"].clone()
+    };
+    let of = |totals: &serde_json::Value| {
+        ["reads", "writes", "bytes_read", "bytes_written"]
+            .map(|name| totals[name].as_u64().unwrap())
+    };
+    assert_eq!(of(&totals("read")), [256, 0, 1 << 20, 0]);
+    assert_eq!(of(&totals("write")), [0, 256, 0, 1 << 20]);
+    let none = totals("none");
+    assert_eq!(of(&none), [0; 4]);
+    assert_eq!(none["events"], 256);
+}
+
+#[test]
+fn every_scope_access_and_operation_does_the_same_number_of_events() {
+    for oper in ["read", "write", "none"] {
+        for scope in ["global", "local"] {
+            for access in ["seq", "rnd"] {
+                let words = format!(
+                    "memory --oper {oper} --scope {scope} --access {access} --total-size 256K \
+                     --block-size 1K --threads 3"
+                );
+                let result = result_of(Path::new("."), &words);
+                assert_eq!(result["totals"]["events"], 256, "{words}");
+                let params = &result["workload"]["params"];
+                assert_eq!(
+                    [&params["oper"], &params["scope"], &params["access"]],
+                    [oper, scope, access]
+                );
+            }
+        }
+    }
+}
+
+/// The shortest event of these words, in nanoseconds beyond what the harness adds to each.
+fn shortest_event(words: &str) -> f64 {
+    let result = result_of(Path::new("."), &format!("memory --total-size 256M {words}"));
+    number(&result, "/latency_ns/min")
+}
+
+#[test]
+fn a_block_is_really_touched_so_that_a_larger_one_takes_longer() {
+    for oper in ["read", "write"] {
+        let small = shortest_event(&format!("--oper {oper} --block-size 256K"));
+        let large = shortest_event(&format!("--oper {oper} --block-size 4M"));
+        assert!(large > 4.0 * small, "{oper}: {small} and {large} ns");
+    }
+}
+
+#[test]
+fn an_empty_event_does_not_depend_on_the_block() {
+    let words = |block| format!("memory --oper none --total-size 1G --block-size {block}");
+    let mean = |block| number(&result_of(Path::new("."), &words(block)), "/latency_ns/p50");
+    let (small, large) = (mean("16K"), mean("1M"));
+    assert!(large < 10.0 * small.max(20.0), "{small} and {large} ns");
+}
+
+#[test]
+fn random_access_makes_a_quarter_as_many_accesses_as_the_block_has_bytes() {
+    // What can be seen from outside: that many single accesses take longer than the 16 bytes at
+    // a time of the sequential order.
+    let sequential = shortest_event("--block-size 64K --access seq");
+    let random = shortest_event("--block-size 64K --access rnd");
+    assert!(random > 2.0 * sequential, "{sequential} and {random} ns");
+}
+
+#[test]
+fn the_time_limit_and_the_limit_of_events_each_end_a_run() {
+    let by_time = result_of(
+        Path::new("."),
+        "memory --total-size 1T --time 0.2 --threads 2",
+    );
+    assert_eq!(by_time["ended_by"], "time");
+    assert!(number(&by_time, "/totals/wall_s") >= 0.2);
+    let by_events = result_of(Path::new("."), "memory --total-size 1T --events 1234");
+    assert_eq!(by_events["ended_by"], "work");
+    assert_eq!(by_events["totals"]["events"], 1234);
+}
+
+#[test]
+fn intervals_of_all_threads_add_up_to_all_bytes() {
+    let result = result_of(
+        Path::new("."),
+        "memory --total-size 1T --block-size 64K --time 0.35 --threads 2 --report-interval 0.1",
+    );
+    let mut begin = 0.0;
+    let mut mib = 0.0;
+    for interval in result["intervals"].as_array().unwrap() {
+        let end = number(interval, "/at_s");
+        mib += number(interval, "/mib_per_s") * (end - begin);
+        begin = end;
+    }
+    let written = number(&result, "/totals/bytes_written") / f64::from(1 << 20);
+    assert!((mib - written).abs() < 1e-3, "{mib} of {written} MiB");
+}
+
+const POOL: &str = "/proc/sys/vm/nr_hugepages";
+
+/// Sets the pool of huge pages and puts it back as it was.
+struct Pool(String);
+
+impl Pool {
+    /// None where that is not permitted.
+    fn of(pages: u32) -> Option<Self> {
+        let before = std::fs::read_to_string(POOL).ok()?;
+        std::fs::write(POOL, pages.to_string()).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let _ = std::fs::write(POOL, &self.0);
+    }
+}
+
+fn free_huge_pages() -> u64 {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("HugePages_Free:"));
+    line.map_or(0, |count| count.trim().parse().unwrap())
+}
+
+fn assert_that_hugetlb_is_as_the_pool() {
+    let words = "memory --hugetlb --block-size 1M --total-size 16M";
+    let free = free_huge_pages();
+    if free > 0 {
+        let result = result_of(Path::new("."), words);
+        assert_eq!(result["totals"]["events"], 16);
+        assert_eq!(result["workload"]["params"]["hugetlb"], true);
+    } else {
+        wbench(Path::new("."), words)
+            .assert()
+            .code(1)
+            .stdout(contains("FAILED"))
+            .stderr(starts_with("wbench: --hugetlb: "))
+            .stderr(contains("vm.nr_hugepages").and(contains("panicked").not()));
+    }
+}
+
+// One test, as there is one pool: where it may not be changed, it is taken as it is.
+#[test]
+fn huge_pages_come_from_the_pool_and_an_empty_one_is_an_error_that_says_what_to_do() {
+    {
+        let _empty = Pool::of(0);
+        assert_that_hugetlb_is_as_the_pool();
+    }
+    {
+        let filled = Pool::of(8);
+        assert!(
+            filled.is_none() || free_huge_pages() > 0,
+            "the kernel gives no huge pages"
+        );
+        assert_that_hugetlb_is_as_the_pool();
+    }
+    assert_that_hugetlb_is_as_the_pool();
+}
