@@ -260,10 +260,13 @@ fn thread_number(trace: &Path) -> u32 {
 }
 
 impl Traced {
-    /// The data calls of all threads on test files, one thread after the other, as
+    /// The data calls of the worker threads on test files, one thread after the other, as
     /// `read FILE OFFSET LENGTH`, `write FILE OFFSET LENGTH`, `fsync FILE`, `fdatasync FILE`.
     pub fn data_calls(&self) -> Vec<String> {
-        self.lines().filter_map(data_call).collect()
+        // The first is the main thread, which prepares and looks at the files.
+        let workers = self.threads.iter().skip(1);
+        let lines = workers.flat_map(|thread| thread.lines());
+        lines.filter_map(data_call).collect()
     }
 
     /// The lines of a system call on a test file.
@@ -284,7 +287,8 @@ fn data_call(line: &str) -> Option<String> {
     let (call, rest) = line.split_once('(')?;
     let (_, rest) = rest.split_once("test_file.")?;
     let (file, rest) = rest.split_once('>')?;
-    let (arguments, _) = rest.rsplit_once(") ")?;
+    let (arguments, _) = rest.rsplit_once(" = ")?;
+    let arguments = arguments.trim_end().strip_suffix(')')?;
     let mut from_the_end = arguments.rsplit(", ");
     let mut next = || from_the_end.next();
     match call {
