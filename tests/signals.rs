@@ -1,0 +1,199 @@
+//! SIGINT and SIGTERM: the end after the event in hand, with all that was measured.
+
+mod common;
+
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use common::{
+    Running, assert_ended, folder, names_in, number, result_in, text, wait_until, wbench,
+};
+
+const SIGNALS: [(Signal, i32); 2] = [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)];
+
+#[track_caller]
+fn assert_interrupted_and_whole(result: &Value) {
+    assert_eq!(result["status"], "interrupted");
+    assert_eq!(result["ended_by"], "signal");
+    let threads = result["threads"].as_array().unwrap();
+    let events: u64 = threads.iter().map(|t| t["events"].as_u64().unwrap()).sum();
+    assert_eq!(result["totals"]["events"], events);
+    assert!(number(result, "/totals/wall_s") > 0.0);
+}
+
+#[test]
+fn a_signal_ends_cpu_and_memory_with_report_and_result() {
+    for (signal, status) in SIGNALS {
+        for words in [
+            "cpu --max-prime 1000 --events 0 --threads 2",
+            "memory --total-size 1000000T --time 0 --threads 2",
+        ] {
+            let folder = folder();
+            let words = format!("{words} --report-interval 0.05 --json r.json");
+            let run = Running::wbench(folder.path(), &words);
+            run.wait_for("events/s");
+            run.signal(signal);
+            let output = run.finish();
+            assert_ended(&output, status);
+            let report = text(&output.stdout);
+            assert!(report.contains("interrupted: these are"), "{report}");
+            let result = result_in(&folder.path().join("r.json"));
+            assert_interrupted_and_whole(&result);
+            assert!(number(&result, "/totals/events") > 0.0);
+            assert_eq!(names_in(folder.path()), ["r.json"]);
+        }
+    }
+}
+
+#[test]
+fn a_signal_in_a_file_run_removes_what_the_run_made() {
+    for (signal, status) in SIGNALS {
+        for mode in ["seqwr", "rndrw"] {
+            let folder = folder();
+            // Small requests on many bytes: none of these comes to its end by itself.
+            let words = format!(
+                "fileio --mode {mode} --files 4 --total-size {} --block-size 512 --flags dsync \
+                 --events 0 --time 0 --report-interval 0.05 --threads 2 --json r.json",
+                if mode == "seqwr" { "4G" } else { "4M" }
+            );
+            let run = Running::wbench(folder.path(), &words);
+            run.wait_for("events/s");
+            run.signal(signal);
+            let output = run.finish();
+            assert_ended(&output, status);
+            assert!(text(&output.stdout).contains("interrupted: these are"));
+            let result = result_in(&folder.path().join("r.json"));
+            assert_interrupted_and_whole(&result);
+            assert!(number(&result, "/totals/bytes_written") > 0.0);
+            assert_eq!(names_in(folder.path()), ["r.json"], "{mode}");
+        }
+    }
+}
+
+#[test]
+fn a_signal_makes_no_final_fsyncs() {
+    let folder = folder();
+    let words = "fileio --mode rndwr --files 4 --total-size 4M --flags none --events 0 --time 0 \
+                 --fsync-freq 0 --report-interval 0.05 --json r.json";
+    let run = Running::wbench(folder.path(), words);
+    run.wait_for("events/s");
+    run.signal(Signal::SIGINT);
+    assert_ended(&run.finish(), 130);
+    let result = result_in(&folder.path().join("r.json"));
+    assert_eq!(result["totals"]["fsyncs"], 0);
+    assert!(result["fsync_latency_ns"].is_null());
+}
+
+/// A set whose preparation takes long enough to be met in it.
+const LARGE: &str = "--files 4 --total-size 8G";
+
+#[test]
+fn a_signal_in_prepare_removes_what_was_made() {
+    for (signal, status) in SIGNALS {
+        let folder = folder();
+        let run = Running::wbench(folder.path(), &format!("fileio prepare {LARGE}"));
+        wait_until("a test file", || !names_in(folder.path()).is_empty());
+        run.signal(signal);
+        let output = run.finish();
+        assert_ended(&output, status);
+        let message = text(&output.stderr);
+        assert!(
+            message.contains(&format!("interrupted by {signal}")),
+            "{message}"
+        );
+        assert_eq!(names_in(folder.path()), [""; 0]);
+    }
+}
+
+#[test]
+fn a_signal_in_the_preparation_of_a_whole_job_is_told_in_report_and_result() {
+    let folder = folder();
+    let words = format!("fileio --mode rndrd {LARGE} --json ../r.json");
+    let files = folder.path().join("files");
+    std::fs::create_dir(&files).unwrap();
+    let run = Running::wbench(&files, &words);
+    wait_until("a test file", || {
+        names_in(&files).iter().any(|name| name == "test_file.0")
+    });
+    run.signal(Signal::SIGTERM);
+    let output = run.finish();
+    assert_ended(&output, 143);
+    assert!(text(&output.stdout).contains("interrupted: these are"));
+    let result = result_in(&folder.path().join("r.json"));
+    assert_eq!(result["status"], "interrupted");
+    assert_eq!(result["totals"]["events"], 0);
+    assert!(result["latency_ns"].is_null());
+    assert_eq!(names_in(&files), [""; 0]);
+}
+
+#[test]
+fn files_that_were_there_before_a_run_survive_its_interruption() {
+    let folder = folder();
+    let set = "--files 2 --total-size 64K";
+    wbench(folder.path(), &format!("fileio prepare {set}"))
+        .assert()
+        .success();
+    let words = format!("fileio --mode rndrw {set} --events 0 --time 0 --report-interval 0.05");
+    let run = Running::wbench(folder.path(), &words);
+    run.wait_for("events/s");
+    run.signal(Signal::SIGINT);
+    assert_ended(&run.finish(), 130);
+    assert_eq!(names_in(folder.path()), ["test_file.0", "test_file.1"]);
+}
+
+#[test]
+fn the_first_of_several_signals_gives_the_exit_status() {
+    let run = Running::wbench(
+        Path::new("."),
+        // Events of many milliseconds, so that the second signal comes while one is in hand.
+        "memory --block-size 256M --total-size 1000000T --time 0 --report-interval 0.05",
+    );
+    run.wait_for("events/s");
+    run.signal(Signal::SIGTERM);
+    run.signal(Signal::SIGINT);
+    assert_ended(&run.finish(), 143);
+}
+
+#[test]
+fn a_signal_ends_the_dialect_with_its_report_too() {
+    let folder = folder();
+    let set = "--test=fileio --file-num=2 --file-total-size=64K --file-block-size=4K";
+    wbench(folder.path(), &format!("{set} prepare"))
+        .assert()
+        .success();
+    for (signal, status) in SIGNALS {
+        for words in [
+            "--test=cpu --cpu-max-prime=1000 --max-requests=0 run".to_owned(),
+            "--test=memory --memory-total-size=1000000T run".to_owned(),
+            format!("{set} --file-test-mode=rndrw --max-requests=0 run"),
+        ] {
+            let run = Running::wbench(folder.path(), &words);
+            run.wait_for("Threads started!");
+            run.signal(signal);
+            let output = run.finish();
+            assert_ended(&output, status);
+            let report = text(&output.stdout);
+            assert!(report.contains("Test execution summary:"), "{report}");
+            assert!(report.contains("Threads fairness:"), "{report}");
+            assert_eq!(text(&output.stderr), "", "{words}");
+        }
+    }
+    assert_eq!(names_in(folder.path()), ["test_file.0", "test_file.1"]);
+}
+
+#[test]
+fn a_signal_in_the_dialects_prepare_removes_what_was_made() {
+    let folder = folder();
+    let run = Running::wbench(
+        folder.path(),
+        "--test=fileio --file-num=4 --file-total-size=8G prepare",
+    );
+    wait_until("a test file", || !names_in(folder.path()).is_empty());
+    run.signal(Signal::SIGINT);
+    let output = run.finish();
+    assert_ended(&output, 130);
+    assert!(text(&output.stderr).starts_with("FATAL: interrupted by SIGINT"));
+    assert_eq!(names_in(folder.path()), [""; 0]);
+}
