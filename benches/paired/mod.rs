@@ -30,7 +30,8 @@ impl Comparison {
         mut ours: impl FnMut() -> f64,
         mut theirs: impl FnMut() -> f64,
     ) -> Outcome {
-        (ours(), theirs());
+        ours();
+        theirs();
         let samples: Vec<(f64, f64)> = (0..pairs).map(|_| (ours(), theirs())).collect();
         let ratios: Vec<f64> = samples.iter().map(|(a, b)| a / b).collect();
         let extreme = |pick: fn(f64, f64) -> f64| ratios.iter().copied().reduce(pick);
