@@ -34,7 +34,9 @@ pub struct Memory {
 
 impl Memory {
     /// Maps the blocks and touches each page of them, so that no event meets a page fault.
-    pub fn new(params: &MemoryParams, seed: Seed, threads: usize) -> Result<Self> {
+    ///
+    /// `events` in all, for `threads` threads.
+    pub fn new(params: &MemoryParams, seed: Seed, events: u64, threads: usize) -> Result<Self> {
         let count = match (params.oper, params.scope) {
             (MemoryOper::None, _) => 0,
             (_, MemoryScope::Global) => 1,
@@ -48,7 +50,7 @@ impl Memory {
             params: params.clone(),
             seed,
             blocks,
-            claims: Claims::new(Some(params.events()), threads, batch),
+            claims: Claims::new(Some(events), threads, batch),
         })
     }
 }
@@ -144,7 +146,7 @@ mod tests {
     #[test]
     fn threads_share_the_global_block_and_have_local_ones_each() {
         let blocks = |scope| {
-            let memory = Memory::new(&params(MemoryOper::Read, scope), Seed(None), 3).unwrap();
+            let memory = Memory::new(&params(MemoryOper::Read, scope), Seed(None), 9, 3).unwrap();
             (0..3)
                 .map(|t| memory.block_of(t).unwrap().start())
                 .collect::<Vec<_>>()
@@ -157,8 +159,13 @@ mod tests {
 
     #[test]
     fn no_block_is_mapped_where_none_is_touched() {
-        let memory =
-            Memory::new(&params(MemoryOper::None, MemoryScope::Local), Seed(None), 2).unwrap();
+        let memory = Memory::new(
+            &params(MemoryOper::None, MemoryScope::Local),
+            Seed(None),
+            9,
+            2,
+        )
+        .unwrap();
         assert!(memory.block_of(0).is_none());
     }
 }
