@@ -502,3 +502,53 @@ fn is_special(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/wbench.result-1.json");
+
+    #[test]
+    fn the_published_schema_is_that_of_these_types() {
+        let mut schema = serde_json::to_value(schemars::schema_for!(RunResult)).unwrap();
+        schema["title"] = "A result of wbench".into();
+        schema["properties"]["schema"]["const"] = SCHEMA.into();
+        let made = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if std::env::var_os("WBENCH_WRITE_SCHEMA").is_some() {
+            std::fs::write(SCHEMA_FILE, &made).unwrap();
+        }
+        let published = std::fs::read_to_string(SCHEMA_FILE).unwrap();
+        assert_eq!(
+            published, made,
+            "WBENCH_WRITE_SCHEMA=1 cargo test publishes it anew"
+        );
+    }
+
+    #[test]
+    fn a_rate_over_no_time_is_zero() {
+        assert_eq!(Rates::over(5, 1 << 20, 0.0), Rates::default());
+        assert_eq!(Rates::over(5, 1 << 20, 0.5).mib_per_s, 2.0);
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("result.json");
+        std::fs::write(&path, "old").unwrap();
+        Destination::File(path.clone()).write(&[1, 2]).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(serde_json::from_str::<Vec<u32>>(&text).unwrap(), [1, 2]);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_found_before_the_run() {
+        let path = PathBuf::from("/no/such/folder/result.json");
+        let error = Destination::File(path).check().unwrap_err();
+        assert!(
+            format!("{error:#}").contains("/no/such/folder"),
+            "{error:#}"
+        );
+    }
+}

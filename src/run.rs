@@ -89,7 +89,8 @@ impl<'a> Run<'a> {
                 engine::run(setup, clock, open, observer)
             }
             Test::Memory(params) => {
-                let memory = Memory::new(params, plan.seed, max_requests, threads)?;
+                let events = params.events().min(max_requests.unwrap_or(u64::MAX));
+                let memory = Memory::new(params, plan.seed, events, threads)?;
                 engine::run(setup, clock, || Ok(memory), observer)
             }
             Test::Fileio(params) => {

@@ -513,6 +513,7 @@ impl<'a> Values<'a> {
         let modes = [Seqwr, Seqrewr, Seqrd, Rndrd, Rndwr, Rndrw].map(|mode| (mode.name(), mode));
         let flags = [
             ("", OpenFlags::None),
+            ("none", OpenFlags::None),
             ("sync", OpenFlags::Sync),
             ("dsync", OpenFlags::Dsync),
             ("direct", OpenFlags::Direct),

@@ -565,3 +565,6 @@ impl<W: Workload> Watch<'_, W> {
         self.intervals_shown = complete.len();
     }
 }
+
+#[cfg(test)]
+mod tests;

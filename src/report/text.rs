@@ -217,14 +217,14 @@ fn files(params: &FileioParams) -> String {
         FsyncMode::Fsync => "",
         FsyncMode::Fdatasync => ", fdatasync",
     };
-    let creates = match params.mode {
-        FileMode::Seqwr => "new ",
-        _ => "",
+    let kind = match params.mode {
+        FileMode::Seqwr => "new file",
+        _ => "file",
     };
     format!(
-        "{} in {creates}{}, {} requests, {flags}, {io}{fsync}",
+        "{} in {}, {} requests, {flags}, {io}{fsync}",
         Size(params.total_size_bytes),
-        count(params.files.get().into(), "file"),
+        count(params.files.get().into(), kind),
         Size(params.request_size()),
     )
 }

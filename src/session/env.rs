@@ -45,7 +45,7 @@ pub fn run(dir: &Path, json: Option<&Destination>) -> Result<Exit> {
     let environment = Environment {
         schema: SCHEMA,
         tool: Tool::this(),
-        warnings: host::warnings(&host, 1)
+        warnings: host::warnings(&host, host.cpus as usize)
             .into_iter()
             .chain(RunWarning::of_clock(&clock).into_iter().map(Warning::from))
             .chain(of_folder)

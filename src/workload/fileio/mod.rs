@@ -24,7 +24,7 @@ use crate::plan::{FileioParams, FsyncMode, Seed};
 pub use direct::is_supported_in as direct_io_in;
 
 use files::{TestFiles, TransferError, retry};
-use requests::{Extent, Request, Requests};
+use requests::{Extent, Held, Request, Requests};
 
 /// Requests to the files of a set.
 #[derive(Debug)]
@@ -91,6 +91,7 @@ impl Workload for Fileio {
                 false => None,
             },
             target: touched(request)?,
+            held: Held::default(),
             shared: self,
         })
     }
@@ -108,12 +109,13 @@ pub struct SyncWorker {
     target: MmapMut,
     /// What writes take; only where the mode writes.
     source: Option<Source>,
+    held: Held,
 }
 
 impl Worker for SyncWorker {
     fn run<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
         while lane.is_open() {
-            match self.shared.requests.next() {
+            match self.shared.requests.next(&mut self.held) {
                 Some(Request::Read(extent)) => self.read(lane, extent)?,
                 Some(Request::Write(extent)) => self.write(lane, extent)?,
                 Some(Request::Fsync(file)) => self.fsync(lane, file)?,

@@ -35,14 +35,8 @@ pub struct Memory {
 impl Memory {
     /// Maps the blocks and touches each page of them, so that no event meets a page fault.
     ///
-    /// The events end with the total size, or with `max_requests` where those are fewer.
-    pub fn new(
-        params: &MemoryParams,
-        seed: Seed,
-        max_requests: Option<u64>,
-        threads: usize,
-    ) -> Result<Self> {
-        let events = params.events().min(max_requests.unwrap_or(u64::MAX));
+    /// `events` in all, for `threads` threads.
+    pub fn new(params: &MemoryParams, seed: Seed, events: u64, threads: usize) -> Result<Self> {
         let count = match (params.oper, params.scope) {
             (MemoryOper::None, _) => 0,
             (_, MemoryScope::Global) => 1,
@@ -152,8 +146,7 @@ mod tests {
     #[test]
     fn threads_share_the_global_block_and_have_local_ones_each() {
         let blocks = |scope| {
-            let memory =
-                Memory::new(&params(MemoryOper::Read, scope), Seed(None), None, 3).unwrap();
+            let memory = Memory::new(&params(MemoryOper::Read, scope), Seed(None), 9, 3).unwrap();
             (0..3)
                 .map(|t| memory.block_of(t).unwrap().start())
                 .collect::<Vec<_>>()
@@ -169,7 +162,7 @@ mod tests {
         let memory = Memory::new(
             &params(MemoryOper::None, MemoryScope::Local),
             Seed(None),
-            None,
+            9,
             2,
         )
         .unwrap();

@@ -1,0 +1,31 @@
+# What a person types. `make test` needs nothing but Rust and, for the tools, root or sudo'd apt-get.
+
+# What the tests and the comparison with peers run beside wbench: command and Debian package.
+TOOLS = strace:strace sysbench:sysbench fio:fio mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs \
+        filefrag:e2fsprogs readelf:binutils python3:python3 chromium:chromium
+
+.PHONY: build test tools bench schema
+
+build:
+	cargo build --release
+
+# All tests; a missing tool is a failure, not a silent skip.
+test: tools
+	cargo test --no-fail-fast
+
+# Installs what is missing where that can be done, and says what is missing where it can't.
+tools:
+	@missing=$$(for tool in $(TOOLS); do \
+	    PATH=$$PATH:/usr/sbin:/sbin command -v $${tool%%:*} >/dev/null || echo $${tool##*:}; done | sort -u); \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
+	elif [ -n "$$missing" ]; then \
+	    echo "the tests need these packages: $$missing" >&2; exit 1; fi
+
+# wbench beside its peers, in turns.
+bench: tools
+	cargo bench
+
+# The JSON Schema of the result file, made anew from the types.
+schema:
+	WBENCH_WRITE_SCHEMA=1 cargo test --lib the_published_schema

@@ -1,0 +1,216 @@
+//! The engine with workloads made for what they show.
+
+use std::sync::atomic::AtomicU64;
+
+use anyhow::anyhow;
+
+use super::*;
+use crate::clock::Monotonic;
+
+type Step = dyn Fn(usize, u64) -> Result<()> + Send + Sync;
+
+/// Events that each do a step with the thread's number and the count of its events before.
+struct Steps {
+    left: AtomicU64,
+    prepare: Box<dyn Fn(usize) -> Result<()> + Send + Sync>,
+    step: Box<Step>,
+}
+
+impl Steps {
+    fn new(events: u64, step: impl Fn(usize, u64) -> Result<()> + Send + Sync + 'static) -> Self {
+        Self {
+            left: AtomicU64::new(events),
+            prepare: Box::new(|_| Ok(())),
+            step: Box::new(step),
+        }
+    }
+}
+
+struct StepWorker {
+    shared: Arc<Steps>,
+    thread: usize,
+}
+
+impl Workload for Steps {
+    type Worker = StepWorker;
+
+    fn worker(self: Arc<Self>, thread: usize) -> Result<StepWorker> {
+        (self.prepare)(thread)?;
+        Ok(StepWorker {
+            shared: self,
+            thread,
+        })
+    }
+
+    fn progress(&self) -> Progress {
+        Progress {
+            done: 0,
+            total: None,
+        }
+    }
+}
+
+impl Worker for StepWorker {
+    fn run<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
+        let mut done = 0;
+        let take = |left: u64| left.checked_sub(1);
+        while lane.is_open()
+            && self
+                .shared
+                .left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+                .is_ok()
+        {
+            lane.event(Transfer::Write(10), || {
+                (self.shared.step)(self.thread, done)
+            })?;
+            done += 1;
+        }
+        Ok(())
+    }
+}
+
+fn sleep(duration: Duration) -> Result<()> {
+    std::thread::sleep(duration);
+    Ok(())
+}
+
+fn setup(threads: usize) -> Setup {
+    Setup {
+        threads,
+        ..Setup::default()
+    }
+}
+
+fn run_steps(setup: Setup, steps: Steps) -> Measurement {
+    run(setup, Monotonic, || Ok(steps), &mut Unobserved).unwrap()
+}
+
+fn events(measured: &Measurement) -> u64 {
+    measured.threads.iter().map(|t| t.events.count()).sum()
+}
+
+#[test]
+fn every_event_is_counted_once_over_all_threads() {
+    for threads in [1, 2, 7] {
+        let measured = run_steps(setup(threads), Steps::new(1000, |_, _| Ok(())));
+        assert_eq!(measured.threads.len(), threads);
+        assert_eq!(events(&measured), 1000);
+        let bytes: u64 = measured.threads.iter().map(|t| t.bytes_written).sum();
+        assert_eq!(bytes, 10_000);
+        assert_eq!(measured.ended_by, EndedBy::Work);
+        assert!(measured.error.is_none());
+    }
+}
+
+#[test]
+fn an_error_in_one_thread_ends_all_and_keeps_what_was_measured() {
+    let fails = |thread, done| match (thread, done) {
+        (1, 5) => Err(anyhow!("the sixth event failed")),
+        _ => sleep(Duration::from_micros(50)),
+    };
+    let measured = run_steps(setup(3), Steps::new(u64::MAX, fails));
+    assert_eq!(measured.ended_by, EndedBy::Error);
+    assert_eq!(
+        measured.error.unwrap().to_string(),
+        "the sixth event failed"
+    );
+    assert_eq!(measured.threads[1].events.count(), 5);
+}
+
+#[test]
+fn a_thread_that_can_not_begin_keeps_none_waiting_at_the_barrier() {
+    let mut steps = Steps::new(1000, |_, _| Ok(()));
+    steps.prepare = Box::new(|thread| match thread {
+        1 => Err(anyhow!("no buffer")),
+        _ => Ok(()),
+    });
+    let measured = run_steps(setup(2), steps);
+    assert_eq!(measured.error.unwrap().to_string(), "no buffer");
+    assert_eq!(measured.ended_by, EndedBy::Error);
+}
+
+#[test]
+fn a_workload_that_can_not_be_opened_is_no_run() {
+    let open = || Err::<Steps, _>(anyhow!("no such file"));
+    let error = run(setup(1), Monotonic, open, &mut Unobserved).unwrap_err();
+    assert_eq!(error.to_string(), "no such file");
+}
+
+#[test]
+fn no_event_begins_after_the_time_limit() {
+    let limited = Setup {
+        max_time: Some(Duration::from_millis(20)),
+        ..setup(2)
+    };
+    let nap = Duration::from_millis(3);
+    let measured = run_steps(limited, Steps::new(u64::MAX, move |_, _| sleep(nap)));
+    assert_eq!(measured.ended_by, EndedBy::Time);
+    assert!(measured.wall.0 >= 20_000_000);
+    // The last event began before the limit, so that none took two naps more than it allows.
+    assert!(measured.threads.iter().all(|t| t.events.count() <= 7));
+}
+
+#[test]
+fn the_intervals_hold_all_events_and_the_last_ends_with_the_run() {
+    let limited = Setup {
+        max_time: Some(Duration::from_millis(105)),
+        interval: Some(Duration::from_millis(20)),
+        ..setup(2)
+    };
+    let nap = Duration::from_millis(1);
+    let measured = run_steps(limited, Steps::new(u64::MAX, move |_, _| sleep(nap)));
+    let last = measured.intervals.last().unwrap();
+    assert!((last.at_s - measured.wall.as_secs_f64()).abs() < 1e-9);
+    let mut from = 0.0;
+    let mut counted = 0.0;
+    for interval in &measured.intervals {
+        counted += interval.events_per_s * (interval.at_s - from);
+        from = interval.at_s;
+    }
+    assert_eq!(counted.round() as u64, events(&measured));
+}
+
+#[test]
+fn a_thread_that_hangs_is_given_up_and_the_figures_of_all_are_kept() {
+    let forced = Setup {
+        max_time: Some(Duration::from_millis(50)),
+        forced_shutdown: Some(Duration::from_millis(300)),
+        ..setup(2)
+    };
+    let hangs = |thread, done| {
+        let long = thread == 1 && done == 200;
+        sleep(match long {
+            true => Duration::from_secs(3600),
+            false => Duration::from_micros(100),
+        })
+    };
+    let measured = run_steps(forced, Steps::new(u64::MAX, hangs));
+    assert_eq!(measured.ended_by, EndedBy::ForcedShutdown);
+    assert!(measured.threads[0].events.count() > 0);
+}
+
+#[test]
+fn an_observer_hears_of_the_start_before_any_interval() {
+    #[derive(Default)]
+    struct Heard(Vec<&'static str>);
+    impl Observer for Heard {
+        fn started(&mut self) {
+            self.0.push("started");
+        }
+        fn interval(&mut self, _: &Interval) {
+            self.0.push("interval");
+        }
+    }
+    let setup = Setup {
+        max_time: Some(Duration::from_millis(30)),
+        interval: Some(Duration::from_millis(10)),
+        ..setup(1)
+    };
+    let mut heard = Heard::default();
+    let nap = Duration::from_millis(1);
+    let steps = Steps::new(u64::MAX, move |_, _| sleep(nap));
+    let measured = run(setup, Monotonic, || Ok(steps), &mut heard).unwrap();
+    assert_eq!(heard.0[0], "started");
+    assert_eq!(heard.0.len(), 1 + measured.intervals.len());
+}
