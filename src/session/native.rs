@@ -161,11 +161,14 @@ fn watcher(plan: &RunPlan, output: &Output) -> Watcher {
 }
 
 fn tell(result: &RunResult, output: &Output) -> Result<()> {
-    if let Some(json) = &output.json {
-        json.write(result)?;
-    }
-    match output.reports() {
+    let written = match &output.json {
+        Some(json) => json.write(result),
+        None => Ok(()),
+    };
+    // The figures of a long run are not lost with a file that could not be written.
+    let printed = match output.reports() {
         true => report::print(&text::report(result)),
         false => Ok(()),
-    }
+    };
+    written.and(printed)
 }

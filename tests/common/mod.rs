@@ -232,7 +232,7 @@ pub fn traced(folder: &Path, words: &str, options: &[&str]) -> Traced {
         .arg(traces.path().join("trace"))
         .args([
             "-e",
-            "trace=openat,pread64,pwrite64,fsync,fdatasync,unlinkat,write,rename",
+            "trace=openat,pread64,pwrite64,fsync,fdatasync,write,/^rename",
         ])
         .args(options.iter().flat_map(|option| ["-e", option]))
         .arg(WBENCH)
@@ -267,6 +267,11 @@ impl Traced {
         let workers = self.threads.iter().skip(1);
         let lines = workers.flat_map(|thread| thread.lines());
         lines.filter_map(data_call).collect()
+    }
+
+    /// All traced calls of the main thread, in order.
+    pub fn calls_of_the_main_thread(&self) -> Vec<&str> {
+        self.threads[0].lines().collect()
     }
 
     /// The lines of a system call on a test file.
