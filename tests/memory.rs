@@ -2,8 +2,10 @@
 
 mod common;
 
+use std::fs::File;
 use std::path::Path;
 
+use nix::fcntl::{Flock, FlockArg};
 use predicates::prelude::*;
 use predicates::str::{contains, starts_with};
 
@@ -166,9 +168,12 @@ fn assert_that_hugetlb_is_as_the_pool() {
     }
 }
 
-// One test, as there is one pool: where it may not be changed, it is taken as it is.
+// One test, and a lock against others like it, as there is one pool: where it may not be changed,
+// it is taken as it is.
 #[test]
 fn huge_pages_come_from_the_pool_and_an_empty_one_is_an_error_that_says_what_to_do() {
+    let pool = File::open(POOL).expect("a kernel with huge pages");
+    let _alone = Flock::lock(pool, FlockArg::LockExclusive).expect("a lock");
     {
         let _empty = Pool::of(0);
         assert_that_hugetlb_is_as_the_pool();

@@ -3,6 +3,7 @@
 mod common;
 
 use std::path::Path;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -152,6 +153,12 @@ fn the_first_of_several_signals_gives_the_exit_status() {
     );
     run.wait_for("events/s");
     run.signal(Signal::SIGTERM);
+    // Of two that are pending at once the kernel delivers the lower number first.
+    let status = format!("/proc/{}/status", run.pid());
+    wait_until("the delivery of the first", || {
+        std::fs::read_to_string(&status).is_ok_and(|s| s.contains("ShdPnd:\t0000000000000000"))
+    });
+    std::thread::sleep(Duration::from_millis(20));
     run.signal(Signal::SIGINT);
     assert_ended(&run.finish(), 143);
 }
