@@ -20,6 +20,7 @@ use crate::with_clock;
 use crate::workload::cpu::Cpu;
 use crate::workload::fileio::Fileio;
 use crate::workload::fileio::files::TestFiles;
+use crate::workload::fileio::validate::Validator;
 use crate::workload::memory::Memory;
 
 /// A measurement that is about to be made: the clock runs, the harness is known.
@@ -94,7 +95,10 @@ impl<'a> Run<'a> {
             }
             Test::Fileio(params) => {
                 let files = files.context("the file I/O test was given no files")?;
-                let open = || Fileio::open(params, plan.seed, max_requests, files);
+                let validator = params
+                    .validate
+                    .then(|| Arc::new(Validator::new(files.set())));
+                let open = || Fileio::open(params, plan.seed, max_requests, files, validator);
                 engine::run(setup, clock, open, observer)
             }
         }

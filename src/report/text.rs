@@ -204,9 +204,14 @@ pub fn title(workload: &Workload) -> String {
 }
 
 fn files(params: &FileioParams) -> String {
+    let depth = params.depth;
     let io = match params.io_mode {
-        IoMode::Sync => "sync I/O",
+        IoMode::Sync => "sync I/O".to_owned(),
+        IoMode::Aio => format!("native AIO with {depth} in flight"),
+        IoMode::Uring => format!("io_uring with {depth} in flight"),
+        IoMode::Mmap => "mapped".to_owned(),
     };
+    let validated = if params.validate { ", validated" } else { "" };
     let flags = match params.flags {
         OpenFlags::None => "through the page cache",
         OpenFlags::Sync => "O_SYNC",
@@ -222,7 +227,7 @@ fn files(params: &FileioParams) -> String {
         _ => "",
     };
     format!(
-        "{} in {creates}{}, {} requests, {flags}, {io}{fsync}",
+        "{} in {creates}{}, {} requests, {flags}, {io}{fsync}{validated}",
         Size(params.total_size_bytes),
         count(params.files.get().into(), "file"),
         Size(params.request_size()),

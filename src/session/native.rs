@@ -110,13 +110,13 @@ impl<'a> FileJob<'a> {
         let creates = params.mode.creates_files();
         let whole = handling == FileHandling::Whole;
         let absent = files.are_absent()?;
-        let may_make = absent && handling != FileHandling::AsTheyAre;
+        let may_make = (absent || files.recreate()) && handling != FileHandling::AsTheyAre;
         if !creates && !may_make {
             files.check()?;
         }
         Ok(Self {
             files: Some(files),
-            makes: absent && !creates,
+            makes: may_make && !creates,
             // Files that were there before stay, even if the run makes them anew.
             keeps: !(whole && absent),
         })

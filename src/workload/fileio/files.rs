@@ -13,11 +13,11 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::unistd::{UnlinkatFlags, ftruncate, unlinkat};
 
-use super::direct;
-use super::pattern;
-use crate::plan::{FilePlan, FileSet, FileioParams, OpenFlags};
+use super::requests::Extent;
+use super::{direct, pattern, seal};
+use crate::plan::{FilePlan, FileSet, FileioParams, IoMode, OpenFlags};
 use crate::signal;
 
 /// Descriptors that a run needs beside those of the test files.
@@ -40,6 +40,8 @@ pub struct TestFiles {
     folder: OwnedFd,
     path: PathBuf,
     set: FileSet,
+    validate: bool,
+    recreate: bool,
     rule: Rule,
     /// Those that this process has made, and not removed.
     made: Mutex<BTreeSet<u32>>,
@@ -73,6 +75,8 @@ impl TestFiles {
             folder,
             path: path.to_owned(),
             set: plan.set,
+            validate: plan.validate,
+            recreate: plan.recreate,
             rule,
             made: Mutex::default(),
         })
@@ -81,6 +85,16 @@ impl TestFiles {
     /// The set.
     pub fn set(&self) -> FileSet {
         self.set
+    }
+
+    /// Their blocks are sealed.
+    pub fn validate(&self) -> bool {
+        self.validate
+    }
+
+    /// Files that are right already are to be written again.
+    pub fn recreate(&self) -> bool {
+        self.recreate
     }
 
     /// The files' names with their folder, for messages.
@@ -113,6 +127,29 @@ impl TestFiles {
         let file = self.open_one(file, OFlag::O_RDONLY, None)?;
         let mut start = [0; pattern::MARK];
         Ok(File::from(file).read_exact_at(&mut start, 0).is_ok() && pattern::is_stamped(&start))
+    }
+
+    /// A file that needs not be written again: of the right size, with this tool's data from its
+    /// first block to its last, sealed where that is wanted.
+    fn is_right(&self, file: u32) -> Result<bool> {
+        if self.rule == Rule::Name || self.find(file)? != Found::Regular(self.set.file_size) {
+            return Ok(false);
+        }
+        let opened = File::from(self.open_one(file, OFlag::O_RDONLY, None)?);
+        let block = usize::try_from(self.set.block_size)?;
+        let mut data = vec![0; block];
+        for offset in [0, self.set.file_size - self.set.block_size] {
+            let place = Extent {
+                file,
+                offset,
+                len: block,
+            };
+            let read = opened.read_exact_at(&mut data, offset).is_ok();
+            if !read || self.validate && seal::open(&data, place).is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// None of the set is there.
@@ -180,7 +217,18 @@ impl TestFiles {
             })
             .collect::<Result<_>>()?;
         self.check_direct(&files, params)?;
+        if params.io_mode == IoMode::Mmap {
+            (0..)
+                .zip(&files)
+                .try_for_each(|(number, file)| self.extend(number, file))?;
+        }
         Ok(files)
+    }
+
+    /// Gives a new file its size, so that it can be stored to through a mapping.
+    fn extend(&self, number: u32, file: &OwnedFd) -> Result<()> {
+        let size = i64::try_from(self.set.file_size)?;
+        retry(|| ftruncate(file, size)).with_context(|| self.about("extending", number))
     }
 
     /// Opens the set as it is.
@@ -253,8 +301,7 @@ impl TestFiles {
         self.check_replaceable()?;
         let mut to_write = Vec::new();
         for file in self.numbers() {
-            let right = Found::Regular(self.set.file_size);
-            if self.rule == Rule::Stamp && self.find(file)? == right {
+            if !self.recreate && self.is_right(file)? {
                 written(self.set.file_size);
             } else {
                 to_write.push(file);
@@ -450,6 +497,8 @@ mod tests {
         let plan = FilePlan {
             dir: folder.path().to_owned(),
             set: set(3, 5120),
+            validate: false,
+            recreate: false,
         };
         TestFiles::of(&plan, rule).unwrap()
     }

@@ -325,6 +325,7 @@ mod tests {
         FileioParams {
             mode,
             io_mode: IoMode::Sync,
+            depth: NonZeroU32::MIN,
             block_size_bytes: set.block_size,
             total_size_bytes: set.total_size(),
             files: set.files,
@@ -335,6 +336,8 @@ mod tests {
             fsync_mode: FsyncMode::Fsync,
             merged_requests: 0,
             rw_ratio: 1.5,
+            validate: false,
+            drop_cache: false,
         }
     }
 
