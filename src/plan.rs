@@ -278,6 +278,11 @@ impl FileioParams {
         }
     }
 
+    /// Requests meet the page cache.
+    pub fn goes_through_cache(&self) -> bool {
+        self.flags != OpenFlags::Direct || self.io_mode == IoMode::Mmap
+    }
+
     /// Checks what one option alone can't tell, and puts the options that have no effect
     /// beside others to the values that are in force.
     pub fn validated(mut self, set: FileSet) -> Result<Self> {

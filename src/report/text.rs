@@ -10,7 +10,7 @@ use crate::plan::{
     Test,
 };
 use crate::result::{
-    ClockInfo, Host, Interval, Latency, RunResult, Status, Storage, Warning, Workload,
+    ClockInfo, Host, Interval, Latency, PageCache, RunResult, Status, Storage, Warning, Workload,
 };
 
 /// The width of the names on the left.
@@ -45,6 +45,9 @@ pub fn report(result: &RunResult) -> String {
     lines.named("host", &host(&result.host));
     if let Some(storage) = &result.storage {
         lines.named("storage", &self::storage(storage));
+        if let Some(cache) = &storage.page_cache {
+            lines.named("page cache", &page_cache(cache));
+        }
     }
     lines.warnings(&result.warnings);
     lines.0
@@ -334,6 +337,18 @@ fn storage(storage: &Storage) -> String {
         _ = write!(text, ", {fact}");
     }
     text
+}
+
+fn page_cache(cache: &PageCache) -> String {
+    let share = 100.0 * cache.resident_bytes as f64 / cache.set_bytes.max(1) as f64;
+    let memory = cache
+        .memory_bytes
+        .map_or("unknown".to_owned(), |bytes| gib(bytes as f64));
+    format!(
+        "{share:.0} % of the files ({} of {}) before the run, memory {memory}",
+        gib(cache.resident_bytes as f64),
+        gib(cache.set_bytes as f64)
+    )
 }
 
 fn gib(bytes: f64) -> String {

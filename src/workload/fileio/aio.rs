@@ -9,9 +9,9 @@ use anyhow::{Error, Result};
 use nix::errno::Errno;
 
 use super::Fileio;
-use super::files::retry;
 use super::queued::{Completion, Operation, Queue};
 use super::requests::Extent;
+use super::transfer::retry;
 use crate::plan::FsyncMode;
 
 /// `aio_context_t`.

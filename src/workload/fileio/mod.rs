@@ -1,8 +1,11 @@
 //! The file I/O test: reads, writes and fsyncs of a set of files.
 
 mod aio;
+mod cache;
+mod descriptors;
 mod direct;
 pub mod files;
+mod mark;
 mod mmap;
 mod one_by_one;
 mod pattern;
@@ -13,6 +16,7 @@ mod seal;
 mod sigbus;
 mod source;
 mod sync;
+mod transfer;
 mod uring;
 pub mod validate;
 
@@ -32,12 +36,13 @@ use crate::plan::{FileioParams, FsyncMode, IoMode, Seed};
 pub use direct::is_supported_in as direct_io_in;
 
 use aio::Aio;
-use files::{TestFiles, TransferError, retry};
+use files::TestFiles;
 use mmap::{Mapped, Mappings};
 use one_by_one::OneByOne;
 use queued::Queued;
 use requests::{Extent, Requests};
 use sync::Calls;
+use transfer::{TransferError, retry};
 use uring::Uring;
 use validate::{Claim, Validator};
 

@@ -11,9 +11,11 @@ use memmap2::MmapMut;
 use nix::errno::Errno;
 use nix::sys::uio::pwrite;
 
-use super::files::{TestFiles, TransferError, go_on, retry};
+use super::files::TestFiles;
 use super::seal::{self, Generation};
+use super::transfer::{TransferError, retry};
 use super::{direct, pattern, source};
+use crate::signal;
 
 /// Bytes of one write.
 const PIECE: usize = 1 << 20;
@@ -62,7 +64,7 @@ pub(super) fn write_files(
             };
             let mut left = plan.file_size;
             while left > 0 {
-                go_on()?;
+                signal::go_on()?;
                 let piece = pieces
                     .next()
                     .context("the thread that makes data has ended")?;

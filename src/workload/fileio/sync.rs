@@ -4,9 +4,9 @@ use anyhow::Result;
 use nix::sys::uio::{pread, pwrite};
 
 use super::Fileio;
-use super::files::retry;
 use super::one_by_one::Access;
 use super::requests::Extent;
+use super::transfer::retry;
 
 /// System calls that return when the request is done.
 #[derive(Debug)]

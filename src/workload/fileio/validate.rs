@@ -6,13 +6,21 @@
 //! that requests to one block wait for each other here. Without `--validate` none of this exists.
 
 use std::fmt;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use anyhow::Result;
+use nix::sys::uio::pread;
+
+use super::files::TestFiles;
 use super::requests::Extent;
 use super::seal::{self, Damage, Generation};
+use super::source::map;
+use super::transfer::{TransferError, retry};
 use crate::plan::FileSet;
+use crate::signal;
 
 /// The state of a block: someone writes it, some read it, and the number of the write of this
 /// run that it holds, 0 for none.
@@ -170,8 +178,40 @@ impl Validator {
         }
     }
 
+    /// Reads all blocks again that this run has written, and checks them; from the device as far
+    /// as the kernel lets its pages go.
+    ///
+    /// Fails at the first that is not what was written last, and where a file can't be read.
+    pub fn verify(&self, files: &TestFiles) -> Result<()> {
+        let mut data = map(self.block_size())?;
+        let mut opened: Option<(u32, File)> = None;
+        for place in self.written() {
+            signal::go_on()?;
+            let file = match opened.take() {
+                Some((number, file)) if number == place.file => file,
+                _ => files.open_to_verify(place.file)?,
+            };
+            let read = retry(|| pread(&file, &mut data, place.offset as i64));
+            opened = Some((place.file, file));
+            if read != Ok(place.len) {
+                return Err(TransferError {
+                    doing: "reading again",
+                    path: files.path_of(place.file),
+                    offset: place.offset,
+                    len: place.len,
+                    moved: read,
+                }
+                .into());
+            }
+            let number = State(self.blocks_of(place)[0].load(Ordering::Acquire)).number();
+            self.check_block(&data, place, number)
+                .map_err(|damage| Mismatch { place, damage }.at(files.path_of(place.file)))?;
+        }
+        Ok(())
+    }
+
     /// The blocks that this run has written.
-    pub fn written(&self) -> impl Iterator<Item = Extent> {
+    fn written(&self) -> impl Iterator<Item = Extent> {
         let a_file = self.set.file_size / self.set.block_size;
         let written = |block: &AtomicU64| State(block.load(Ordering::Acquire)).number() > 0;
         (0u64..)
