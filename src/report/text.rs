@@ -346,9 +346,16 @@ fn page_cache(cache: &PageCache) -> String {
         .map_or("unknown".to_owned(), |bytes| gib(bytes as f64));
     format!(
         "{share:.0} % of the files ({} of {}) before the run, memory {memory}",
-        gib(cache.resident_bytes as f64),
-        gib(cache.set_bytes as f64)
+        mib_or_gib(cache.resident_bytes as f64),
+        mib_or_gib(cache.set_bytes as f64)
     )
+}
+
+fn mib_or_gib(bytes: f64) -> String {
+    match bytes < f64::from(1 << 30) {
+        true => format!("{:.1} MiB", bytes / f64::from(1 << 20)),
+        false => gib(bytes),
+    }
 }
 
 fn gib(bytes: f64) -> String {

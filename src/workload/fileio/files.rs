@@ -11,7 +11,7 @@ use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
-use nix::unistd::{UnlinkatFlags, ftruncate, unlinkat};
+use nix::unistd::{UnlinkatFlags, fsync, ftruncate, unlinkat};
 
 use super::requests::Extent;
 use super::transfer::retry;
@@ -72,7 +72,7 @@ impl TestFiles {
     pub fn of(plan: &FilePlan, rule: Rule) -> Result<Self> {
         let path = plan.dir.as_path();
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let folder = open(path, flags, Mode::empty()).map_err(|errno| {
+        let folder = retry(|| open(path, flags, Mode::empty())).map_err(|errno| {
             let advice = match errno {
                 Errno::ENOENT => "make it, or name another with --dir",
                 Errno::ENOTDIR => "name a folder with --dir",
@@ -367,7 +367,7 @@ impl TestFiles {
             }
         }
         super::prepare::write_files(self, &to_write, written)?;
-        nix::unistd::fsync(&self.folder)
+        retry(|| fsync(&self.folder))
             .with_context(|| format!("syncing the folder {}", self.path.display()))
     }
 

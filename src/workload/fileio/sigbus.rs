@@ -93,14 +93,18 @@ extern "C" fn on_sigbus(_: c_int, info: *mut libc::siginfo_t, _: *mut libc::c_vo
         let _ = FAULT.compare_exchange(0, address, Ordering::Relaxed, Ordering::Relaxed);
         return;
     }
-    if let Some(before) = BEFORE.get() {
+    match BEFORE.get() {
         // SAFETY: an action that the kernel gave. The access is made again after the return, and
         // finds that action.
-        unsafe { libc::sigaction(libc::SIGBUS, before, ptr::null_mut()) };
-    }
-    if !from_kernel {
-        // SAFETY: sends this thread what another process sent.
-        unsafe { libc::raise(libc::SIGBUS) };
+        Some(before) if from_kernel => unsafe {
+            libc::sigaction(libc::SIGBUS, before, ptr::null_mut());
+        },
+        // Another process sent it, and no access will repeat it.
+        // SAFETY: both calls are allowed in a handler; the signal comes again after the return.
+        _ => unsafe {
+            libc::signal(libc::SIGBUS, libc::SIG_DFL);
+            libc::raise(libc::SIGBUS);
+        },
     }
 }
 
