@@ -207,15 +207,11 @@ impl Mounted {
         let image = folder.path().join("image");
         let file = std::fs::File::create(&image).expect("an image");
         file.set_len(size).expect("room for the image");
-        let quiet = if kind == "xfs" { "-q" } else { "-qF" };
+        // Without -F, mkfs.ext4 would ask whether a file is meant.
+        let words = if kind == "xfs" { "-q" } else { "-qF" };
         must(
-            "mkfs",
-            [
-                OsStr::new("-t"),
-                kind.as_ref(),
-                quiet.as_ref(),
-                image.as_ref(),
-            ],
+            &format!("mkfs.{kind}"),
+            [OsStr::new(words), image.as_os_str()],
         );
         std::fs::create_dir(folder.path().join("mount")).expect("a mount point");
         let mut mounted = Self {
