@@ -423,6 +423,15 @@ pub struct Interval {
     pub mib_per_s: f64,
     /// 95th percentile of their durations; null where none ended.
     pub p95_ns: Option<u64>,
+    /// Rate of the reads among them; null in results of versions that did not tell.
+    #[serde(default)]
+    pub reads_per_s: Option<f64>,
+    /// Rate of the writes among them; null as above.
+    #[serde(default)]
+    pub writes_per_s: Option<f64>,
+    /// Rate of the fsyncs that ended in it; null as above.
+    #[serde(default)]
+    pub fsyncs_per_s: Option<f64>,
 }
 
 /// Why a figure may mislead.

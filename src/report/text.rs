@@ -106,15 +106,47 @@ pub fn environment(
     lines.0
 }
 
+/// What a line of an interval tells of a test, beside its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Columns {
+    /// Nothing.
+    Events,
+    /// Bytes.
+    Bytes,
+    /// Bytes, and reads, writes and fsyncs each.
+    Requests,
+}
+
+impl Columns {
+    /// Those of what runs.
+    pub fn of(workload: &Workload) -> Self {
+        match &workload.params.test {
+            Test::Fileio(_) => Self::Requests,
+            _ if moves_bytes(workload) => Self::Bytes,
+            _ => Self::Events,
+        }
+    }
+}
+
 /// One interval of a run.
-pub fn interval(interval: &Interval, moves_bytes: bool) -> String {
+pub fn interval(interval: &Interval, columns: Columns) -> String {
     let mut line = format!(
         "{:>8.1} s  {:>12} events/s",
         interval.at_s,
         significant(interval.events_per_s)
     );
-    if moves_bytes {
+    if columns != Columns::Events {
         _ = write!(line, "  {:>10} MiB/s", significant(interval.mib_per_s));
+    }
+    if columns == Columns::Requests {
+        for (rate, what) in [
+            (interval.reads_per_s, "reads/s"),
+            (interval.writes_per_s, "writes/s"),
+            (interval.fsyncs_per_s, "fsyncs/s"),
+        ] {
+            let rate = rate.map_or("-".to_owned(), significant);
+            _ = write!(line, "  {rate:>10} {what}");
+        }
     }
     let p95 = interval.p95_ns.map_or("-".into(), |ns| duration(ns as f64));
     _ = writeln!(line, "  p95 {p95:>9}");
@@ -246,7 +278,7 @@ fn rate(result: &RunResult) -> String {
 }
 
 /// The test's events move bytes.
-pub fn moves_bytes(workload: &Workload) -> bool {
+fn moves_bytes(workload: &Workload) -> bool {
     match &workload.params.test {
         Test::Cpu(_) => false,
         Test::Memory(memory) => memory.oper != MemoryOper::None,

@@ -11,6 +11,7 @@ use super::{env, fail};
 use crate::cli::native::{Cli, Command, FileHandling, Output};
 use crate::exit::Exit;
 use crate::plan::{RunPlan, Test};
+use crate::report::text::Columns;
 use crate::report::{self, text};
 use crate::result::{Destination, RunResult, Workload};
 use crate::run::Run;
@@ -152,8 +153,8 @@ fn watcher(plan: &RunPlan, output: &Output) -> Watcher {
         (false, Some(Destination::Stdout)) => IntervalLines::Stderr,
         (false, _) => IntervalLines::Stdout,
     };
-    let moves_bytes = text::moves_bytes(&Workload::of(plan));
-    Watcher::new(plan.limits.max_time(), lines, moves_bytes, output.quiet)
+    let columns = Columns::of(&Workload::of(plan));
+    Watcher::new(plan.limits.max_time(), lines, columns, output.quiet)
 }
 
 fn tell(result: &RunResult, output: &Output) -> Result<()> {
