@@ -48,6 +48,10 @@ pub struct FilePlan {
     pub dir: PathBuf,
     /// The set.
     pub set: FileSet,
+    /// Each block is sealed, so that a run can tell whether it holds what was written to it.
+    pub validate: bool,
+    /// Files that are right already are written again all the same.
+    pub recreate: bool,
 }
 
 /// The test and its parameters, as they stand in the result file.
@@ -169,6 +173,9 @@ pub struct FileioParams {
     pub mode: FileMode,
     /// How a request reaches the kernel.
     pub io_mode: IoMode,
+    /// Requests that a thread has in flight at once; 1 where it waits for each.
+    #[serde(default = "one_at_a_time")]
+    pub depth: NonZeroU32,
     /// Bytes of a request (before merging).
     pub block_size_bytes: u64,
     /// Bytes in all files together, whole blocks only.
@@ -189,6 +196,16 @@ pub struct FileioParams {
     pub merged_requests: u32,
     /// rndrw: reads for each write.
     pub rw_ratio: f64,
+    /// Blocks are sealed when they are written and checked when they are read.
+    #[serde(default)]
+    pub validate: bool,
+    /// The set's pages were dropped from the page cache before the run.
+    #[serde(default)]
+    pub drop_cache: bool,
+}
+
+fn one_at_a_time() -> NonZeroU32 {
+    NonZeroU32::MIN
 }
 
 /// A set of test files: `test_file.0` and up, all of one size.
@@ -261,10 +278,18 @@ impl FileioParams {
         }
     }
 
+    /// Requests meet the page cache.
+    pub fn goes_through_cache(&self) -> bool {
+        self.flags != OpenFlags::Direct || self.io_mode == IoMode::Mmap
+    }
+
     /// Checks what one option alone can't tell, and puts the options that have no effect
     /// beside others to the values that are in force.
     pub fn validated(mut self, set: FileSet) -> Result<Self> {
         self.total_size_bytes = set.total_size();
+        if !self.io_mode.is_queued() {
+            self.depth = NonZeroU32::MIN;
+        }
         ensure!(
             self.rw_ratio.is_finite() && self.rw_ratio >= 0.0,
             "the read/write ratio must be a number, 0 or more, not {}",
@@ -280,6 +305,27 @@ impl FileioParams {
             self.merged_requests.max(1),
             self.block_size_bytes
         );
+        ensure!(
+            self.depth.get() <= MAX_DEPTH,
+            "a thread has at most {MAX_DEPTH} requests in flight, not {}",
+            self.depth
+        );
+        let in_flight = self.request_size() * u64::from(self.depth.get());
+        ensure!(
+            !self.io_mode.is_queued() || in_flight <= MAX_IN_FLIGHT,
+            "{} requests of {} in flight need more memory than a thread may have for them ({}): \
+             take fewer, or smaller blocks",
+            self.depth,
+            Size(self.request_size()),
+            Size(MAX_IN_FLIGHT)
+        );
+        ensure!(
+            !self.validate || self.block_size_bytes >= SMALLEST_SEALED_BLOCK,
+            "blocks of {} bytes have no room for what --validate writes into each: {} bytes or \
+             more are accepted",
+            self.block_size_bytes,
+            SMALLEST_SEALED_BLOCK
+        );
         if self.fsync_all {
             self.fsync_freq = 0;
             self.fsync_end = false;
@@ -291,6 +337,17 @@ impl FileioParams {
 /// The most that one read or write moves on Linux (`MAX_RW_COUNT`, 2 GiB less a page), see
 /// the notes of read(2).
 pub const MAX_REQUEST: u64 = 0x7fff_f000;
+
+/// The most requests that a thread has in flight: what one io_uring of the kernel takes
+/// (IORING_MAX_ENTRIES).
+pub const MAX_DEPTH: u32 = 32768;
+
+/// The most memory that a thread has in flight: half of what the kernel takes as one registered
+/// buffer of an io_uring (1 GiB), so that reads and writes have room beside each other.
+const MAX_IN_FLIGHT: u64 = 512 << 20;
+
+/// The smallest block that `--validate` works with: the unit of a stamp.
+pub const SMALLEST_SEALED_BLOCK: u64 = 512;
 
 /// The pattern of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -322,6 +379,11 @@ impl FileMode {
         !matches!(self, Self::Seqrd | Self::Rndrd)
     }
 
+    /// Some request may be a read.
+    pub fn reads(self) -> bool {
+        matches!(self, Self::Seqrd | Self::Rndrd | Self::Rndrw)
+    }
+
     /// The run makes its files itself and needs none before.
     pub fn creates_files(self) -> bool {
         self == Self::Seqwr
@@ -347,6 +409,19 @@ impl FileMode {
 pub enum IoMode {
     /// pread(2) and pwrite(2), one request at a time
     Sync,
+    /// Linux native AIO (io_submit(2)), --depth requests in flight
+    Aio,
+    /// io_uring with registered files and buffers, --depth requests in flight
+    Uring,
+    /// Loads from and stores to mappings of the files, msync(2) where others fsync
+    Mmap,
+}
+
+impl IoMode {
+    /// A thread has several requests in flight.
+    pub fn is_queued(self) -> bool {
+        matches!(self, Self::Aio | Self::Uring)
+    }
 }
 
 /// Extra flags of open(2).
@@ -457,6 +532,7 @@ mod tests {
         let params = FileioParams {
             mode: FileMode::Rndwr,
             io_mode: IoMode::Sync,
+            depth: NonZeroU32::MIN,
             block_size_bytes: 4096,
             total_size_bytes: 1 << 20,
             files: nonzero(4),
@@ -467,6 +543,8 @@ mod tests {
             fsync_mode: FsyncMode::Fsync,
             merged_requests: 0,
             rw_ratio: 1.5,
+            validate: false,
+            drop_cache: false,
         }
         .validated(set)
         .unwrap();

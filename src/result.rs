@@ -256,6 +256,22 @@ pub struct Storage {
     pub scheduler: Option<String>,
     /// The device says that it turns.
     pub rotational: Option<bool>,
+    /// The page cache before the run; null with O_DIRECT, and where the run makes its files.
+    #[serde(default)]
+    pub page_cache: Option<PageCache>,
+}
+
+/// How much of a set of files was in the page cache before a run, and how much could have been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct PageCache {
+    /// Bytes of the set.
+    pub set_bytes: u64,
+    /// Bytes of the set that were in the page cache.
+    pub resident_bytes: u64,
+    /// Memory that the page cache may take at most: the machine's, or the control group's where
+    /// that is less; null where unknown.
+    pub memory_bytes: Option<u64>,
 }
 
 /// How a run ended.
@@ -407,6 +423,15 @@ pub struct Interval {
     pub mib_per_s: f64,
     /// 95th percentile of their durations; null where none ended.
     pub p95_ns: Option<u64>,
+    /// Rate of the reads among them; null in results of versions that did not tell.
+    #[serde(default)]
+    pub reads_per_s: Option<f64>,
+    /// Rate of the writes among them; null as above.
+    #[serde(default)]
+    pub writes_per_s: Option<f64>,
+    /// Rate of the fsyncs that ended in it; null as above.
+    #[serde(default)]
+    pub fsyncs_per_s: Option<f64>,
 }
 
 /// Why a figure may mislead.

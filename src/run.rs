@@ -11,8 +11,8 @@ use crate::host::{self, Root};
 use crate::measure::Measure;
 use crate::plan::{RunPlan, Test};
 use crate::result::{
-    EndedBy, Harness, Host, Noise, Rates, RunResult, SCHEMA, Status, Storage, ThreadTotals, Tool,
-    Totals, Warning, Workload,
+    EndedBy, Harness, Host, Noise, PageCache, Rates, RunResult, SCHEMA, Status, Storage,
+    ThreadTotals, Tool, Totals, Warning, Workload,
 };
 use crate::signal::Interrupted;
 use crate::warning::RunWarning;
@@ -20,6 +20,7 @@ use crate::with_clock;
 use crate::workload::cpu::Cpu;
 use crate::workload::fileio::Fileio;
 use crate::workload::fileio::files::TestFiles;
+use crate::workload::fileio::validate::Validator;
 use crate::workload::memory::Memory;
 
 /// A measurement that is about to be made: the clock runs, the harness is known.
@@ -63,7 +64,14 @@ impl<'a> Run<'a> {
     }
 
     /// Measures. An error or a signal is part of the result.
-    pub fn measure(self, files: Option<Arc<TestFiles>>, observer: &mut dyn Observer) -> RunResult {
+    pub fn measure(
+        mut self,
+        files: Option<Arc<TestFiles>>,
+        observer: &mut dyn Observer,
+    ) -> RunResult {
+        if let Err(error) = self.look_at_cache(files.as_deref()) {
+            return self.not_run(&error);
+        }
         let started_at = SystemTime::now();
         let noise = host::noise_start();
         let measured = with_clock!(self.time.clock, clock => self.run(clock, files, observer));
@@ -72,6 +80,32 @@ impl<'a> Run<'a> {
             Ok(measurement) => self.result(started_at, noise, measurement),
             Err(error) => self.not_run(&error),
         }
+    }
+
+    /// Drops the set's pages from the page cache where the plan says so, and finds out how much
+    /// of the set is in it.
+    fn look_at_cache(&mut self, files: Option<&TestFiles>) -> Result<()> {
+        let (Some(files), Test::Fileio(params)) = (files, &self.plan.test) else {
+            return Ok(());
+        };
+        if params.mode.creates_files() {
+            return Ok(());
+        }
+        if params.drop_cache {
+            files.drop_cache()?;
+        }
+        if params.goes_through_cache()
+            && let (Some(storage), Some(resident_bytes)) =
+                (&mut self.storage, files.resident_bytes()?)
+        {
+            let limits = [self.host.memory_bytes, self.host.cgroup.memory_limit_bytes];
+            storage.page_cache = Some(PageCache {
+                set_bytes: files.set().total_size(),
+                resident_bytes,
+                memory_bytes: limits.into_iter().flatten().min(),
+            });
+        }
+        Ok(())
     }
 
     fn run<C: Clock>(
@@ -95,8 +129,18 @@ impl<'a> Run<'a> {
             }
             Test::Fileio(params) => {
                 let files = files.context("the file I/O test was given no files")?;
-                let open = || Fileio::open(params, plan.seed, max_requests, files);
-                engine::run(setup, clock, open, observer)
+                let validator = params
+                    .validate
+                    .then(|| Arc::new(Validator::new(files.set())));
+                let open = || {
+                    let (files, validator) = (files.clone(), validator.clone());
+                    Fileio::open(params, plan.seed, max_requests, files, validator)
+                };
+                let mut measurement = engine::run(setup, clock, open, observer)?;
+                if let Some(validator) = validator {
+                    measurement.verify(|| validator.verify(&files));
+                }
+                Ok(measurement)
             }
         }
     }

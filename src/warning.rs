@@ -3,13 +3,23 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::result::{ClockInfo, RunResult, Warning};
+use crate::plan::{IoMode, OpenFlags, Test};
+use crate::result::{ClockInfo, PageCache, RunResult, Warning};
 
 /// Clocks that part by more than this over a run make a warning.
 const DRIFT_PPM: f64 = 200.0;
 
 /// A share of the harness in an event's time above which the figure is not about the work alone.
 const HARNESS_SHARE: f64 = 0.1;
+
+/// How the page cache gets between a run and its device.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum CacheEffect {
+    /// This share of the set was in memory before the run.
+    Resident(f64),
+    /// The set fits into memory, so that what is read once is there the next time.
+    Fits,
+}
 
 /// Why a figure may mislead.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +30,10 @@ pub enum RunWarning {
     ClockFallback(String),
     /// The harness takes this share of the time.
     HarnessShare(f64),
+    /// Of the reads, so much of the set (a share) came from memory, or could come to be there.
+    PageCache(CacheEffect),
+    /// Flags of open(2) have no effect on mapped files.
+    MappedFlags,
     /// The files are smaller than was asked for, as this sentence says.
     RoundedFiles(String),
 }
@@ -30,6 +44,26 @@ impl RunWarning {
         Self::of_clock(&result.clock)
             .into_iter()
             .chain(Self::of_harness(result))
+            .chain(Self::of_files(result))
+            .collect()
+    }
+
+    fn of_files(result: &RunResult) -> Vec<Self> {
+        let Test::Fileio(params) = &result.workload.params.test else {
+            return Vec::new();
+        };
+        let cache = result
+            .storage
+            .as_ref()
+            .and_then(|storage| storage.page_cache);
+        let effect = cache
+            .filter(|_| params.mode.reads())
+            .and_then(CacheEffect::of)
+            .map(Self::PageCache);
+        let mapped = params.io_mode == IoMode::Mmap && params.flags != OpenFlags::None;
+        effect
+            .into_iter()
+            .chain(mapped.then_some(Self::MappedFlags))
             .collect()
     }
 
@@ -56,8 +90,26 @@ impl RunWarning {
             Self::ClockDrift(_) => "clock-drift",
             Self::ClockFallback(_) => "clock-fallback",
             Self::HarnessShare(_) => "harness-share",
+            Self::PageCache(_) => "page-cache",
+            Self::MappedFlags => "mapped-flags",
             Self::RoundedFiles(_) => "rounded-files",
         }
+    }
+}
+
+impl CacheEffect {
+    /// The share of the set in memory that makes a warning.
+    const RESIDENT: f64 = 0.01;
+
+    fn of(cache: PageCache) -> Option<Self> {
+        let share = cache.resident_bytes as f64 / cache.set_bytes.max(1) as f64;
+        if share >= Self::RESIDENT {
+            return Some(Self::Resident(share));
+        }
+        let fits = cache
+            .memory_bytes
+            .is_some_and(|memory| cache.set_bytes < memory);
+        fits.then_some(Self::Fits)
     }
 }
 
@@ -71,6 +123,19 @@ impl fmt::Display for RunWarning {
             ),
             Self::ClockFallback(reason) => {
                 write!(f, "timed by CLOCK_MONOTONIC, not by the TSC: {reason}")
+            }
+            Self::PageCache(CacheEffect::Resident(share)) => write!(
+                f,
+                "{:.0} % of the files were in memory before the run: reads came from there, not \
+                 from the device (--drop-cache drops them, --flags direct goes past the cache)",
+                share * 100.0
+            ),
+            Self::PageCache(CacheEffect::Fits) => f.write_str(
+                "the files fit into memory: what is read once comes from there the next time, not \
+                 from the device (--flags direct goes past the cache)",
+            ),
+            Self::MappedFlags => {
+                f.write_str("--flags has no effect on mapped files: they are the page cache")
             }
             Self::RoundedFiles(sentence) => f.write_str(sentence),
             Self::HarnessShare(share) => write!(
@@ -162,6 +227,20 @@ mod tests {
             let warnings = RunWarning::of_clock(&clock(Some(drift), None));
             assert_eq!(warnings, [RunWarning::ClockDrift(drift)]);
         }
+    }
+
+    #[test]
+    fn a_set_that_is_in_memory_or_fits_into_it_is_a_warning() {
+        let cache = |resident_bytes, memory_bytes| PageCache {
+            set_bytes: 1000,
+            resident_bytes,
+            memory_bytes,
+        };
+        let effect = |resident, memory| CacheEffect::of(cache(resident, memory));
+        assert_eq!(effect(500, Some(100)), Some(CacheEffect::Resident(0.5)));
+        assert_eq!(effect(0, Some(2000)), Some(CacheEffect::Fits));
+        assert_eq!(effect(0, Some(900)), None);
+        assert_eq!(effect(0, None), None);
     }
 
     #[test]

@@ -12,9 +12,13 @@ use super::LONGEST_SECONDS;
 use super::size::Size;
 use crate::plan::{
     ClockChoice, CpuParams, FileMode, FilePlan, FileSet, FileioParams, FsyncMode, IoMode, Limits,
-    MemoryAccess, MemoryOper, MemoryParams, MemoryScope, OpenFlags, RunPlan, Seed, Test,
+    MAX_DEPTH, MemoryAccess, MemoryOper, MemoryParams, MemoryScope, OpenFlags, RunPlan, Seed, Test,
 };
 use crate::result::Destination;
+
+/// Requests in flight where nothing is said: enough for a disk of many queues to show its rate,
+/// and few enough for a latency that is not waiting alone.
+const DEPTH: u32 = 32;
 
 /// Measures cpu, memory and file I/O the same way on bare metal, in VMs and in containers
 #[derive(Debug, Parser)]
@@ -225,13 +229,30 @@ struct FileioArgs {
     #[arg(long, default_value = "4K", value_name = "SIZE")]
     block_size: Size,
 
-    /// Extra flags of open(2)
-    #[arg(long, value_enum, default_value = "direct", value_name = "FLAGS")]
-    flags: OpenFlags,
+    /// Extra flags of open(2) [default: direct; none with --io mmap]
+    #[arg(long, value_enum, value_name = "FLAGS")]
+    flags: Option<OpenFlags>,
 
     /// How a request reaches the kernel
     #[arg(long, value_enum, default_value = "sync", value_name = "IO")]
     io: IoMode,
+
+    /// Requests that each thread has in flight, with --io aio and --io uring [default: 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DEPTH)))]
+    depth: Option<u32>,
+
+    /// Seal each block that is written (place, generation, CRC-32) and check each that is read;
+    /// requests to one block wait for each other then
+    #[arg(long)]
+    validate: bool,
+
+    /// Write the files again even where they are right already
+    #[arg(long)]
+    recreate: bool,
+
+    /// Before the run, write the set to its device and drop its pages from the page cache
+    #[arg(long)]
+    drop_cache: bool,
 
     /// Random modes: fsync each file after every N requests; 0 = never
     #[arg(long, default_value_t = 100, value_name = "N")]
@@ -459,7 +480,26 @@ impl FileioArgs {
         Ok(FilePlan {
             dir: self.dir.clone(),
             set: FileSet::new(self.total_size.0, self.files, self.block_size.0)?,
+            validate: self.validate,
+            recreate: self.recreate,
         })
+    }
+
+    fn depth(&self) -> Result<NonZeroU32> {
+        ensure!(
+            self.depth.is_none() || self.io.is_queued(),
+            "--depth goes with --io aio and --io uring: the others wait for each request"
+        );
+        NonZeroU32::new(self.depth.unwrap_or(DEPTH)).context("--depth is at least 1")
+    }
+
+    /// A mapping knows no flags of open(2).
+    fn flags(&self) -> OpenFlags {
+        let default = match self.io {
+            IoMode::Mmap => OpenFlags::None,
+            IoMode::Sync | IoMode::Aio | IoMode::Uring => OpenFlags::Direct,
+        };
+        self.flags.unwrap_or(default)
     }
 
     fn into_measure(self, mode: FileMode, handling: FileHandling) -> Result<Command> {
@@ -467,16 +507,19 @@ impl FileioArgs {
         let params = FileioParams {
             mode,
             io_mode: self.io,
+            depth: self.depth()?,
             block_size_bytes: self.block_size.0,
             total_size_bytes: self.total_size.0,
             files: self.files,
-            flags: self.flags,
+            flags: self.flags(),
             fsync_freq: self.fsync_freq,
             fsync_all: self.fsync_all,
             fsync_end: self.fsync_end == Switch::On,
             fsync_mode: self.fsync_mode,
             merged_requests: self.merged_requests,
             rw_ratio: self.rw_ratio,
+            validate: self.validate,
+            drop_cache: self.drop_cache,
         };
         let all_once = if mode.is_sequential() { 0 } else { 10_000 };
         let limits = limits(self.time, self.events.unwrap_or(all_once));

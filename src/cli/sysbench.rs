@@ -11,7 +11,7 @@ use super::LONGEST_SECONDS;
 use super::size::Size;
 use crate::plan::{
     ClockChoice, CpuParams, FileMode, FilePlan, FileSet, FileioParams, FsyncMode, IoMode, Limits,
-    MemoryAccess, MemoryOper, MemoryParams, MemoryScope, OpenFlags, RunPlan, Seed, Test,
+    MAX_DEPTH, MemoryAccess, MemoryOper, MemoryParams, MemoryScope, OpenFlags, RunPlan, Seed, Test,
 };
 use crate::report::sysbench::Verbosity;
 
@@ -366,10 +366,7 @@ impl<'a> Values<'a> {
                 plan: Box::new(self.plan(test)?),
                 validate: self.switch("validate"),
             }),
-            ("fileio", "prepare") => {
-                self.refuse_validation()?;
-                Ok(Command::Prepare(self.files()?))
-            }
+            ("fileio", "prepare") => Ok(Command::Prepare(self.files()?)),
             ("fileio", "cleanup") => Ok(Command::Cleanup(self.files()?)),
             ("cpu" | "memory", command) => bail!("the {test} test has no command '{command}'"),
             ("", _) => bail!("--test=NAME is needed: one of cpu, memory, fileio"),
@@ -389,7 +386,6 @@ impl<'a> Values<'a> {
                 (Test::Memory(self.memory()?), None)
             }
             _ => {
-                self.refuse_validation()?;
                 let files = self.files()?;
                 let params = self.fileio(files.set)?;
                 if params.mode.is_sequential() {
@@ -505,6 +501,8 @@ impl<'a> Values<'a> {
         Ok(FilePlan {
             dir: PathBuf::from("."),
             set: FileSet::new(total, files, block)?,
+            validate: self.switch("validate"),
+            recreate: true,
         })
     }
 
@@ -522,11 +520,23 @@ impl<'a> Values<'a> {
             ("fsync", FsyncMode::Fsync),
             ("fdatasync", FsyncMode::Fdatasync),
         ];
-        self.positive("file-async-backlog")?;
+        let backlog = self.positive("file-async-backlog")?;
+        let depth = NonZeroU32::try_from(backlog).with_context(|| {
+            format!("--file-async-backlog={backlog}: at most {MAX_DEPTH} is accepted")
+        })?;
         let ratio = self.text("file-rw-ratio");
+        // 0.4.12 maps whole files where addresses have 64 bits, whichever of its words was given.
+        let io_modes = [
+            ("sync", IoMode::Sync),
+            ("async", IoMode::Aio),
+            ("mmap", IoMode::Mmap),
+            ("fastmmap", IoMode::Mmap),
+            ("slowmmap", IoMode::Mmap),
+        ];
         FileioParams {
             mode: self.one_of("file-test-mode", &modes)?,
-            io_mode: self.io_mode()?,
+            io_mode: self.one_of("file-io-mode", &io_modes)?,
+            depth,
             block_size_bytes: set.block_size,
             total_size_bytes: set.total_size(),
             files: set.files,
@@ -539,6 +549,8 @@ impl<'a> Values<'a> {
             rw_ratio: ratio.parse().ok().with_context(|| {
                 format!("--file-rw-ratio={ratio}: a number, 0 or more, is accepted")
             })?,
+            validate: self.switch("validate"),
+            drop_cache: false,
         }
         .validated(set)
     }
@@ -547,26 +559,6 @@ impl<'a> Values<'a> {
         let number = self.whole(name)?;
         u32::try_from(number)
             .with_context(|| format!("--{name}={number}: at most {} is accepted", u32::MAX))
-    }
-
-    fn io_mode(&self) -> Result<IoMode> {
-        match self.text("file-io-mode") {
-            "sync" => Ok(IoMode::Sync),
-            mode @ ("async" | "mmap" | "fastmmap" | "slowmmap") => {
-                bail!(
-                    "--file-io-mode={mode}: this version does synchronous I/O only: sync is accepted"
-                )
-            }
-            other => bail!("--file-io-mode={other}: sync is accepted"),
-        }
-    }
-
-    fn refuse_validation(&self) -> Result<()> {
-        ensure!(
-            !self.switch("validate"),
-            "--validate: this version can't check the content of files; run without it"
-        );
-        Ok(())
     }
 }
 
@@ -722,12 +714,12 @@ mod tests {
             ("--test=memory --memory-oper=copy run", "read, write, none"),
             ("--test=oltp run", "not part of this program"),
             (
-                "--test=fileio --file-test-mode=rndrd --file-io-mode=async run",
-                "synchronous",
+                "--test=fileio --file-test-mode=rndrd --file-io-mode=fast run",
+                "async",
             ),
             (
-                "--test=fileio --validate --file-test-mode=rndrd run",
-                "--validate",
+                "--test=fileio --file-test-mode=rndrd --file-async-backlog=0 run",
+                "--file-async-backlog",
             ),
             ("--test=fileio --file-num=99999999999 prepare", "--file-num"),
             ("--test=cpu --no-such=1 run", "--no-such"),

@@ -27,6 +27,9 @@ struct Pages {
 struct Slot {
     events: Durations,
     bytes: u64,
+    reads: u64,
+    writes: u64,
+    fsyncs: u64,
 }
 
 impl Ledger {
@@ -122,6 +125,9 @@ impl Slot {
     fn add(&mut self, measure: &Measure) {
         self.events.add(&measure.events);
         self.bytes += measure.bytes_read + measure.bytes_written;
+        self.reads += measure.reads;
+        self.writes += measure.writes;
+        self.fsyncs += measure.fsyncs.count();
     }
 
     fn summary(&self, from_s: f64, to_s: f64) -> Interval {
@@ -129,11 +135,15 @@ impl Slot {
             events_per_s,
             mib_per_s,
         } = Rates::over(self.events.count(), self.bytes, to_s - from_s);
+        let rate = |count| Some(Rates::over(count, 0, to_s - from_s).events_per_s);
         Interval {
             at_s: to_s,
             events_per_s,
             mib_per_s,
             p95_ns: self.events.percentile(95.0),
+            reads_per_s: rate(self.reads),
+            writes_per_s: rate(self.writes),
+            fsyncs_per_s: rate(self.fsyncs),
         }
     }
 }
@@ -150,6 +160,7 @@ mod tests {
         for _ in 0..n {
             measure.events.record(Nanoseconds(1000));
             measure.add_transfer(Transfer::Read(1 << 20));
+            measure.fsyncs.record(Nanoseconds(500));
         }
         measure
     }
@@ -167,6 +178,9 @@ mod tests {
             (15.0, 15.0)
         );
         assert_eq!(complete[0].p95_ns, Some(1000));
+        assert_eq!(complete[0].reads_per_s, Some(15.0));
+        assert_eq!(complete[0].writes_per_s, Some(0.0));
+        assert_eq!(complete[0].fsyncs_per_s, Some(15.0));
     }
 
     #[test]

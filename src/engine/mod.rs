@@ -110,6 +110,22 @@ pub struct Measurement {
     pub error: Option<Error>,
 }
 
+impl Measurement {
+    /// Looks at what a run that came to its own end has left; an error there fails the run.
+    pub fn verify(&mut self, verify: impl FnOnce() -> Result<()>) {
+        if !matches!(self.ended_by, EndedBy::Work | EndedBy::Time) {
+            return;
+        }
+        if let Err(error) = verify() {
+            self.ended_by = match error.is::<signal::Interrupted>() {
+                true => EndedBy::Signal,
+                false => EndedBy::Error,
+            };
+            self.error = Some(error);
+        }
+    }
+}
+
 /// A thread's place in a run: its clock, its records, and whether it may go on.
 pub struct Lane<C: Clock> {
     clock: C,

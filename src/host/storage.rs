@@ -55,6 +55,7 @@ impl Stack<'_> {
             device: device.as_ref().and_then(BlockDevice::name),
             scheduler: device.as_ref().and_then(BlockDevice::scheduler),
             rotational: device.as_ref().and_then(BlockDevice::rotational),
+            page_cache: None,
         }
     }
 

@@ -193,7 +193,13 @@ fn fileio_options(params: &FileioParams, max_requests: Option<u64>) -> String {
     }
     line(match params.io_mode {
         IoMode::Sync => "Using synchronous I/O mode".into(),
+        IoMode::Aio => "Using asynchronous I/O mode".into(),
+        IoMode::Uring => "Using io_uring I/O mode".into(),
+        IoMode::Mmap => "Using fast mmaped I/O mode".into(),
     });
+    if params.validate {
+        line("Using checksums validation.".into());
+    }
     let mode = match params.mode {
         FileMode::Seqwr => "sequential write (creation)",
         FileMode::Seqrewr => "sequential rewrite",

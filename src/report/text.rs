@@ -10,7 +10,7 @@ use crate::plan::{
     Test,
 };
 use crate::result::{
-    ClockInfo, Host, Interval, Latency, RunResult, Status, Storage, Warning, Workload,
+    ClockInfo, Host, Interval, Latency, PageCache, RunResult, Status, Storage, Warning, Workload,
 };
 
 /// The width of the names on the left.
@@ -45,6 +45,9 @@ pub fn report(result: &RunResult) -> String {
     lines.named("host", &host(&result.host));
     if let Some(storage) = &result.storage {
         lines.named("storage", &self::storage(storage));
+        if let Some(cache) = &storage.page_cache {
+            lines.named("page cache", &page_cache(cache));
+        }
     }
     lines.warnings(&result.warnings);
     lines.0
@@ -103,15 +106,47 @@ pub fn environment(
     lines.0
 }
 
+/// What a line of an interval tells of a test, beside its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Columns {
+    /// Nothing.
+    Events,
+    /// Bytes.
+    Bytes,
+    /// Bytes, and reads, writes and fsyncs each.
+    Requests,
+}
+
+impl Columns {
+    /// Those of what runs.
+    pub fn of(workload: &Workload) -> Self {
+        match &workload.params.test {
+            Test::Fileio(_) => Self::Requests,
+            _ if moves_bytes(workload) => Self::Bytes,
+            _ => Self::Events,
+        }
+    }
+}
+
 /// One interval of a run.
-pub fn interval(interval: &Interval, moves_bytes: bool) -> String {
+pub fn interval(interval: &Interval, columns: Columns) -> String {
     let mut line = format!(
         "{:>8.1} s  {:>12} events/s",
         interval.at_s,
         significant(interval.events_per_s)
     );
-    if moves_bytes {
+    if columns != Columns::Events {
         _ = write!(line, "  {:>10} MiB/s", significant(interval.mib_per_s));
+    }
+    if columns == Columns::Requests {
+        for (rate, what) in [
+            (interval.reads_per_s, "reads/s"),
+            (interval.writes_per_s, "writes/s"),
+            (interval.fsyncs_per_s, "fsyncs/s"),
+        ] {
+            let rate = rate.map_or("-".to_owned(), significant);
+            _ = write!(line, "  {rate:>10} {what}");
+        }
     }
     let p95 = interval.p95_ns.map_or("-".into(), |ns| duration(ns as f64));
     _ = writeln!(line, "  p95 {p95:>9}");
@@ -204,9 +239,14 @@ pub fn title(workload: &Workload) -> String {
 }
 
 fn files(params: &FileioParams) -> String {
+    let depth = params.depth;
     let io = match params.io_mode {
-        IoMode::Sync => "sync I/O",
+        IoMode::Sync => "sync I/O".to_owned(),
+        IoMode::Aio => format!("native AIO with {depth} in flight"),
+        IoMode::Uring => format!("io_uring with {depth} in flight"),
+        IoMode::Mmap => "mapped".to_owned(),
     };
+    let validated = if params.validate { ", validated" } else { "" };
     let flags = match params.flags {
         OpenFlags::None => "through the page cache",
         OpenFlags::Sync => "O_SYNC",
@@ -222,7 +262,7 @@ fn files(params: &FileioParams) -> String {
         _ => "file",
     };
     format!(
-        "{} in {}, {} requests, {flags}, {io}{fsync}",
+        "{} in {}, {} requests, {flags}, {io}{fsync}{validated}",
         Size(params.total_size_bytes),
         count(params.files.get().into(), kind),
         Size(params.request_size()),
@@ -238,7 +278,7 @@ fn rate(result: &RunResult) -> String {
 }
 
 /// The test's events move bytes.
-pub fn moves_bytes(workload: &Workload) -> bool {
+fn moves_bytes(workload: &Workload) -> bool {
     match &workload.params.test {
         Test::Cpu(_) => false,
         Test::Memory(memory) => memory.oper != MemoryOper::None,
@@ -329,6 +369,25 @@ fn storage(storage: &Storage) -> String {
         _ = write!(text, ", {fact}");
     }
     text
+}
+
+fn page_cache(cache: &PageCache) -> String {
+    let share = 100.0 * cache.resident_bytes as f64 / cache.set_bytes.max(1) as f64;
+    let memory = cache
+        .memory_bytes
+        .map_or("unknown".to_owned(), |bytes| gib(bytes as f64));
+    format!(
+        "{share:.0} % of the files ({} of {}) before the run, memory {memory}",
+        mib_or_gib(cache.resident_bytes as f64),
+        mib_or_gib(cache.set_bytes as f64)
+    )
+}
+
+fn mib_or_gib(bytes: f64) -> String {
+    match bytes < f64::from(1 << 30) {
+        true => format!("{:.1} MiB", bytes / f64::from(1 << 20)),
+        false => gib(bytes),
+    }
 }
 
 fn gib(bytes: f64) -> String {

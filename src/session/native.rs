@@ -12,6 +12,7 @@ use super::{env, fail};
 use crate::cli::native::{Cli, Command, FileHandling, Output};
 use crate::exit::Exit;
 use crate::plan::{RunPlan, Test};
+use crate::report::text::Columns;
 use crate::report::{self, text};
 use crate::result::{Destination, RunResult, Workload};
 use crate::run::Run;
@@ -114,13 +115,13 @@ impl<'a> FileJob<'a> {
         let creates = params.mode.creates_files();
         let whole = handling == FileHandling::Whole;
         let absent = files.are_absent()?;
-        let may_make = absent && handling != FileHandling::AsTheyAre;
+        let may_make = (absent || files.recreate()) && handling != FileHandling::AsTheyAre;
         if !creates && !may_make {
             files.check()?;
         }
         Ok(Self {
             files: Some(files),
-            makes: absent && !creates,
+            makes: may_make && !creates,
             // Files that were there before stay, even if the run makes them anew.
             keeps: !(whole && absent),
         })
@@ -156,8 +157,8 @@ fn watcher(plan: &RunPlan, output: &Output) -> Watcher {
         (false, Some(Destination::Stdout)) => IntervalLines::Stderr,
         (false, _) => IntervalLines::Stdout,
     };
-    let moves_bytes = text::moves_bytes(&Workload::of(plan));
-    Watcher::new(plan.limits.max_time(), lines, moves_bytes, output.quiet)
+    let columns = Columns::of(&Workload::of(plan));
+    Watcher::new(plan.limits.max_time(), lines, columns, output.quiet)
 }
 
 fn tell(result: &RunResult, output: &Output) -> Result<()> {

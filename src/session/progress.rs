@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::engine::{Observer, Progress};
-use crate::report::text;
+use crate::report::text::{self, Columns};
 use crate::result::Interval;
 
 /// How often a bar moves during a run. It is drawn by the main thread, which measures nothing.
@@ -47,7 +47,7 @@ pub struct Watcher {
     bar: ProgressBar,
     max_time: Option<Duration>,
     lines: IntervalLines,
-    moves_bytes: bool,
+    columns: Columns,
 }
 
 impl Watcher {
@@ -55,14 +55,14 @@ impl Watcher {
     pub fn new(
         max_time: Option<Duration>,
         lines: IntervalLines,
-        moves_bytes: bool,
+        columns: Columns,
         quiet: bool,
     ) -> Self {
         Self {
             bar: bar(STEPS, "running {wide_bar} {percent}% {msg}", quiet),
             max_time,
             lines,
-            moves_bytes,
+            columns,
         }
     }
 }
@@ -86,7 +86,7 @@ impl Observer for Watcher {
     }
 
     fn interval(&mut self, interval: &Interval) {
-        let line = text::interval(interval, self.moves_bytes);
+        let line = text::interval(interval, self.columns);
         self.bar.suspend(|| match self.lines {
             // A line that can't be written is no reason to end a run; the report will tell.
             IntervalLines::Stdout => _ = crate::report::print(&line),

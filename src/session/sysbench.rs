@@ -11,8 +11,9 @@ use crate::cli::sysbench::{self as cli, Command, Invocation};
 use crate::engine::{Observer, Progress};
 use crate::exit::Exit;
 use crate::plan::{FilePlan, RunPlan, Test};
+use crate::report::print;
 use crate::report::sysbench::{self as report, Verbosity};
-use crate::report::{print, text};
+use crate::report::text::Columns;
 use crate::result::{EndedBy, Interval, Workload};
 use crate::run::Run;
 use crate::signal;
@@ -111,9 +112,9 @@ impl Talker {
             true => IntervalLines::Stdout,
             false => IntervalLines::Nowhere,
         };
-        let moves_bytes = text::moves_bytes(workload);
+        let columns = Columns::of(workload);
         Self {
-            watcher: Watcher::new(plan.limits.max_time(), lines, moves_bytes, false),
+            watcher: Watcher::new(plan.limits.max_time(), lines, columns, false),
             verbosity,
         }
     }

@@ -1,7 +1,6 @@
 //! The test files: made, opened, checked and removed.
 
-use std::collections::BTreeSet;
-use std::fmt;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -11,17 +10,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::unistd::{UnlinkatFlags, fsync, ftruncate, unlinkat};
 
-use super::direct;
-use super::pattern;
-use crate::plan::{FilePlan, FileSet, FileioParams, OpenFlags};
+use super::requests::Extent;
+use super::transfer::retry;
+use super::{cache, descriptors, direct, mark, pattern, seal};
+use crate::plan::{FilePlan, FileSet, FileioParams, IoMode, OpenFlags};
 use crate::signal;
-
-/// Descriptors that a run needs beside those of the test files.
-const OTHER_DESCRIPTORS: u64 = 64;
 
 /// Which files count as test files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +36,27 @@ pub struct TestFiles {
     folder: OwnedFd,
     path: PathBuf,
     set: FileSet,
+    validate: bool,
+    recreate: bool,
     rule: Rule,
     /// Those that this process has made, and not removed.
-    made: Mutex<BTreeSet<u32>>,
+    made: Mutex<BTreeMap<u32, FileId>>,
+}
+
+/// A file, whatever its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    device: libc::dev_t,
+    inode: libc::ino_t,
+}
+
+impl FileId {
+    fn of(stat: &FileStat) -> Self {
+        Self {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+        }
+    }
 }
 
 /// What stands under the name of a test file.
@@ -58,7 +72,7 @@ impl TestFiles {
     pub fn of(plan: &FilePlan, rule: Rule) -> Result<Self> {
         let path = plan.dir.as_path();
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let folder = open(path, flags, Mode::empty()).map_err(|errno| {
+        let folder = retry(|| open(path, flags, Mode::empty())).map_err(|errno| {
             let advice = match errno {
                 Errno::ENOENT => "make it, or name another with --dir",
                 Errno::ENOTDIR => "name a folder with --dir",
@@ -73,6 +87,8 @@ impl TestFiles {
             folder,
             path: path.to_owned(),
             set: plan.set,
+            validate: plan.validate,
+            recreate: plan.recreate,
             rule,
             made: Mutex::default(),
         })
@@ -81,6 +97,16 @@ impl TestFiles {
     /// The set.
     pub fn set(&self) -> FileSet {
         self.set
+    }
+
+    /// Their blocks are sealed.
+    pub fn validate(&self) -> bool {
+        self.validate
+    }
+
+    /// Files that are right already are to be written again.
+    pub fn recreate(&self) -> bool {
+        self.recreate
     }
 
     /// The files' names with their folder, for messages.
@@ -93,26 +119,85 @@ impl TestFiles {
     }
 
     fn find(&self, file: u32) -> Result<Found> {
+        Ok(self
+            .stat(file)?
+            .map_or(Found::Nothing, |stat| Found::of(&stat)))
+    }
+
+    fn stat(&self, file: u32) -> Result<Option<FileStat>> {
         let found = fstatat(
             &self.folder,
             name(file).as_str(),
             AtFlags::AT_SYMLINK_NOFOLLOW,
         );
         match found {
-            Ok(stat) => Ok(Found::of(&stat)),
-            Err(Errno::ENOENT) => Ok(Found::Nothing),
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::ENOENT) => Ok(None),
             Err(errno) => Err(Error::new(errno).context(self.about("looking at", file))),
         }
     }
 
+    /// A file of the set to be read again after a run, without what the page cache has of it.
+    pub(super) fn open_to_verify(&self, file: u32) -> Result<File> {
+        let opened = self.open_to_look(file)?;
+        cache::drop_pages(&opened).with_context(|| self.about("syncing", file))?;
+        Ok(opened)
+    }
+
+    /// Drops the pages of the whole set from the page cache, written to the device before.
+    pub fn drop_cache(&self) -> Result<()> {
+        for file in self.numbers() {
+            signal::go_on()?;
+            cache::drop_pages(&self.open_to_look(file)?)
+                .with_context(|| self.about("syncing", file))?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of the set that are in the page cache; None where the kernel doesn't tell.
+    pub fn resident_bytes(&self) -> Result<Option<u64>> {
+        let mut sum = 0;
+        for file in self.numbers() {
+            let opened = self.open_to_look(file)?;
+            let Some(bytes) = cache::resident_bytes(&opened, self.set.file_size) else {
+                return Ok(None);
+            };
+            sum += bytes;
+        }
+        Ok(Some(sum))
+    }
+
     /// A regular file that may be used, overwritten and removed as a test file.
     fn is_ours(&self, file: u32) -> Result<bool> {
-        if self.rule == Rule::Name {
-            return Ok(true);
+        Ok(self.rule == Rule::Name || mark::is_on(&self.open_to_look(file)?))
+    }
+
+    fn open_to_look(&self, file: u32) -> Result<File> {
+        Ok(self.open_one(file, OFlag::O_RDONLY, None)?.into())
+    }
+
+    /// A file that needs not be written again: of the right size, with this tool's data from its
+    /// first block to its last, sealed where that is wanted.
+    fn is_right(&self, file: u32) -> Result<bool> {
+        if self.rule == Rule::Name || self.find(file)? != Found::Regular(self.set.file_size) {
+            return Ok(false);
         }
-        let file = self.open_one(file, OFlag::O_RDONLY, None)?;
-        let mut start = [0; pattern::MARK];
-        Ok(File::from(file).read_exact_at(&mut start, 0).is_ok() && pattern::is_stamped(&start))
+        let opened = self.open_to_look(file)?;
+        let block = usize::try_from(self.set.block_size)?;
+        let mut data = vec![0; block];
+        for offset in [0, self.set.file_size - self.set.block_size] {
+            let place = Extent {
+                file,
+                offset,
+                len: block,
+            };
+            let read = opened.read_exact_at(&mut data, offset).is_ok();
+            let stamped = data.first_chunk().is_some_and(pattern::is_stamped);
+            if !read || !stamped || self.validate && seal::open(&data, place).is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// None of the set is there.
@@ -171,21 +256,32 @@ impl TestFiles {
     /// Makes the set anew, empty, and opens it.
     pub fn create(&self, params: &FileioParams) -> Result<Vec<OwnedFd>> {
         self.check_replaceable()?;
-        raise_descriptor_limit(self.set.files.get().into())?;
+        descriptors::raise_limit(self.set.files.get().into())?;
         let files: Vec<_> = self
             .numbers()
             .map(|file| {
-                self.unlink(file)?;
+                self.clear_the_way(file)?;
                 self.create_one(file, flags_of(params.flags))
             })
             .collect::<Result<_>>()?;
         self.check_direct(&files, params)?;
+        if params.io_mode == IoMode::Mmap {
+            (0..)
+                .zip(&files)
+                .try_for_each(|(number, file)| self.extend(number, file))?;
+        }
         Ok(files)
+    }
+
+    /// Gives a new file its size, so that it can be stored to through a mapping.
+    fn extend(&self, number: u32, file: &OwnedFd) -> Result<()> {
+        let size = i64::try_from(self.set.file_size)?;
+        retry(|| ftruncate(file, size)).with_context(|| self.about("extending", number))
     }
 
     /// Opens the set as it is.
     pub fn open(&self, params: &FileioParams) -> Result<Vec<OwnedFd>> {
-        raise_descriptor_limit(self.set.files.get().into())?;
+        descriptors::raise_limit(self.set.files.get().into())?;
         let access = match params.mode.writes() {
             true => OFlag::O_RDWR,
             false => OFlag::O_RDONLY,
@@ -209,12 +305,23 @@ impl TestFiles {
 
     fn create_one(&self, file: u32, extra: OFlag) -> Result<OwnedFd> {
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | extra;
-        // The file may stand although O_DIRECT was refused, so that it counts as made before.
-        let was_there = self.find(file)? != Found::Nothing;
-        if !was_there {
-            self.made().insert(file);
+        let was_there = self.stat(file)?.is_some();
+        let opened = self.open_one(file, flags, Some(Mode::from_bits_truncate(0o600)));
+        match &opened {
+            Ok(made) => {
+                let stat = fstat(made).with_context(|| self.about("looking at", file))?;
+                self.made().insert(file, FileId::of(&stat));
+                mark::put_on(made);
+            }
+            // The file stands although O_DIRECT was refused for it.
+            Err(error) if error.downcast_ref() == Some(&Errno::EINVAL) && !was_there => {
+                if let Some(stat) = self.stat(file)? {
+                    self.made().insert(file, FileId::of(&stat));
+                }
+            }
+            Err(_) => {}
         }
-        self.open_one(file, flags, Some(Mode::from_bits_truncate(0o600)))
+        opened
     }
 
     fn open_one(&self, file: u32, flags: OFlag, mode: Option<Mode>) -> Result<OwnedFd> {
@@ -253,21 +360,20 @@ impl TestFiles {
         self.check_replaceable()?;
         let mut to_write = Vec::new();
         for file in self.numbers() {
-            let right = Found::Regular(self.set.file_size);
-            if self.rule == Rule::Stamp && self.find(file)? == right {
+            if !self.recreate && self.is_right(file)? {
                 written(self.set.file_size);
             } else {
                 to_write.push(file);
             }
         }
         super::prepare::write_files(self, &to_write, written)?;
-        nix::unistd::fsync(&self.folder)
+        retry(|| fsync(&self.folder))
             .with_context(|| format!("syncing the folder {}", self.path.display()))
     }
 
     /// An empty file of the set to be filled, past the page cache where that can be.
     pub(super) fn create_to_fill(&self, file: u32) -> Result<(File, bool)> {
-        self.unlink(file)?;
+        self.clear_the_way(file)?;
         let made = self.create_one(file, OFlag::empty())?;
         let direct = direct::switch(made.as_fd(), true).is_ok();
         Ok((File::from(made), direct))
@@ -279,11 +385,8 @@ impl TestFiles {
     pub fn remove(&self) -> Result<()> {
         let mut left = Vec::new();
         for file in self.numbers() {
-            match self.find(file)? {
-                Found::Nothing => {}
-                Found::Regular(_) if self.is_ours(file)? => self.unlink(file)?,
-                Found::Regular(_) => left.push((file, "not written by this program")),
-                Found::Other(kind) => left.push((file, kind)),
+            if let Some(why) = self.remove_one(file)? {
+                left.push((file, why));
             }
         }
         match left.as_slice() {
@@ -298,10 +401,50 @@ impl TestFiles {
         }
     }
 
+    /// Removes what stands under a name, if it may be removed; else tells why not.
+    fn remove_one(&self, file: u32) -> Result<Option<&'static str>> {
+        match self.find(file)? {
+            Found::Nothing => Ok(None),
+            Found::Other(kind) => Ok(Some(kind)),
+            Found::Regular(_) if self.rule == Rule::Name => self.unlink(file).map(|()| None),
+            Found::Regular(_) => {
+                let opened = self.open_to_look(file)?;
+                if !mark::is_on(&opened) {
+                    return Ok(Some("not written by this program"));
+                }
+                let looked_at = fstat(&opened).with_context(|| self.about("looking at", file))?;
+                self.unlink_if(file, FileId::of(&looked_at))
+            }
+        }
+    }
+
+    /// Removes a name where it still stands for this file; else tells why not.
+    fn unlink_if(&self, file: u32, id: FileId) -> Result<Option<&'static str>> {
+        match self.stat(file)? {
+            Some(stat) if FileId::of(&stat) != id => Ok(Some("put there by another process")),
+            _ => self.unlink(file).map(|()| None),
+        }
+    }
+
+    /// Removes what is in the way of a new file; fails where that may not be removed.
+    fn clear_the_way(&self, file: u32) -> Result<()> {
+        match self.remove_one(file)? {
+            None => Ok(()),
+            Some(why) => bail!(
+                "{} is in the way of a test file, and {why}; remove it, or name another folder \
+                 with --dir",
+                self.path_of(file).display()
+            ),
+        }
+    }
+
     /// Removes the files that this process has made.
     pub fn remove_made(&self) -> Result<()> {
-        let made: Vec<u32> = self.made().iter().copied().collect();
-        made.into_iter().try_for_each(|file| self.unlink(file))
+        let made = self.made().clone();
+        for (file, id) in made {
+            self.unlink_if(file, id)?;
+        }
+        Ok(())
     }
 
     /// The files that this process has made stay.
@@ -327,7 +470,7 @@ impl TestFiles {
         format!("{doing} the test file {}", self.path_of(file).display())
     }
 
-    fn made(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+    fn made(&self) -> MutexGuard<'_, BTreeMap<u32, FileId>> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -369,75 +512,10 @@ fn flags_of(flags: OpenFlags) -> OFlag {
     }
 }
 
-/// Calls again where a signal came between.
-pub(super) fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
-    loop {
-        match call() {
-            Err(Errno::EINTR) => {}
-            done => return done,
-        }
-    }
-}
-
-/// Raises the soft limit of file descriptors as far as needed and possible.
-fn raise_descriptor_limit(files: u64) -> Result<()> {
-    let needed = files + OTHER_DESCRIPTORS;
-    let (soft, hard) =
-        getrlimit(Resource::RLIMIT_NOFILE).context("reading the limit of file descriptors")?;
-    if soft >= needed {
-        return Ok(());
-    }
-    ensure!(
-        hard >= needed,
-        "{files} test files need {needed} file descriptors, and the hard limit is {hard}; raise it \
-         (ulimit -Hn, or LimitNOFILE= of systemd), or take fewer files"
-    );
-    setrlimit(Resource::RLIMIT_NOFILE, needed, hard)
-        .with_context(|| format!("raising the limit of file descriptors to {needed}"))
-}
-
-/// A failed or short transfer, with all that is needed to find it.
-#[derive(Debug)]
-pub struct TransferError {
-    /// "reading" or "writing".
-    pub doing: &'static str,
-    /// The file.
-    pub path: PathBuf,
-    /// Bytes from its start.
-    pub offset: u64,
-    /// Bytes asked for.
-    pub len: usize,
-    /// Bytes moved, or why none were.
-    pub moved: nix::Result<usize>,
-}
-
-impl fmt::Display for TransferError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            doing, offset, len, ..
-        } = self;
-        let path = self.path.display();
-        write!(f, "{doing} {len} bytes at offset {offset} of {path}: ")?;
-        match self.moved {
-            Ok(moved) => write!(f, "only {moved} bytes were moved"),
-            Err(Errno::ENOSPC) => f.write_str(
-                "no space left on the device; take a smaller total size, or another folder with --dir",
-            ),
-            Err(errno) => write!(f, "{}", errno.desc()),
-        }
-    }
-}
-
-impl std::error::Error for TransferError {}
-
-/// Fails early where a signal has asked for the end.
-pub(super) fn go_on() -> Result<()> {
-    Ok(signal::go_on()?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
     use std::num::NonZeroU32;
     use std::os::unix::fs::symlink;
 
@@ -450,6 +528,8 @@ mod tests {
         let plan = FilePlan {
             dir: folder.path().to_owned(),
             set: set(3, 5120),
+            validate: false,
+            recreate: false,
         };
         TestFiles::of(&plan, rule).unwrap()
     }
@@ -533,6 +613,33 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_file_that_this_program_made_is_known_and_another_s_is_not() {
+        // In the target folder, as the attribute needs a file system that has them.
+        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let killed = test_files(&folder, Rule::Stamp);
+        drop(killed.create_one(0, OFlag::empty()).unwrap());
+        File::create(killed.path_of(1)).unwrap();
+        let files = test_files(&folder, Rule::Stamp);
+        let error = files.remove().unwrap_err().to_string();
+        assert!(error.contains("test_file.1"), "{error}");
+        assert!(!files.path_of(0).exists() && files.path_of(1).exists());
+    }
+
+    #[test]
+    fn a_file_that_took_the_place_of_one_that_was_made_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = test_files(&folder, Rule::Stamp);
+        files.prepare(&mut |_| {}).unwrap();
+        // Both exist at once, so that they differ in their numbers.
+        let other = folder.path().join("other");
+        std::fs::write(&other, "precious").unwrap();
+        std::fs::rename(&other, files.path_of(1)).unwrap();
+        files.remove_made().unwrap();
+        assert_eq!(std::fs::read(files.path_of(1)).unwrap(), b"precious");
+        assert!(!files.path_of(0).exists());
+    }
+
+    #[test]
     fn a_symbolic_link_is_never_followed() {
         for rule in [Rule::Name, Rule::Stamp] {
             let folder = tempfile::tempdir().unwrap();
@@ -578,15 +685,5 @@ mod tests {
         drop(CleanUp(&files));
         assert!(folder.path().join("test_file.0").exists());
         assert!(!folder.path().join("test_file.1").exists());
-    }
-
-    #[test]
-    fn more_files_than_descriptors_can_be_had_are_refused_with_both_numbers() {
-        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-        let error = raise_descriptor_limit(hard).unwrap_err().to_string();
-        assert!(
-            error.contains(&hard.to_string()) && error.contains("ulimit"),
-            "{error}"
-        );
     }
 }

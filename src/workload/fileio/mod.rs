@@ -1,30 +1,50 @@
 //! The file I/O test: reads, writes and fsyncs of a set of files.
 
+mod aio;
+mod cache;
+mod descriptors;
 mod direct;
 pub mod files;
+mod mark;
+mod mmap;
+mod one_by_one;
 mod pattern;
 mod prepare;
+mod queued;
 pub mod requests;
+mod seal;
+mod sigbus;
+mod source;
+mod sync;
+mod transfer;
+mod uring;
+pub mod validate;
 
 use std::hint;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context, Error, Result};
-use memmap2::MmapMut;
-use nix::sys::uio::{pread, pwrite};
+use anyhow::{Error, Result};
+use nix::errno::Errno;
 use nix::unistd::{fdatasync, fsync};
 
 use crate::clock::Clock;
 use crate::engine::{Lane, Progress, Worker, Workload};
-use crate::measure::Transfer;
-use crate::plan::{FileioParams, FsyncMode, Seed};
+use crate::plan::{FileioParams, FsyncMode, IoMode, Seed};
 
 pub use direct::is_supported_in as direct_io_in;
 
-use files::{TestFiles, TransferError, retry};
-use requests::{Extent, Held, Request, Requests};
+use aio::Aio;
+use files::TestFiles;
+use mmap::{Mapped, Mappings};
+use one_by_one::OneByOne;
+use queued::Queued;
+use requests::{Extent, Requests};
+use sync::Calls;
+use transfer::{TransferError, retry};
+use uring::Uring;
+use validate::{Claim, Validator};
 
 /// Requests to the files of a set.
 #[derive(Debug)]
@@ -33,8 +53,20 @@ pub struct Fileio {
     requests: Requests,
     test_files: Arc<TestFiles>,
     files: Vec<OwnedFd>,
+    backend: Backend,
+    /// What the blocks must hold, under `--validate`.
+    validator: Option<Arc<Validator>>,
     /// Writes that have ended: the final fsyncs wait for all that were given out.
     writes_done: AtomicU64,
+}
+
+/// The way to the files, with what all threads share of it.
+#[derive(Debug)]
+enum Backend {
+    Sync,
+    Aio,
+    Uring,
+    Mmap(Arc<Mappings>),
 }
 
 impl Fileio {
@@ -44,27 +76,49 @@ impl Fileio {
         seed: Seed,
         max_requests: Option<u64>,
         test_files: Arc<TestFiles>,
+        validator: Option<Arc<Validator>>,
     ) -> Result<Self> {
         let files = match params.mode.creates_files() {
             true => test_files.create(params)?,
             false => test_files.open(params)?,
+        };
+        let backend = match params.io_mode {
+            IoMode::Sync => Backend::Sync,
+            IoMode::Aio => Backend::Aio,
+            IoMode::Uring => Backend::Uring,
+            IoMode::Mmap => {
+                let writable = params.mode.writes();
+                Backend::Mmap(Arc::new(Mappings::of(&test_files, &files, writable)?))
+            }
         };
         Ok(Self {
             requests: Requests::new(params, test_files.set(), seed, max_requests),
             params: params.clone(),
             test_files,
             files,
+            backend,
+            validator,
             writes_done: AtomicU64::new(0),
         })
     }
 
     fn flush(&self, file: u32) -> Result<()> {
         let descriptor = &self.files[file as usize];
-        let (call, done) = match self.params.fsync_mode {
-            FsyncMode::Fsync => ("fsync", retry(|| fsync(descriptor))),
-            FsyncMode::Fdatasync => ("fdatasync", retry(|| fdatasync(descriptor))),
+        let flushed = match self.params.fsync_mode {
+            FsyncMode::Fsync => retry(|| fsync(descriptor)),
+            FsyncMode::Fdatasync => retry(|| fdatasync(descriptor)),
         };
-        done.with_context(|| format!("{call} of {}", self.test_files.path_of(file).display()))
+        flushed.map_err(|errno| self.flush_failed(file, errno))
+    }
+
+    #[cold]
+    fn flush_failed(&self, file: u32, errno: Errno) -> Error {
+        let call = match self.params.fsync_mode {
+            FsyncMode::Fsync => "fsync",
+            FsyncMode::Fdatasync => "fdatasync",
+        };
+        let path = self.test_files.path_of(file);
+        Error::new(errno).context(format!("{call} of {}", path.display()))
     }
 
     #[cold]
@@ -78,21 +132,69 @@ impl Fileio {
         }
         .into()
     }
+
+    /// Compares what was read with what must be there.
+    fn check(&self, claim: &Claim, data: &[u8]) -> Result<()> {
+        let Some(validator) = &self.validator else {
+            return Ok(());
+        };
+        validator
+            .check(claim, data)
+            .map_err(|mismatch| mismatch.at(self.test_files.path_of(mismatch.file())).into())
+    }
+
+    fn release(&self, claim: Claim) {
+        if let Some(validator) = &self.validator {
+            validator.release(claim);
+        }
+    }
+
+    /// A write has been acknowledged.
+    #[inline]
+    fn write_ended(&self, claim: Option<Claim>) {
+        if let Some(claim) = claim {
+            self.release(claim);
+        }
+        self.writes_done.fetch_add(1, Ordering::Release);
+    }
+
+    /// Waits for the writes that other threads have in hand, so that the fsyncs cover them;
+    /// false where the run ends meanwhile.
+    fn all_writes_done<C: Clock>(&self, lane: &Lane<C>) -> bool {
+        let done = || self.writes_done.load(Ordering::Acquire) >= self.requests.writes_given();
+        wait_for(lane, || done().then_some(())).is_some()
+    }
+}
+
+/// Asks until there is an answer; None where the run ends before.
+fn wait_for<C: Clock, T>(lane: &Lane<C>, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    loop {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        if !lane.is_open() {
+            return None;
+        }
+        std::thread::yield_now();
+        hint::spin_loop();
+    }
 }
 
 impl Workload for Fileio {
-    type Worker = SyncWorker;
+    type Worker = FileioWorker;
 
-    fn worker(self: Arc<Self>, thread: usize) -> Result<SyncWorker> {
-        let request = usize::try_from(self.params.request_size())?;
-        Ok(SyncWorker {
-            source: match self.params.mode.writes() {
-                true => Some(Source::new(request, thread)?),
-                false => None,
-            },
-            target: touched(request)?,
-            held: Held::default(),
-            shared: self,
+    fn worker(self: Arc<Self>, thread: usize) -> Result<FileioWorker> {
+        Ok(match &self.backend {
+            Backend::Sync => FileioWorker::Sync(OneByOne::new(self, Calls, thread)?),
+            Backend::Mmap(mappings) => {
+                let mapped = Mapped(mappings.clone());
+                FileioWorker::Mmap(OneByOne::new(self, mapped, thread)?)
+            }
+            Backend::Aio => {
+                let queue = |fileio: &Fileio, _: &mut [u8]| Aio::new(fileio);
+                FileioWorker::Aio(Queued::new(self, thread, queue)?)
+            }
+            Backend::Uring => FileioWorker::Uring(Queued::new(self, thread, Uring::new)?),
         })
     }
 
@@ -101,136 +203,26 @@ impl Workload for Fileio {
     }
 }
 
-/// One thread's part: pread(2) and pwrite(2), one request at a time.
+/// One thread's part. The loop is compiled for each way to the files.
 #[derive(Debug)]
-pub struct SyncWorker {
-    shared: Arc<Fileio>,
-    /// Where reads go; page-aligned, as O_DIRECT demands.
-    target: MmapMut,
-    /// What writes take; only where the mode writes.
-    source: Option<Source>,
-    held: Held,
+pub enum FileioWorker {
+    /// By system calls that wait.
+    Sync(OneByOne<Calls>),
+    /// By native AIO.
+    Aio(Queued<Aio>),
+    /// By io_uring.
+    Uring(Queued<Uring>),
+    /// By mappings.
+    Mmap(OneByOne<Mapped>),
 }
 
-impl Worker for SyncWorker {
+impl Worker for FileioWorker {
     fn run<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
-        while lane.is_open() {
-            match self.shared.requests.next(&mut self.held) {
-                Some(Request::Read(extent)) => self.read(lane, extent)?,
-                Some(Request::Write(extent)) => self.write(lane, extent)?,
-                Some(Request::Fsync(file)) => self.fsync(lane, file)?,
-                Some(Request::FinalFsync(file)) => {
-                    if self.all_writes_done(lane) {
-                        self.fsync(lane, file)?;
-                    }
-                }
-                None => break,
-            }
+        match self {
+            Self::Sync(worker) => worker.run(lane),
+            Self::Aio(worker) => worker.run(lane),
+            Self::Uring(worker) => worker.run(lane),
+            Self::Mmap(worker) => worker.run(lane),
         }
-        Ok(())
     }
-}
-
-impl SyncWorker {
-    fn read<C: Clock>(&mut self, lane: &mut Lane<C>, extent: Extent) -> Result<()> {
-        let fileio = &*self.shared;
-        let target = &mut self.target[..extent.len];
-        let file = &fileio.files[extent.file as usize];
-        lane.event(Transfer::Read(extent.len as u64), || {
-            match retry(|| pread(file, target, extent.offset as i64)) {
-                Ok(moved) if moved == extent.len => Ok(()),
-                moved => Err(fileio.failed("reading", extent, moved)),
-            }
-        })
-    }
-
-    fn write<C: Clock>(&mut self, lane: &mut Lane<C>, extent: Extent) -> Result<()> {
-        let fileio = &*self.shared;
-        let source = self
-            .source
-            .as_mut()
-            .context("a request to write in a mode that reads")?;
-        let data = source.data_for(extent);
-        let file = &fileio.files[extent.file as usize];
-        let start = lane.start();
-        match retry(|| pwrite(file, data, extent.offset as i64)) {
-            Ok(moved) if moved == extent.len => {}
-            moved => return Err(fileio.failed("writing", extent, moved)),
-        }
-        let written = lane.stop();
-        let transfer = Transfer::Write(extent.len as u64);
-        if fileio.params.fsync_all {
-            fileio.flush(extent.file)?;
-            let flushed = lane.stop();
-            lane.record_event(start, flushed, transfer);
-            lane.record_fsync(written, flushed);
-        } else {
-            lane.record_event(start, written, transfer);
-        }
-        fileio.writes_done.fetch_add(1, Ordering::Release);
-        Ok(())
-    }
-
-    fn fsync<C: Clock>(&self, lane: &mut Lane<C>, file: u32) -> Result<()> {
-        let start = lane.start();
-        self.shared.flush(file)?;
-        let end = lane.stop();
-        lane.record_fsync(start, end);
-        Ok(())
-    }
-
-    /// Waits for the writes that other threads have in hand, so that the fsyncs cover them;
-    /// false where the run ends meanwhile.
-    fn all_writes_done<C: Clock>(&self, lane: &Lane<C>) -> bool {
-        while self.shared.writes_done.load(Ordering::Acquire) < self.shared.requests.writes_given()
-        {
-            if !lane.is_open() {
-                return false;
-            }
-            std::thread::yield_now();
-            hint::spin_loop();
-        }
-        true
-    }
-}
-
-/// Data to write: a pool of random bytes that each request takes the next part of, stamped anew.
-#[derive(Debug)]
-struct Source {
-    pool: MmapMut,
-    next: usize,
-    serial: u64,
-}
-
-impl Source {
-    fn new(request: usize, thread: usize) -> Result<Self> {
-        let mut pool =
-            MmapMut::map_anon(pattern::pool_size(request)).context("mapping a buffer")?;
-        // Streams of threads are kept from those that prepare has for its files.
-        pattern::fill(&mut pool, u64::MAX - thread as u64);
-        Ok(Self {
-            pool,
-            next: 0,
-            serial: (thread as u64 + 1) << 32,
-        })
-    }
-
-    #[inline]
-    fn data_for(&mut self, extent: Extent) -> &[u8] {
-        if self.next + extent.len > self.pool.len() {
-            self.next = 0;
-        }
-        let data = &mut self.pool[self.next..self.next + extent.len];
-        self.next += extent.len;
-        self.serial += 1;
-        pattern::stamp(data, extent.file, extent.offset, self.serial);
-        data
-    }
-}
-
-/// A page-aligned buffer whose pages are there already.
-fn touched(len: usize) -> Result<MmapMut> {
-    let mut buffer = MmapMut::map_anon(len).context("mapping a buffer")?;
-    buffer.fill(1);
-    Ok(buffer)
 }

@@ -11,8 +11,11 @@ use memmap2::MmapMut;
 use nix::errno::Errno;
 use nix::sys::uio::pwrite;
 
-use super::files::{TestFiles, TransferError, go_on, retry};
-use super::{direct, pattern};
+use super::files::TestFiles;
+use super::seal::{self, Generation};
+use super::transfer::{TransferError, retry};
+use super::{direct, pattern, source};
+use crate::signal;
 
 /// Bytes of one write.
 const PIECE: usize = 1 << 20;
@@ -41,14 +44,14 @@ pub(super) fn write_files(
     if numbers.is_empty() {
         return Ok(());
     }
-    let size = files.set().file_size;
+    let plan = Content::of(files);
     std::thread::scope(|scope| {
         let (spent, reused) = mpsc::channel();
         let (made, pieces) = mpsc::sync_channel(AHEAD);
         for _ in 0..=AHEAD {
-            spent.send(MmapMut::map_anon(PIECE).context("mapping a buffer")?)?;
+            spent.send(source::map(plan.piece)?)?;
         }
-        scope.spawn(move || make_pieces(numbers, size, &reused, &made));
+        scope.spawn(move || make_pieces(numbers, plan, &reused, &made));
         // Both ends of the channels go with this closure, so that the other thread ends with it.
         let mut pieces = pieces.into_iter();
         for &number in numbers {
@@ -59,9 +62,9 @@ pub(super) fn write_files(
                 file,
                 direct,
             };
-            let mut left = size;
+            let mut left = plan.file_size;
             while left > 0 {
-                go_on()?;
+                signal::go_on()?;
                 let piece = pieces
                     .next()
                     .context("the thread that makes data has ended")?;
@@ -80,19 +83,52 @@ pub(super) fn write_files(
     })
 }
 
+/// What the files are to hold.
+#[derive(Debug, Clone, Copy)]
+struct Content {
+    file_size: u64,
+    /// Bytes of a piece.
+    piece: usize,
+    /// The size of the blocks that are sealed, under `--validate`.
+    sealed: Option<usize>,
+}
+
+impl Content {
+    fn of(files: &TestFiles) -> Self {
+        let set = files.set();
+        let block = set.block_size as usize;
+        Self {
+            file_size: set.file_size,
+            piece: match files.validate() {
+                // Whole blocks, as each is sealed as one.
+                true => block * (PIECE / block).max(1),
+                false => PIECE,
+            },
+            sealed: files.validate().then_some(block),
+        }
+    }
+
+    fn fill(self, data: &mut [u8], file: u32, offset: u64) {
+        let stream = (u64::from(file) << 32) | (offset / self.piece as u64);
+        pattern::fill(data, stream);
+        pattern::stamp(data, file, offset, 0);
+        if let Some(block) = self.sealed {
+            seal::seal_all(data, file, offset, block, Generation::PREPARED);
+        }
+    }
+}
+
 fn make_pieces(
     numbers: &[u32],
-    size: u64,
+    content: Content,
     reused: &mpsc::Receiver<MmapMut>,
     made: &mpsc::SyncSender<Piece>,
 ) {
     for &file in numbers {
-        for offset in (0..size).step_by(PIECE) {
+        for offset in (0..content.file_size).step_by(content.piece) {
             let Ok(mut data) = reused.recv() else { return };
-            let len = (size - offset).min(PIECE as u64) as usize;
-            let stream = (u64::from(file) << 32) | (offset / PIECE as u64);
-            pattern::fill(&mut data[..len], stream);
-            pattern::stamp(&mut data[..len], file, offset, 0);
+            let len = (content.file_size - offset).min(content.piece as u64) as usize;
+            content.fill(&mut data[..len], file, offset);
             let piece = Piece {
                 file,
                 offset,

@@ -59,12 +59,12 @@ impl Requests {
         }
     }
 
-    /// The next request for a thread that holds these; None at the end.
+    /// The next request for a thread that has drawn these; None at the end.
     #[inline]
-    pub fn next(&self, held: &mut Held) -> Option<Request> {
+    pub fn next(&self, drawn: &mut Drawn) -> Option<Request> {
         match self {
             Self::Sequential(stream) => stream.next(),
-            Self::Random(stream) => stream.next(held),
+            Self::Random(stream) => stream.next(drawn),
         }
     }
 
@@ -147,13 +147,13 @@ impl Sequential {
 /// Where nothing but the generator decides what comes next, a thread takes several at a time:
 /// the lock and the divisions then cost a small part of what they would for each.
 #[derive(Debug, Default)]
-pub struct Held {
+pub struct Drawn {
     reads: [Extent; Self::MOST],
     next: usize,
     end: usize,
 }
 
-impl Held {
+impl Drawn {
     const MOST: usize = 16;
 
     #[inline]
@@ -214,11 +214,11 @@ impl Random {
     }
 
     #[inline]
-    fn next(&self, held: &mut Held) -> Option<Request> {
+    fn next(&self, drawn: &mut Drawn) -> Option<Request> {
         if self.mode == FileMode::Rndrd {
-            return held.take().or_else(|| {
-                self.take_reads(held);
-                held.take()
+            return drawn.take().or_else(|| {
+                self.take_reads(drawn);
+                drawn.take()
             });
         }
         // Inside the lock: which kind of request, and one draw. The position follows outside.
@@ -261,18 +261,18 @@ impl Random {
     /// Takes the next reads of the stream, fewer at a time towards its end, so that no thread is
     /// left with many.
     #[inline(never)]
-    fn take_reads(&self, held: &mut Held) {
-        let mut draws = [0; Held::MOST];
+    fn take_reads(&self, drawn: &mut Drawn) {
+        let mut draws = [0; Drawn::MOST];
         let mut state = self.state();
         let rest = self.max_requests.map_or(u64::MAX, |max| max - state.reads);
-        let count = (rest / 64).clamp(1, Held::MOST as u64).min(rest) as usize;
+        let count = (rest / 64).clamp(1, Drawn::MOST as u64).min(rest) as usize;
         state.reads += count as u64;
         draws[..count].fill_with(|| state.positions.draw());
         drop(state);
-        for (read, draw) in held.reads.iter_mut().zip(&draws[..count]) {
+        for (read, draw) in drawn.reads.iter_mut().zip(&draws[..count]) {
             *read = self.extent(*draw);
         }
-        (held.next, held.end) = (0, count);
+        (drawn.next, drawn.end) = (0, count);
     }
 
     /// The block that a draw falls into: trunc(draw / modulus * total) in double precision.
@@ -369,6 +369,7 @@ mod tests {
         FileioParams {
             mode,
             io_mode: IoMode::Sync,
+            depth: NonZeroU32::MIN,
             block_size_bytes: set.block_size,
             total_size_bytes: set.total_size(),
             files: set.files,
@@ -379,6 +380,8 @@ mod tests {
             fsync_mode: FsyncMode::Fsync,
             merged_requests: 0,
             rw_ratio: 1.5,
+            validate: false,
+            drop_cache: false,
         }
     }
 
@@ -387,8 +390,8 @@ mod tests {
     }
 
     fn all(requests: &Requests) -> Vec<Request> {
-        let mut held = Held::default();
-        std::iter::from_fn(|| requests.next(&mut held)).collect()
+        let mut drawn = Drawn::default();
+        std::iter::from_fn(|| requests.next(&mut drawn)).collect()
     }
 
     fn extent(request: &Request) -> Option<Extent> {

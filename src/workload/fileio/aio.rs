@@ -1,0 +1,214 @@
+//! Linux native AIO: io_setup(2), io_submit(2), io_getevents(2), io_destroy(2).
+//!
+//! The C library has no functions for them. The structures are those of `linux/aio_abi.h`.
+
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+use anyhow::{Error, Result};
+use nix::errno::Errno;
+
+use super::Fileio;
+use super::queued::{Completion, Operation, Queue};
+use super::requests::Extent;
+use super::transfer::retry;
+use crate::plan::FsyncMode;
+
+/// `aio_context_t`.
+type ContextId = libc::c_ulong;
+
+/// `struct iocb`. The key and the flags of the read or write, whose order depends on the byte
+/// order, are both 0 here.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+struct Iocb {
+    data: u64,
+    key_and_rw_flags: [u32; 2],
+    opcode: u16,
+    priority: i16,
+    descriptor: u32,
+    buffer: u64,
+    bytes: u64,
+    offset: i64,
+    reserved: u64,
+    flags: u32,
+    eventfd: u32,
+}
+
+/// `IOCB_CMD_PREAD` and the like.
+const PREAD: u16 = 0;
+const PWRITE: u16 = 1;
+const FSYNC: u16 = 2;
+const FDSYNC: u16 = 3;
+
+/// `struct io_event`.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+struct Event {
+    data: u64,
+    iocb: u64,
+    result: i64,
+    second_result: i64,
+}
+
+/// How long, and how often, the kernel is asked again when it has no resources for a request
+/// and no completion would free any.
+const PAUSE: Duration = Duration::from_millis(1);
+const PATIENCE: u32 = 1000;
+
+/// A thread's context.
+#[derive(Debug)]
+pub struct Aio {
+    context: ContextId,
+    files: Vec<RawFd>,
+    flush: u16,
+    /// Pushed, and not taken by the kernel yet.
+    pushed: Vec<Iocb>,
+    in_kernel: usize,
+    events: Vec<Event>,
+}
+
+impl Aio {
+    /// A context for as many requests as the parameters want in flight.
+    pub(super) fn new(fileio: &Fileio) -> Result<Self> {
+        let depth = fileio.params.depth.get();
+        let mut context: ContextId = 0;
+        // SAFETY: the kernel writes one aio_context_t, which has to be 0 before.
+        let made = unsafe { libc::syscall(libc::SYS_io_setup, depth, &raw mut context) };
+        Errno::result(made).map_err(|errno| {
+            let advice = match errno {
+                Errno::EAGAIN => {
+                    ": more than the sysctl fs.aio-max-nr allows; raise it, or take a smaller depth \
+                     or fewer threads"
+                }
+                Errno::ENOSYS | Errno::EPERM => {
+                    ": this kernel has no native AIO, or a seccomp profile (of a container, for \
+                     instance) forbids it; take --io sync"
+                }
+                _ => "",
+            };
+            Error::new(errno).context(format!("asking for {depth} asynchronous requests{advice}"))
+        })?;
+        Ok(Self {
+            context,
+            files: fileio.files.iter().map(AsRawFd::as_raw_fd).collect(),
+            flush: match fileio.params.fsync_mode {
+                FsyncMode::Fsync => FSYNC,
+                FsyncMode::Fdatasync => FDSYNC,
+            },
+            pushed: Vec::with_capacity(depth as usize),
+            in_kernel: 0,
+            events: vec![Event::default(); depth as usize],
+        })
+    }
+
+    fn iocb(&self, token: u32, file: u32, opcode: u16) -> Iocb {
+        Iocb {
+            data: token.into(),
+            opcode,
+            descriptor: self.files[file as usize] as u32,
+            ..Iocb::default()
+        }
+    }
+
+    fn transfer(&self, token: u32, opcode: u16, extent: Extent, memory: *const u8) -> Iocb {
+        Iocb {
+            buffer: memory as u64,
+            bytes: extent.len as u64,
+            offset: extent.offset as i64,
+            ..self.iocb(token, extent.file, opcode)
+        }
+    }
+
+    /// Hands over as much of what was pushed as the kernel takes: all, or at least one request
+    /// where none is in its hands.
+    fn submit(&mut self) -> nix::Result<()> {
+        let mut patience = PATIENCE;
+        while !self.pushed.is_empty() {
+            match retry(|| self.io_submit()) {
+                Ok(0) | Err(Errno::EAGAIN) => {
+                    if self.in_kernel > 0 {
+                        return Ok(());
+                    }
+                    patience = patience.checked_sub(1).ok_or(Errno::EAGAIN)?;
+                    std::thread::sleep(PAUSE);
+                }
+                Ok(taken) => {
+                    self.pushed.drain(..taken);
+                    self.in_kernel += taken;
+                }
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+
+    fn io_submit(&mut self) -> nix::Result<usize> {
+        let pointers: Vec<*mut Iocb> = self.pushed.iter_mut().map(|iocb| &raw mut *iocb).collect();
+        // SAFETY: the pointers are to as many structures, which the kernel copies; that their
+        // memory stays was promised with `push`.
+        let taken = unsafe {
+            libc::syscall(
+                libc::SYS_io_submit,
+                self.context,
+                pointers.len(),
+                pointers.as_ptr(),
+            )
+        };
+        Errno::result(taken).map(|taken| taken as usize)
+    }
+
+    fn io_getevents(&mut self) -> nix::Result<usize> {
+        // SAFETY: the kernel writes at most as many events as there is room for.
+        let got = unsafe {
+            libc::syscall(
+                libc::SYS_io_getevents,
+                self.context,
+                1,
+                self.events.len(),
+                self.events.as_mut_ptr(),
+                std::ptr::null_mut::<libc::timespec>(),
+            )
+        };
+        Errno::result(got).map(|got| got as usize)
+    }
+}
+
+impl Queue for Aio {
+    unsafe fn push(&mut self, token: u32, operation: Operation) {
+        self.pushed.push(match operation {
+            Operation::Read(extent, memory) => self.transfer(token, PREAD, extent, memory),
+            Operation::Write(extent, memory) => self.transfer(token, PWRITE, extent, memory),
+            Operation::Flush(file) => self.iocb(token, file, self.flush),
+        });
+    }
+
+    fn in_flight(&self) -> usize {
+        self.pushed.len() + self.in_kernel
+    }
+
+    fn turn(&mut self, done: &mut Vec<Completion>) -> nix::Result<()> {
+        if let Err(errno) = self.submit() {
+            self.pushed.clear();
+            return Err(errno);
+        }
+        let got = retry(|| self.io_getevents())?;
+        self.in_kernel -= got;
+        done.extend(self.events[..got].iter().map(|event| Completion {
+            token: event.data as u32,
+            moved: match usize::try_from(event.result) {
+                Ok(moved) => Ok(moved),
+                Err(_) => Err(Errno::from_raw(-event.result as i32)),
+            },
+        }));
+        Ok(())
+    }
+}
+
+impl Drop for Aio {
+    fn drop(&mut self) {
+        // SAFETY: the context was made by `new`. The call returns when the kernel has completed
+        // all that is in flight, so that the memory may go after it.
+        unsafe { libc::syscall(libc::SYS_io_destroy, self.context) };
+    }
+}

@@ -1,0 +1,394 @@
+//! A thread that keeps several requests in flight in a queue of the kernel.
+//!
+//! It draws from the request stream whenever there is room, so that the order of submission is
+//! the order of the stream. A request is timed from just before it is handed to the kernel to
+//! when its completion is seen. An fsync of the stream stands where it stands for a thread that
+//! waits for each request: all that the thread has in flight completes first, so that the fsync
+//! covers the writes before it, and no request's time includes an fsync that it did not wait for.
+//! The fsync that follows each write under fsync-all goes through the queue itself.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use anyhow::{Error, Result, ensure};
+use memmap2::MmapMut;
+use nix::errno::Errno;
+
+use super::Fileio;
+use super::pattern;
+use super::requests::{Drawn, Extent, Request};
+use super::source::{Stamper, map, stream_of};
+use super::validate::Claim;
+use crate::clock::{Clock, Ticks};
+use crate::engine::{Lane, Worker};
+use crate::measure::Transfer;
+
+/// What the kernel is to do.
+#[derive(Debug, Clone, Copy)]
+pub enum Operation {
+    /// Fill the memory from there.
+    Read(Extent, *mut u8),
+    /// Write the memory to there.
+    Write(Extent, *const u8),
+    /// Flush this file.
+    Flush(u32),
+}
+
+/// An operation that has ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Completion {
+    /// The number that it was pushed with.
+    pub token: u32,
+    /// Bytes moved.
+    pub moved: nix::Result<usize>,
+}
+
+/// A queue of the kernel.
+///
+/// Dropping it waits until the kernel has let go of the memory of all operations.
+pub trait Queue {
+    /// Takes one more operation, for the next [`Queue::turn`].
+    ///
+    /// # Safety
+    ///
+    /// The operation's memory must be valid for its length, and belong to the operation alone,
+    /// until its completion was given or the queue has been dropped.
+    unsafe fn push(&mut self, token: u32, operation: Operation);
+
+    /// Operations that were pushed and whose completion was not given yet.
+    fn in_flight(&self) -> usize;
+
+    /// Hands to the kernel what was pushed, waits for a completion at least, and gives all that
+    /// there are.
+    ///
+    /// An error is the queue's, not an operation's: what was not handed over is forgotten then.
+    fn turn(&mut self, done: &mut Vec<Completion>) -> nix::Result<()>;
+}
+
+/// One thread's part.
+#[derive(Debug)]
+pub struct Queued<Q> {
+    /// Stands before the memory, so that it is dropped before.
+    queue: Q,
+    memory: Memory,
+    fileio: Arc<Fileio>,
+    drawn: Drawn,
+    /// What is in flight, by its token.
+    flights: Vec<Option<Flight>>,
+    free: Vec<u32>,
+    /// Tokens pushed since the last turn: they start with the next.
+    pushed: Vec<u32>,
+    done: Vec<Completion>,
+}
+
+/// A request in flight.
+#[derive(Debug)]
+struct Flight {
+    extent: Extent,
+    start: Ticks,
+    stage: Stage,
+    claim: Option<Claim>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    Reading,
+    /// From this part of the memory for writes.
+    Writing(u32),
+    /// Written then; the fsync that belongs to it is under way.
+    Flushing(Ticks),
+}
+
+impl<Q: Queue> Queued<Q> {
+    /// Makes the worker of a thread, with a queue over its memory.
+    pub(super) fn new(
+        fileio: Arc<Fileio>,
+        thread: usize,
+        queue: impl FnOnce(&Fileio, &mut [u8]) -> Result<Q>,
+    ) -> Result<Self> {
+        let depth = fileio.params.depth.get();
+        let mut memory = Memory::new(&fileio, thread)?;
+        Ok(Self {
+            queue: queue(&fileio, &mut memory.bytes)?,
+            memory,
+            fileio,
+            drawn: Drawn::default(),
+            flights: (0..depth).map(|_| None).collect(),
+            free: (0..depth).rev().collect(),
+            pushed: Vec::with_capacity(depth as usize),
+            done: Vec::with_capacity(depth as usize),
+        })
+    }
+
+    fn work<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
+        while lane.is_open() {
+            if self.free.is_empty() {
+                self.turn(lane)?;
+                continue;
+            }
+            match self.fileio.requests.next(&mut self.drawn) {
+                Some(Request::Read(extent)) => self.read(lane, extent)?,
+                Some(Request::Write(extent)) => self.write(lane, extent)?,
+                Some(Request::Fsync(file)) => {
+                    self.complete_all(lane)?;
+                    self.fsync(lane, file)?;
+                }
+                Some(Request::FinalFsync(file)) => {
+                    self.complete_all(lane)?;
+                    if self.fileio.all_writes_done(lane) {
+                        self.fsync(lane, file)?;
+                    }
+                }
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn read<C: Clock>(&mut self, lane: &mut Lane<C>, extent: Extent) -> Result<()> {
+        let mut claim = None;
+        if self.fileio.validator.is_some() {
+            claim = self.claim(lane, |fileio| fileio.validator.as_ref()?.claim_read(extent))?;
+            if claim.is_none() {
+                return Ok(());
+            }
+        }
+        let token = self.take_token();
+        let target = self.memory.target(token, extent.len).as_mut_ptr();
+        // SAFETY: the token's part of the memory is this request's until it completes.
+        unsafe { self.queue.push(token, Operation::Read(extent, target)) };
+        self.took_off(token, extent, Stage::Reading, claim);
+        Ok(())
+    }
+
+    fn write<C: Clock>(&mut self, lane: &mut Lane<C>, extent: Extent) -> Result<()> {
+        let mut claim = None;
+        if self.fileio.validator.is_some() {
+            claim = self.claim(lane, |fileio| {
+                fileio.validator.as_ref()?.claim_write(extent)
+            })?;
+            if claim.is_none() {
+                return Ok(());
+            }
+        }
+        let (part, data) = self.memory.next_source(extent);
+        if let (Some(validator), Some(claim)) = (&self.fileio.validator, &claim) {
+            validator.seal(claim, data);
+        }
+        let source = data.as_ptr();
+        let token = self.take_token();
+        // SAFETY: the part is taken from those that are free, and comes back on completion.
+        unsafe { self.queue.push(token, Operation::Write(extent, source)) };
+        self.took_off(token, extent, Stage::Writing(part), claim);
+        Ok(())
+    }
+
+    /// A token for a request; one is free where a request is drawn from the stream.
+    fn take_token(&mut self) -> u32 {
+        self.free
+            .pop()
+            .expect("a request is drawn where there is room")
+    }
+
+    fn took_off(&mut self, token: u32, extent: Extent, stage: Stage, claim: Option<Claim>) {
+        self.pushed.push(token);
+        self.flights[token as usize] = Some(Flight {
+            extent,
+            // Set when it is handed to the kernel.
+            start: Ticks::NEVER,
+            stage,
+            claim,
+        });
+    }
+
+    /// Claims blocks for validation; None where the run ends before they are free.
+    fn claim<C: Clock>(
+        &mut self,
+        lane: &mut Lane<C>,
+        claim: impl Fn(&Fileio) -> Option<Claim>,
+    ) -> Result<Option<Claim>> {
+        if let Some(claim) = claim(&self.fileio) {
+            return Ok(Some(claim));
+        }
+        // Who waits holds nothing itself, so that no two wait for each other.
+        self.complete_all(lane)?;
+        Ok(super::wait_for(lane, || claim(&self.fileio)))
+    }
+
+    /// Submits what was pushed and takes in what has completed, one at least.
+    fn turn<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
+        let start = lane.start();
+        for token in self.pushed.drain(..) {
+            if let Some(flight) = &mut self.flights[token as usize] {
+                flight.start = start;
+            }
+        }
+        let mut done = std::mem::take(&mut self.done);
+        let turned = self.queue.turn(&mut done);
+        let end = lane.stop();
+        let mut result = turned.map_err(|errno| {
+            Error::new(errno).context("the kernel's queue of requests (see --io) failed")
+        });
+        for completion in done.drain(..) {
+            result = result.and(self.complete(lane, completion, end));
+        }
+        self.done = done;
+        result
+    }
+
+    fn complete<C: Clock>(
+        &mut self,
+        lane: &mut Lane<C>,
+        Completion { token, moved }: Completion,
+        end: Ticks,
+    ) -> Result<()> {
+        let flight = self.flights.get_mut(token as usize).and_then(Option::take);
+        let Some(flight) = flight else {
+            anyhow::bail!("the kernel completed request {token}, which is not in flight");
+        };
+        let Flight { extent, start, .. } = flight;
+        let fileio = &*self.fileio;
+        match flight.stage {
+            Stage::Reading => {
+                self.free.push(token);
+                if moved != Ok(extent.len) {
+                    return Err(fileio.failed("reading", extent, moved));
+                }
+                lane.record_event(start, end, Transfer::Read(extent.len as u64));
+                if let Some(claim) = flight.claim {
+                    fileio.check(&claim, self.memory.target(token, extent.len))?;
+                    fileio.release(claim);
+                }
+            }
+            Stage::Writing(part) => {
+                self.memory.give_back(part);
+                if moved != Ok(extent.len) {
+                    self.free.push(token);
+                    return Err(fileio.failed("writing", extent, moved));
+                }
+                if fileio.params.fsync_all {
+                    self.flights[token as usize] = Some(Flight {
+                        stage: Stage::Flushing(end),
+                        ..flight
+                    });
+                    // SAFETY: a flush has no memory.
+                    unsafe { self.queue.push(token, Operation::Flush(extent.file)) };
+                } else {
+                    self.free.push(token);
+                    lane.record_event(start, end, Transfer::Write(extent.len as u64));
+                    fileio.write_ended(flight.claim);
+                }
+            }
+            Stage::Flushing(written) => {
+                self.free.push(token);
+                moved.map_err(|errno| self.flush_failed(extent.file, errno))?;
+                lane.record_event(start, end, Transfer::Write(extent.len as u64));
+                lane.record_fsync(written, end);
+                fileio.write_ended(flight.claim);
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn flush_failed(&self, file: u32, errno: Errno) -> Error {
+        let error = self.fileio.flush_failed(file, errno);
+        match errno {
+            Errno::EINVAL => error.context(
+                "this kernel has no asynchronous fsync (Linux has it since 4.18): take --io sync, \
+                 or no --fsync-all",
+            ),
+            _ => error,
+        }
+    }
+
+    fn fsync<C: Clock>(&self, lane: &mut Lane<C>, file: u32) -> Result<()> {
+        let start = lane.start();
+        self.fileio.flush(file)?;
+        let end = lane.stop();
+        lane.record_fsync(start, end);
+        Ok(())
+    }
+
+    fn complete_all<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
+        while self.queue.in_flight() > 0 {
+            self.turn(lane)?;
+        }
+        Ok(())
+    }
+}
+
+impl<Q: Queue> Worker for Queued<Q> {
+    fn run<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
+        let worked = self.work(lane);
+        // However the work ended: what is in flight was begun, and counts when it is done. A
+        // second failure means that the queue gives nothing more; dropping it waits then.
+        let first = self.complete_all(lane);
+        let second = match first.is_err() || worked.is_err() {
+            true => self.complete_all(lane),
+            false => Ok(()),
+        };
+        worked.and(first).and(second)
+    }
+}
+
+/// The memory of one thread's requests: a part for each read in flight, and random bytes for
+/// writes, in parts that are used one after the other.
+#[derive(Debug)]
+struct Memory {
+    /// Page-aligned, as O_DIRECT demands: the parts for reads, then those for writes.
+    bytes: MmapMut,
+    part: usize,
+    reads: usize,
+    free_sources: VecDeque<u32>,
+    stamper: Stamper,
+}
+
+impl Memory {
+    fn new(fileio: &Fileio, thread: usize) -> Result<Self> {
+        let params = &fileio.params;
+        let part = usize::try_from(params.request_size())?;
+        let depth = params.depth.get() as usize;
+        let reads = if params.mode.reads() { depth } else { 0 };
+        let writes = match params.mode.writes() {
+            true => depth.max(pattern::pool_size(part) / part),
+            false => 0,
+        };
+        ensure!(part > 0, "a request moves a byte at least");
+        let mut bytes = map((reads + writes) * part)?;
+        let (targets, sources) = bytes.split_at_mut(reads * part);
+        targets.fill(1);
+        pattern::fill(sources, stream_of(thread));
+        Ok(Self {
+            bytes,
+            part,
+            reads,
+            free_sources: (0..writes as u32).collect(),
+            stamper: Stamper::new(thread),
+        })
+    }
+
+    /// Where the read of a token goes.
+    fn target(&mut self, token: u32, len: usize) -> &mut [u8] {
+        let at = token as usize * self.part;
+        &mut self.bytes[at..at + len]
+    }
+
+    /// Stamped data for a write, and the number of its part.
+    ///
+    /// There are at least as many parts as tokens, so that one is free where a token is.
+    fn next_source(&mut self, extent: Extent) -> (u32, &mut [u8]) {
+        let part = self
+            .free_sources
+            .pop_front()
+            .expect("as many parts as tokens");
+        let at = (self.reads + part as usize) * self.part;
+        let data = &mut self.bytes[at..at + extent.len];
+        self.stamper.stamp(data, extent);
+        (part, data)
+    }
+
+    fn give_back(&mut self, part: u32) {
+        self.free_sources.push_back(part);
+    }
+}

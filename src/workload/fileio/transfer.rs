@@ -1,0 +1,50 @@
+//! System calls on test files: tried again after a signal, and told of when they fail.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+
+/// Calls again where a signal came between.
+pub(super) fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            done => return done,
+        }
+    }
+}
+
+/// A failed or short transfer, with all that is needed to find it.
+#[derive(Debug)]
+pub struct TransferError {
+    /// "reading" or "writing".
+    pub doing: &'static str,
+    /// The file.
+    pub path: PathBuf,
+    /// Bytes from its start.
+    pub offset: u64,
+    /// Bytes asked for.
+    pub len: usize,
+    /// Bytes moved, or why none were.
+    pub moved: nix::Result<usize>,
+}
+
+impl fmt::Display for TransferError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            doing, offset, len, ..
+        } = self;
+        let path = self.path.display();
+        write!(f, "{doing} {len} bytes at offset {offset} of {path}: ")?;
+        match self.moved {
+            Ok(moved) => write!(f, "only {moved} bytes were moved"),
+            Err(Errno::ENOSPC) => f.write_str(
+                "no space left on the device; take a smaller total size, or another folder with --dir",
+            ),
+            Err(errno) => write!(f, "{} ({errno:?})", errno.desc()),
+        }
+    }
+}
+
+impl std::error::Error for TransferError {}

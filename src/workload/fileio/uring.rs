@@ -1,0 +1,207 @@
+//! io_uring with registered files and buffers.
+
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+use anyhow::{Context, Error, Result};
+use io_uring::types::{Fixed, FsyncFlags};
+use io_uring::{IoUring, opcode, squeue};
+use nix::errno::Errno;
+
+use super::Fileio;
+use super::queued::{Completion, Operation, Queue};
+use crate::cli::size::Size;
+use crate::plan::FsyncMode;
+
+/// The one registered buffer, which holds the memory of all requests.
+const BUFFER: u16 = 0;
+
+/// How long, and how often, the kernel is asked again when it has no resources for a request.
+const PAUSE: Duration = Duration::from_millis(1);
+const PATIENCE: u32 = 1000;
+
+/// A thread's ring.
+pub struct Uring {
+    ring: IoUring,
+    flush: FsyncFlags,
+    /// Pushed, and not completed.
+    in_flight: usize,
+    /// The kernel takes nothing more; what it has still completes.
+    broken: bool,
+}
+
+impl std::fmt::Debug for Uring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Uring")
+            .field("in_flight", &self.in_flight)
+            .field("broken", &self.broken)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Uring {
+    /// A ring for as many requests as the parameters want in flight, out of this memory.
+    pub(super) fn new(fileio: &Fileio, memory: &mut [u8]) -> Result<Self> {
+        let ring = build(fileio.params.depth.get()).map_err(forbidden)?;
+        let files: Vec<RawFd> = fileio.files.iter().map(AsRawFd::as_raw_fd).collect();
+        let submitter = ring.submitter();
+        submitter
+            .register_files(&files)
+            .with_context(|| format!("registering {} files with io_uring", files.len()))?;
+        let buffer = libc::iovec {
+            iov_base: memory.as_mut_ptr().cast(),
+            iov_len: memory.len(),
+        };
+        // SAFETY: the memory is mapped; the worker that owns it drops this ring before.
+        unsafe { submitter.register_buffers(&[buffer]) }.with_context(|| {
+            format!(
+                "registering a buffer of {} with io_uring: raise the limit of locked memory \
+                 (ulimit -l), or take a smaller depth, smaller blocks or fewer threads",
+                Size(memory.len() as u64)
+            )
+        })?;
+        Ok(Self {
+            ring,
+            flush: match fileio.params.fsync_mode {
+                FsyncMode::Fsync => FsyncFlags::empty(),
+                FsyncMode::Fdatasync => FsyncFlags::DATASYNC,
+            },
+            in_flight: 0,
+            broken: false,
+        })
+    }
+
+    /// Enters the kernel: hands over what was pushed, and waits for a completion.
+    fn enter(&mut self) -> nix::Result<()> {
+        for _ in 0..PATIENCE {
+            match self.ring.submit_and_wait(1).map_err(errno_of) {
+                Ok(_) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                // Completions that wait to be taken, or memory that is short for a moment.
+                Err(Errno::EAGAIN | Errno::EBUSY) if !self.ring.completion().is_empty() => {
+                    return Ok(());
+                }
+                Err(Errno::EAGAIN | Errno::EBUSY) => std::thread::sleep(PAUSE),
+                Err(errno) => return Err(errno),
+            }
+        }
+        Err(Errno::EAGAIN)
+    }
+
+    fn take(&mut self, done: &mut Vec<Completion>) {
+        let before = done.len();
+        done.extend(self.ring.completion().map(|entry| Completion {
+            token: entry.user_data() as u32,
+            moved: match usize::try_from(entry.result()) {
+                Ok(moved) => Ok(moved),
+                Err(_) => Err(Errno::from_raw(-entry.result())),
+            },
+        }));
+        self.in_flight -= done.len() - before;
+    }
+}
+
+impl Queue for Uring {
+    unsafe fn push(&mut self, token: u32, operation: Operation) {
+        let entry: squeue::Entry = match operation {
+            Operation::Read(extent, memory) => {
+                opcode::ReadFixed::new(Fixed(extent.file), memory, extent.len as u32, BUFFER)
+                    .offset(extent.offset)
+                    .build()
+            }
+            Operation::Write(extent, memory) => {
+                opcode::WriteFixed::new(Fixed(extent.file), memory, extent.len as u32, BUFFER)
+                    .offset(extent.offset)
+                    .build()
+            }
+            Operation::Flush(file) => opcode::Fsync::new(Fixed(file)).flags(self.flush).build(),
+        };
+        // SAFETY: the memory stays as long as the operation, as was promised to this function.
+        let pushed = unsafe { self.ring.submission().push(&entry.user_data(token.into())) };
+        pushed.expect("the ring has an entry for each token");
+        self.in_flight += 1;
+    }
+
+    fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    fn turn(&mut self, done: &mut Vec<Completion>) -> nix::Result<()> {
+        if self.broken {
+            // Completions come by themselves when this thread leaves any system call.
+            std::thread::yield_now();
+            self.take(done);
+            return Ok(());
+        }
+        if let Err(errno) = self.enter() {
+            self.broken = true;
+            self.in_flight -= self.ring.submission().len();
+            return Err(errno);
+        }
+        self.take(done);
+        Ok(())
+    }
+}
+
+impl Drop for Uring {
+    fn drop(&mut self) {
+        let mut done = Vec::new();
+        if !std::mem::replace(&mut self.broken, true) {
+            self.in_flight -= self.ring.submission().len();
+        }
+        while self.in_flight > 0 {
+            // In the broken state a turn has no error.
+            let _ = self.turn(&mut done);
+        }
+    }
+}
+
+/// A ring whose completions interrupt nothing, where the kernel can do that (since 5.19; one
+/// issuer since 6.0).
+fn build(entries: u32) -> io::Result<IoUring> {
+    let quiet = IoUring::builder()
+        .setup_coop_taskrun()
+        .setup_single_issuer()
+        .build(entries);
+    match quiet {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => IoUring::new(entries),
+        made => made,
+    }
+}
+
+fn forbidden(error: io::Error) -> Error {
+    let advice = match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENOSYS) => {
+            ": this kernel has no io_uring (Linux has it since 5.1), or a seccomp profile (of a \
+             container, for instance) hides it; take --io aio or sync"
+        }
+        Some(Errno::EPERM | Errno::EACCES) => match disabled_by_sysctl() {
+            true => {
+                ": the sysctl kernel.io_uring_disabled forbids it; set it to 0, or take --io aio or \
+                 sync"
+            }
+            false => {
+                ": a seccomp profile (of a container, for instance) or another policy of this \
+                 system forbids it; take --io aio or sync"
+            }
+        },
+        Some(Errno::ENOMEM) => {
+            ": raise the limit of locked memory (ulimit -l), or take a smaller depth or fewer \
+             threads"
+        }
+        _ => "",
+    };
+    Error::new(error).context(format!("setting up io_uring{advice}"))
+}
+
+fn disabled_by_sysctl() -> bool {
+    std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
+        .is_ok_and(|value| value.trim() != "0")
+}
+
+fn errno_of(error: io::Error) -> Errno {
+    error
+        .raw_os_error()
+        .map_or(Errno::UnknownErrno, Errno::from_raw)
+}

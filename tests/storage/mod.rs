@@ -1,0 +1,285 @@
+//! What the tests of storage share: the program at work in a folder, system calls made to fail
+//! under it, and file systems of its own.
+
+// Each test binary takes its part of this.
+#![allow(dead_code)]
+
+use std::ffi::OsStr;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Every mode of the file test.
+pub const MODES: [&str; 6] = ["seqwr", "seqrewr", "seqrd", "rndrd", "rndwr", "rndrw"];
+
+/// Every way to the files.
+pub const BACKENDS: [&str; 4] = ["sync", "aio", "uring", "mmap"];
+
+/// A folder for test files, and beside it a place for a result.
+pub struct Bench {
+    root: TempDir,
+    /// The folder of the test files.
+    pub dir: PathBuf,
+}
+
+impl Bench {
+    /// On the file system of the source, which has O_DIRECT and extended attributes.
+    pub fn new() -> Self {
+        Self::on(Path::new(env!("CARGO_TARGET_TMPDIR")))
+    }
+
+    /// On the file system of a folder.
+    pub fn on(folder: &Path) -> Self {
+        let root = tempfile::tempdir_in(folder).expect("a folder to work in");
+        let dir = root.path().join("files");
+        std::fs::create_dir(&dir).expect("a folder for test files");
+        Self { root, dir }
+    }
+
+    /// Where a run writes its result.
+    pub fn json(&self) -> PathBuf {
+        self.root.path().join("result.json")
+    }
+
+    /// The result of the last run.
+    pub fn result(&self) -> Value {
+        let text = std::fs::read_to_string(self.json()).expect("a result file");
+        serde_json::from_str(&text).expect("JSON in the result file")
+    }
+
+    /// `wbench fileio WORDS --dir DIR`.
+    pub fn fileio(&self, words: &str) -> End {
+        self.with_dir(Command::new(wbench()), words).into()
+    }
+
+    /// As [`Bench::fileio`], with these injections by strace(1).
+    pub fn fileio_under(&self, injections: &[String], words: &str) -> End {
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o"]);
+        command.arg(self.root.path().join("trace"));
+        command.args(injections);
+        command.arg(wbench());
+        self.with_dir(command, words).into()
+    }
+
+    /// As [`Bench::fileio`], and does not wait for it.
+    pub fn start(&self, words: &str) -> Child {
+        self.command(Command::new(wbench()), words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("wbench runs")
+    }
+
+    fn with_dir(&self, command: Command, words: &str) -> Output {
+        let mut command = self.command(command, words);
+        let program = command.get_program().to_owned();
+        command
+            .output()
+            .unwrap_or_else(|error| panic!("{program:?} is needed for this test: {error}"))
+    }
+
+    fn command(&self, mut command: Command, words: &str) -> Command {
+        command.arg("fileio").args(words.split_whitespace());
+        command.arg("--dir").arg(&self.dir);
+        command
+    }
+
+    /// `fileio run` with a result file.
+    pub fn run(&self, words: &str) -> End {
+        self.fileio(&self.run_words(words))
+    }
+
+    /// `fileio run` with a result file, under injections.
+    pub fn run_under(&self, injections: &[String], words: &str) -> End {
+        self.fileio_under(injections, &self.run_words(words))
+    }
+
+    /// The words of a run that writes a result file.
+    pub fn run_words(&self, words: &str) -> String {
+        format!("run {words} --quiet --json {}", self.json().display())
+    }
+
+    /// The names in the folder of the test files.
+    pub fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.dir).expect("the folder of the test files");
+        let mut names: Vec<String> = entries
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .to_string_lossy()
+                    .into()
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// The path of a test file.
+    pub fn file(&self, number: u32) -> PathBuf {
+        self.dir.join(format!("test_file.{number}"))
+    }
+
+    /// strace's words that make a call fail, only on test files where it has a path or descriptor.
+    pub fn inject(&self, call: &str, fault: &str, when: u64, files: u32) -> Vec<String> {
+        let mut words = Vec::new();
+        let of_queue = call.starts_with("io_");
+        for file in (0..files).filter(|_| !of_queue) {
+            words.push("-P".into());
+            words.push(self.file(file).to_string_lossy().into());
+            words.push("-P".into());
+            words.push(format!("test_file.{file}"));
+        }
+        words.push("-e".into());
+        words.push(format!("trace={call}"));
+        words.push("-e".into());
+        words.push(format!("inject={call}:{fault}:when={when}"));
+        words
+    }
+}
+
+/// How the program ended.
+#[derive(Debug)]
+pub struct End {
+    /// Its exit status; None where a signal ended it.
+    pub status: Option<i32>,
+    /// The signal.
+    pub signal: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl From<Output> for End {
+    fn from(output: Output) -> Self {
+        Self {
+            status: output.status.code(),
+            signal: output.status.signal(),
+            stdout: String::from_utf8_lossy(&output.stdout).into(),
+            stderr: String::from_utf8_lossy(&output.stderr).into(),
+        }
+    }
+}
+
+impl End {
+    /// Fails the test unless the program did what it was asked for.
+    #[track_caller]
+    pub fn succeeded(self, what: &str) -> Self {
+        assert_eq!(self.status, Some(0), "{what}: {self:?}");
+        self
+    }
+
+    /// Fails the test unless the program failed with a message that has these words.
+    #[track_caller]
+    pub fn failed_with(self, words: &[&str], what: &str) -> Self {
+        assert_eq!(self.status, Some(1), "{what}: {self:?}");
+        for word in words {
+            assert!(
+                self.stderr.contains(word),
+                "{what}: no '{word}' in {self:?}"
+            );
+        }
+        self
+    }
+}
+
+/// The program under test.
+pub fn wbench() -> &'static str {
+    env!("CARGO_BIN_EXE_wbench")
+}
+
+/// A file system in a file, mounted as long as this lives.
+pub struct Mounted {
+    folder: TempDir,
+    mounted: bool,
+}
+
+impl Mounted {
+    /// Made by `mkfs.KIND` in an image of this size. Needs root.
+    pub fn made(kind: &str, size: u64, options: &str) -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        let image = folder.path().join("image");
+        let file = std::fs::File::create(&image).expect("an image");
+        file.set_len(size).expect("room for the image");
+        // Without -F, mkfs.ext4 would ask whether a file is meant.
+        let words = if kind == "xfs" { "-q" } else { "-qF" };
+        must(
+            &format!("mkfs.{kind}"),
+            [OsStr::new(words), image.as_os_str()],
+        );
+        std::fs::create_dir(folder.path().join("mount")).expect("a mount point");
+        let mut mounted = Self {
+            folder,
+            mounted: false,
+        };
+        let options = format!("loop,{options}");
+        let words = [
+            OsStr::new("-o"),
+            options.as_ref(),
+            image.as_ref(),
+            mounted.path().as_os_str(),
+        ]
+        .map(OsStr::to_owned);
+        must("mount", words);
+        mounted.mounted = true;
+        mounted
+    }
+
+    /// A tmpfs of this size. Needs root.
+    pub fn tmpfs(size: u64) -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        std::fs::create_dir(folder.path().join("mount")).expect("a mount point");
+        let mut mounted = Self {
+            folder,
+            mounted: false,
+        };
+        let options = format!("size={size}");
+        let path = mounted.path();
+        let words = ["-t", "tmpfs", "-o", &options, "tmpfs"].map(OsStr::new);
+        must("mount", words.into_iter().chain([path.as_os_str()]));
+        mounted.mounted = true;
+        mounted
+    }
+
+    /// The mount point.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("mount")
+    }
+
+    /// Mounts it again with these options.
+    pub fn remount(&self, options: &str) {
+        let options = format!("remount,{options}");
+        let path = self.path();
+        must(
+            "mount",
+            [OsStr::new("-o"), options.as_ref(), path.as_os_str()],
+        );
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if self.mounted {
+            // Lazily, so that nothing stays mounted even where a test left a process behind.
+            let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+        }
+    }
+}
+
+fn must<S: AsRef<OsStr>>(program: &str, words: impl IntoIterator<Item = S>) {
+    let done = Command::new(program)
+        .args(words)
+        .output()
+        .unwrap_or_else(|error| panic!("{program} is needed for this test: {error}"));
+    let told = String::from_utf8_lossy(&done.stderr);
+    assert!(
+        done.status.success(),
+        "{program} (as root) is needed for this test: {told}"
+    );
+}
