@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use paired::{Comparison, median};
-use wbench::cli::size::Size;
+use wbench::size::Size;
 use wbench::workload::fileio::requests::Lrand48;
 
 const WBENCH: &str = env!("CARGO_BIN_EXE_wbench");

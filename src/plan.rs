@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::cli::size::Size;
+use crate::size::Size;
 
 /// One measurement, ready to be run.
 #[derive(Debug, Clone)]

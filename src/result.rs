@@ -6,10 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{ClockChoice, Limits, MemoryOper, RunPlan, Test};
@@ -444,90 +441,6 @@ pub struct Warning {
     pub message: String,
 }
 
-/// Where a document goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
-    /// Standard output, and nothing else is on it.
-    Stdout,
-    /// A file, which appears whole or not at all.
-    File(PathBuf),
-}
-
-impl From<&str> for Destination {
-    fn from(word: &str) -> Self {
-        match word {
-            "-" => Self::Stdout,
-            path => Self::File(path.into()),
-        }
-    }
-}
-
-impl Destination {
-    /// Writes a document as JSON with a newline at its end.
-    pub fn write<T: Serialize>(&self, document: &T) -> Result<()> {
-        let mut text =
-            serde_json::to_string_pretty(document).context("making JSON of the result")?;
-        text.push('\n');
-        match self {
-            Self::Stdout => crate::report::print(&text),
-            Self::File(path) => write_whole(path, text.as_bytes())
-                .with_context(|| format!("writing the result file {}", path.display())),
-        }
-    }
-
-    /// Tells whether [`Destination::write`] has a chance, before a long run: the folder is
-    /// there and takes a new file.
-    pub fn check(&self) -> Result<()> {
-        let Self::File(path) = self else {
-            return Ok(());
-        };
-        if is_special(path) {
-            return Ok(());
-        }
-        ensure!(
-            !path.is_dir(),
-            "the result file {} can't be written: it is a folder",
-            path.display()
-        );
-        tempfile::tempfile_in(folder_of(path))
-            .map(drop)
-            .with_context(|| format!("the result file {} can't be written", path.display()))
-    }
-}
-
-/// Writes a file beside its final name, syncs it and renames it.
-///
-/// A special file such as /dev/null or a pipe is written to as it is.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if is_special(path) {
-        return std::fs::OpenOptions::new()
-            .write(true)
-            .open(path)?
-            .write_all(bytes);
-    }
-    let folder = folder_of(path);
-    let mut beside = tempfile::Builder::new()
-        .prefix(".wbench-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
-        .tempfile_in(folder)?;
-    beside.write_all(bytes)?;
-    beside.as_file().sync_all()?;
-    beside.persist(path)?;
-    std::fs::File::open(folder)?.sync_all()
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-fn is_special(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|found| !found.is_file() && !found.is_dir())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -554,26 +467,5 @@ mod tests {
     fn a_rate_over_no_time_is_zero() {
         assert_eq!(Rates::over(5, 1 << 20, 0.0), Rates::default());
         assert_eq!(Rates::over(5, 1 << 20, 0.5).mib_per_s, 2.0);
-    }
-
-    #[test]
-    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("result.json");
-        std::fs::write(&path, "old").unwrap();
-        Destination::File(path.clone()).write(&[1, 2]).unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(serde_json::from_str::<Vec<u32>>(&text).unwrap(), [1, 2]);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_folder_that_is_not_there_is_found_before_the_run() {
-        let path = PathBuf::from("/no/such/folder/result.json");
-        let error = Destination::File(path).check().unwrap_err();
-        assert!(
-            format!("{error:#}").contains("/no/such/folder"),
-            "{error:#}"
-        );
     }
 }

@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use anyhow::{Context, Error, Result};
 
 use crate::clock::{Clock, Nanoseconds, TimeSource};
-use crate::engine::{self, Measurement, Observer, Setup, overhead};
+use crate::engine::{self, Measurement, Observer, Setup};
+use crate::harness;
 use crate::host::{self, Root};
 use crate::measure::Measure;
 use crate::plan::{RunPlan, Test};
@@ -48,7 +49,7 @@ impl<'a> Run<'a> {
             interval: plan.report_interval,
         };
         let time = TimeSource::establish(plan.clock)?;
-        let harness = with_clock!(time.clock, clock => overhead::measure(setup, clock))?;
+        let harness = with_clock!(time.clock, clock => harness::measure(setup, clock))?;
         let storage = plan
             .files
             .as_ref()

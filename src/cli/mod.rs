@@ -1,7 +1,6 @@
 //! Words typed become a plan. Nothing below knows which of the two command lines was typed.
 
 pub mod native;
-pub mod size;
 pub mod sysbench;
 
 use std::ffi::{OsStr, OsString};

@@ -9,12 +9,12 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::LONGEST_SECONDS;
-use super::size::Size;
+use crate::output::Destination;
 use crate::plan::{
     ClockChoice, CpuParams, FileMode, FilePlan, FileSet, FileioParams, FsyncMode, IoMode, Limits,
     MAX_DEPTH, MemoryAccess, MemoryOper, MemoryParams, MemoryScope, OpenFlags, RunPlan, Seed, Test,
 };
-use crate::result::Destination;
+use crate::size::Size;
 
 /// Requests in flight where nothing is said: enough for a disk of many queues to show its rate,
 /// and few enough for a latency that is not waiting alone.

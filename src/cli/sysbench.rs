@@ -8,12 +8,12 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::LONGEST_SECONDS;
-use super::size::Size;
 use crate::plan::{
     ClockChoice, CpuParams, FileMode, FilePlan, FileSet, FileioParams, FsyncMode, IoMode, Limits,
     MAX_DEPTH, MemoryAccess, MemoryOper, MemoryParams, MemoryScope, OpenFlags, RunPlan, Seed, Test,
 };
 use crate::report::sysbench::Verbosity;
+use crate::size::Size;
 
 /// An option: its name, what it takes, its default, and what it means.
 struct Opt(&'static str, &'static str, &'static str, &'static str);

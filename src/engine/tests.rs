@@ -6,6 +6,7 @@ use anyhow::anyhow;
 
 use super::*;
 use crate::clock::Monotonic;
+use crate::measure::Transfer;
 
 type Step = dyn Fn(usize, u64) -> Result<()> + Send + Sync;
 

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use super::format::{count, duration, significant, thousands};
 use super::sysbench::mean_and_deviation;
-use crate::cli::size::Size;
 use crate::plan::{
     FileMode, FileioParams, FsyncMode, IoMode, MemoryAccess, MemoryOper, MemoryScope, OpenFlags,
     Test,
@@ -12,6 +11,7 @@ use crate::plan::{
 use crate::result::{
     ClockInfo, Host, Interval, Latency, PageCache, RunResult, Status, Storage, Warning, Workload,
 };
+use crate::size::Size;
 
 /// The width of the names on the left.
 const NAMES: usize = 11;

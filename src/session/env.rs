@@ -8,9 +8,10 @@ use serde::Serialize;
 use crate::clock::TimeSource;
 use crate::exit::Exit;
 use crate::host::{self, Root};
+use crate::output::{self, Destination};
 use crate::plan::ClockChoice;
-use crate::report::{self, text};
-use crate::result::{ClockInfo, Destination, Host, Storage, Tool, Warning};
+use crate::report::text;
+use crate::result::{ClockInfo, Host, Storage, Tool, Warning};
 use crate::warning::{EnvWarning, RunWarning};
 use crate::workload::fileio;
 
@@ -57,7 +58,7 @@ pub fn run(dir: &Path, json: Option<&Destination>) -> Result<Exit> {
     };
     match json {
         Some(destination) => destination.write(&environment)?,
-        None => report::print(&text::environment(
+        None => output::print(&text::environment(
             &environment.host,
             &environment.clock,
             &environment.storage,

@@ -11,10 +11,11 @@ use super::progress::{IntervalLines, Watcher, preparing};
 use super::{env, fail};
 use crate::cli::native::{Cli, Command, FileHandling, Output};
 use crate::exit::Exit;
+use crate::output::{self, Destination};
 use crate::plan::{RunPlan, Test};
+use crate::report::text;
 use crate::report::text::Columns;
-use crate::report::{self, text};
-use crate::result::{Destination, RunResult, Workload};
+use crate::result::{RunResult, Workload};
 use crate::run::Run;
 use crate::signal;
 use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
@@ -168,7 +169,7 @@ fn tell(result: &RunResult, output: &Output) -> Result<()> {
     };
     // The figures of a long run are not lost with a file that could not be written.
     let printed = match output.reports() {
-        true => report::print(&text::report(result)),
+        true => output::print(&text::report(result)),
         false => Ok(()),
     };
     written.and(printed)

@@ -89,7 +89,7 @@ impl Observer for Watcher {
         let line = text::interval(interval, self.columns);
         self.bar.suspend(|| match self.lines {
             // A line that can't be written is no reason to end a run; the report will tell.
-            IntervalLines::Stdout => _ = crate::report::print(&line),
+            IntervalLines::Stdout => _ = crate::output::print(&line),
             IntervalLines::Stderr => eprint!("{line}"),
             IntervalLines::Nowhere => {}
         });

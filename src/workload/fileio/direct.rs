@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Result, bail, ensure};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use crate::cli::size::Size;
 use crate::plan::FileioParams;
+use crate::size::Size;
 
 /// What O_DIRECT demands of offsets and lengths, in bytes, as statx(2) tells it since Linux 6.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use nix::errno::Errno;
 
 use super::Fileio;
 use super::queued::{Completion, Operation, Queue};
-use crate::cli::size::Size;
 use crate::plan::FsyncMode;
+use crate::size::Size;
 
 /// The one registered buffer, which holds the memory of all requests.
 const BUFFER: u16 = 0;

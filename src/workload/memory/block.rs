@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result, anyhow};
 use memmap2::{MmapOptions, MmapRaw};
 
-use crate::cli::size::Size;
+use crate::size::Size;
 
 /// A page-aligned block of anonymous memory that threads may share.
 ///

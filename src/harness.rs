@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use super::{Setup, Unobserved};
 use crate::clock::Clock;
+use crate::engine::{self, Setup, Unobserved};
 use crate::measure::Durations;
 use crate::result::Harness;
 use crate::workload::empty::Empty;
@@ -28,7 +28,7 @@ pub fn measure<C: Clock>(setup: Setup, clock: C) -> Result<Harness> {
     let mut durations = Durations::default();
     for _ in 0..RUNS {
         let open = || Ok(Empty::new(events, setup.threads));
-        let run = super::run(setup, clock, open, &mut Unobserved)?;
+        let run = engine::run(setup, clock, open, &mut Unobserved)?;
         let before = durations.count();
         run.threads.iter().for_each(|t| durations.add(&t.events));
         // Fewer than asked for where a signal came; the run that follows will end at once.
