@@ -653,13 +653,17 @@ fn batch_prints_figures_during_the_run() {
 fn forced_shutdown_ends_a_run_that_hangs_with_statistics_and_status_2() {
     let folder = prepared();
     let words = format!(
-        "{SMALL} --file-test-mode=rndrd --max-requests=0 --max-time=1 --forced-shutdown=1 run"
+        "{SMALL} --file-test-mode=rndwr --file-fsync-freq=10 --max-requests=0 --max-time=1 \
+         --forced-shutdown=1 run"
     );
-    // Some 100 ms of reads, then one that outlasts the shutdown, and with it the tracer's process.
+    // Two rounds of slow fsyncs after 10 writes each, then a write that outlasts the shutdown.
     let run = traced(
         folder.path(),
         &words,
-        &["inject=pread64:delay_enter=4s:when=8000"],
+        &[
+            "inject=fsync:delay_enter=40ms",
+            "inject=pwrite64:delay_enter=4s:when=21",
+        ],
     );
     assert_ended(&run.output, 2);
     let report = text(&run.output.stdout);
@@ -668,11 +672,13 @@ fn forced_shutdown_ends_a_run_that_hangs_with_statistics_and_status_2() {
         "{report}"
     );
     assert!(report.contains("FATAL: the run hung"), "{report}");
-    let (_, operations) = report.split_once("Operations performed:  ").unwrap();
-    let reads: u64 = operations.split(' ').next().unwrap().parse().unwrap();
-    assert!((1..8000).contains(&reads), "{report}");
+    let (_, writes) = report
+        .split_once("Operations performed:  0 Read, ")
+        .expect("statistics");
+    let writes: u64 = writes.split(' ').next().unwrap().parse().unwrap();
+    assert!((10..=20).contains(&writes), "{report}");
     assert!(
-        report.contains(&format!("total number of events:              {reads}\n")),
+        report.contains(&format!("total number of events:              {writes}\n")),
         "{report}"
     );
     assert!(report.contains("Threads fairness:\n"), "{report}");
