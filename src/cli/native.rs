@@ -537,15 +537,19 @@ fn seconds(text: &str) -> Result<Duration> {
         (0.0..=LONGEST_SECONDS).contains(&seconds),
         "{text} is not between 0 and {LONGEST_SECONDS} seconds"
     );
+    ensure!(
+        seconds == 0.0 || seconds >= SHORTEST_SECONDS,
+        "{text} is neither 0 nor at least {SHORTEST_SECONDS} seconds"
+    );
     Ok(Duration::from_secs_f64(seconds))
 }
 
+/// The shortest time that can be asked for; what rounds to nothing would be no limit.
+const SHORTEST_SECONDS: f64 = 0.001;
+
 fn positive_seconds(text: &str) -> Result<Duration> {
     let interval = seconds(text)?;
-    ensure!(
-        interval >= Duration::from_millis(1),
-        "an interval has at least 0.001 seconds"
-    );
+    ensure!(!interval.is_zero(), "an interval takes some time");
     Ok(interval)
 }
 
@@ -660,7 +664,7 @@ mod tests {
 
     #[test]
     fn times_that_are_none_are_refused() {
-        for time in ["-1", "NaN", "inf", "1e99", "ten", ""] {
+        for time in ["-1", "NaN", "inf", "1e99", "1e-12", "ten", ""] {
             assert!(seconds(time).is_err(), "{time}");
         }
         assert_eq!(seconds("0.5").unwrap(), Duration::from_millis(500));

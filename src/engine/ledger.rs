@@ -15,8 +15,9 @@ pub(super) struct Ledger {
 
 struct Pages {
     threads: Vec<Measure>,
-    /// The interval that each thread is in; those before it have all that it will give.
-    reached: Vec<usize>,
+    /// The interval that each thread is in; those before it have all that it will give. None
+    /// where it has ended and will give nothing more.
+    reached: Vec<Option<usize>>,
     /// Intervals that every thread has left, in order from the first.
     closed: Vec<Interval>,
     /// Those after them, as far as a thread has given anything.
@@ -38,7 +39,7 @@ impl Ledger {
             interval,
             pages: Mutex::new(Pages {
                 threads: vec![Measure::default(); threads],
-                reached: vec![0; threads],
+                reached: vec![Some(0); threads],
                 closed: Vec::new(),
                 open: Vec::new(),
             }),
@@ -48,21 +49,30 @@ impl Ledger {
     /// Takes what a thread measured since it last came, all in the interval that it was in;
     /// leaves `measure` empty, and the thread in the interval `now_in`.
     pub fn hand_over(&self, thread: usize, now_in: usize, measure: &mut Measure) {
-        let mut pages = self.pages();
-        pages.threads[thread].add(measure);
-        if let Some(interval) = self.interval {
-            let was_in = pages.reached[thread];
-            pages.slot(was_in).add(measure);
-            pages.reached[thread] = now_in;
-            pages.close(interval);
-        }
-        measure.clear();
+        self.take(thread, Some(now_in), measure);
     }
 
     /// Takes a thread's last.
     pub fn finish(&self, thread: usize, measure: &mut Measure) {
-        let in_interval = self.pages().reached[thread];
-        self.hand_over(thread, in_interval, measure);
+        self.take(thread, None, measure);
+    }
+
+    fn take(&self, thread: usize, now_in: Option<usize>, measure: &mut Measure) {
+        let mut pages = self.pages();
+        // A thread that was given up comes too late.
+        let Some(was_in) = pages.reached[thread] else {
+            return;
+        };
+        pages.threads[thread].add(measure);
+        pages.reached[thread] = now_in;
+        if let Some(interval) = self.interval {
+            pages.slot(was_in).add(measure);
+            // Where all have ended, the end of the run closes the rest.
+            if let Some(left_by_all) = pages.reached.iter().copied().flatten().min() {
+                pages.close(interval, left_by_all);
+            }
+        }
+        measure.clear();
     }
 
     /// What each thread measured.
@@ -78,8 +88,8 @@ impl Ledger {
         let mut pages = self.pages();
         if let Some(end) = end {
             let whole = (u128::from(end.0) / interval.as_nanos().max(1)) as usize;
-            pages.reached.fill(whole);
-            pages.close(interval);
+            pages.reached.fill(None);
+            pages.close(interval, whole);
             let began = interval.as_secs_f64() * whole as f64;
             let rest = pages.slot(whole).summary(began, end.as_secs_f64());
             pages.open.clear();
@@ -105,9 +115,8 @@ impl Pages {
         &mut self.open[at]
     }
 
-    /// Closes the intervals that every thread has left.
-    fn close(&mut self, interval: Duration) {
-        let left_by_all = self.reached.iter().copied().min().unwrap_or(0);
+    /// Closes the intervals before this one, which every thread has left.
+    fn close(&mut self, interval: Duration, left_by_all: usize) {
         while self.closed.len() < left_by_all {
             let number = self.closed.len() as f64;
             let length = interval.as_secs_f64();
@@ -181,6 +190,24 @@ mod tests {
         assert_eq!(complete[0].reads_per_s, Some(15.0));
         assert_eq!(complete[0].writes_per_s, Some(0.0));
         assert_eq!(complete[0].fsyncs_per_s, Some(15.0));
+    }
+
+    #[test]
+    fn a_thread_that_has_ended_keeps_no_interval_open() {
+        let ledger = Ledger::new(2, Some(SECOND));
+        ledger.finish(0, &mut events(1));
+        ledger.hand_over(1, 3, &mut events(2));
+        assert_eq!(ledger.intervals(None).len(), 3);
+    }
+
+    #[test]
+    fn what_a_thread_gives_after_the_run_was_given_up_changes_nothing() {
+        let ledger = Ledger::new(1, Some(SECOND));
+        ledger.hand_over(0, 1, &mut events(3));
+        let at_the_end = ledger.intervals(Some(Nanoseconds(2_500_000_000)));
+        ledger.hand_over(0, 9, &mut events(100));
+        assert_eq!(ledger.intervals(None), at_the_end);
+        assert_eq!(ledger.threads()[0].events.count(), 3);
     }
 
     #[test]

@@ -168,7 +168,8 @@ fn tell(result: &RunResult, output: &Output) -> Result<()> {
         None => Ok(()),
     };
     // The figures of a long run are not lost with a file that could not be written.
-    let printed = match output.reports() {
+    // Those of a run that never began are none; its error tells all there is.
+    let printed = match output.reports() && result.totals.wall_s > 0.0 {
         true => output::print(&text::report(result)),
         false => Ok(()),
     };
