@@ -2,6 +2,7 @@
 
 mod aio;
 mod cache;
+mod content;
 mod descriptors;
 mod direct;
 pub mod files;

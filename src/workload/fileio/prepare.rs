@@ -1,145 +1,111 @@
 //! Filling the test files at the speed of the disk.
 //!
-//! One thread makes the data while another writes it, in large pieces and past the page cache
-//! where the file system allows that.
+//! Several files are written at once, each by one thread from start to end, in large pieces and
+//! past the page cache where the file system allows that, while a second thread makes the data.
+//! A file that has its full size so has all of its data.
 
 use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::thread;
 
-use anyhow::{Context, Result};
-use memmap2::MmapMut;
+use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::uio::pwrite;
 
+use super::content::{Content, Piece, Waiting};
 use super::files::TestFiles;
-use super::seal::{self, Generation};
 use super::transfer::{TransferError, retry};
-use super::{direct, pattern, source};
+use super::{direct, source};
 use crate::signal;
 
-/// Bytes of one write.
-const PIECE: usize = 1 << 20;
+/// Files that are written at once.
+const LANES: usize = 4;
 
-/// Pieces that are made ahead of the writer.
-const AHEAD: usize = 3;
+/// Pieces that are made ahead of each writer.
+const AHEAD: usize = 2;
 
 /// O_DIRECT is taken for whole multiples of this only; the end of a file may have less.
 const DIRECT_UNIT: usize = 4096;
 
-/// A part of a file with the data for it.
-struct Piece {
-    file: u32,
-    offset: u64,
-    len: usize,
-    /// Page-aligned, as O_DIRECT demands.
-    data: MmapMut,
-}
-
-/// Creates these files and writes them from start to end.
+/// Creates these files and writes them from start to end. `written` is told of bytes.
 pub(super) fn write_files(
     files: &TestFiles,
     numbers: &[u32],
     written: &mut dyn FnMut(u64),
 ) -> Result<()> {
-    if numbers.is_empty() {
-        return Ok(());
-    }
-    let plan = Content::of(files);
-    std::thread::scope(|scope| {
-        let (spent, reused) = mpsc::channel();
-        let (made, pieces) = mpsc::sync_channel(AHEAD);
-        for _ in 0..=AHEAD {
-            spent.send(source::map(plan.piece)?)?;
+    let content = Content::of(files);
+    let waiting = Waiting::new(numbers);
+    let stopped = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let (tell, told) = mpsc::channel();
+        for _ in 0..LANES.min(numbers.len()) {
+            let tell = tell.clone();
+            let (waiting, stopped) = (&waiting, &stopped);
+            scope.spawn(move || {
+                let progress = |bytes| {
+                    // The listener stays until the last of these threads has gone.
+                    let _ = tell.send(Ok(bytes));
+                    !stopped.load(Ordering::Relaxed)
+                };
+                if let Err(error) = fill_files(files, content, waiting, progress) {
+                    stopped.store(true, Ordering::Relaxed);
+                    let _ = tell.send(Err(error));
+                }
+            });
         }
-        scope.spawn(move || make_pieces(numbers, plan, &reused, &made));
-        // Both ends of the channels go with this closure, so that the other thread ends with it.
-        let mut pieces = pieces.into_iter();
-        for &number in numbers {
-            let (file, direct) = files.create_to_fill(number)?;
-            let mut sink = Sink {
-                files,
-                number,
-                file,
-                direct,
-            };
-            let mut left = plan.file_size;
-            while left > 0 {
-                signal::go_on()?;
-                let piece = pieces
-                    .next()
-                    .context("the thread that makes data has ended")?;
-                debug_assert_eq!(piece.file, number);
-                sink.write(&piece)?;
-                left -= piece.len as u64;
-                written(piece.len as u64);
-                // The maker may have finished already.
-                let _ = spent.send(piece.data);
+        drop(tell);
+        let mut result = Ok(());
+        for progress in told {
+            match progress {
+                Ok(bytes) => written(bytes),
+                Err(error) => result = result.and(Err(error)),
             }
-            sink.file
-                .sync_all()
-                .with_context(|| format!("syncing {}", files.path_of(number).display()))?;
         }
-        Ok(())
+        result
     })
 }
 
-/// What the files are to hold.
-#[derive(Debug, Clone, Copy)]
-struct Content {
-    file_size: u64,
-    /// Bytes of a piece.
-    piece: usize,
-    /// The size of the blocks that are sealed, under `--validate`.
-    sealed: Option<usize>,
-}
-
-impl Content {
-    fn of(files: &TestFiles) -> Self {
-        let set = files.set();
-        let block = set.block_size as usize;
-        Self {
-            file_size: set.file_size,
-            piece: match files.validate() {
-                // Whole blocks, as each is sealed as one.
-                true => block * (PIECE / block).max(1),
-                false => PIECE,
-            },
-            sealed: files.validate().then_some(block),
-        }
-    }
-
-    fn fill(self, data: &mut [u8], file: u32, offset: u64) {
-        let stream = (u64::from(file) << 32) | (offset / self.piece as u64);
-        pattern::fill(data, stream);
-        pattern::stamp(data, file, offset, 0);
-        if let Some(block) = self.sealed {
-            seal::seal_all(data, file, offset, block, Generation::PREPARED);
-        }
-    }
-}
-
-fn make_pieces(
-    numbers: &[u32],
+/// Fills files one after the other until none waits, or `progress`, which is told of the bytes of
+/// each piece, says no.
+fn fill_files(
+    files: &TestFiles,
     content: Content,
-    reused: &mpsc::Receiver<MmapMut>,
-    made: &mpsc::SyncSender<Piece>,
-) {
-    for &file in numbers {
-        for offset in (0..content.file_size).step_by(content.piece) {
-            let Ok(mut data) = reused.recv() else { return };
-            let len = (content.file_size - offset).min(content.piece as u64) as usize;
-            content.fill(&mut data[..len], file, offset);
-            let piece = Piece {
-                file,
-                offset,
-                len,
-                data,
-            };
-            if made.send(piece).is_err() {
-                return;
-            }
-        }
+    waiting: &Waiting<'_>,
+    mut progress: impl FnMut(u64) -> bool,
+) -> Result<()> {
+    let (spent, reused) = mpsc::channel();
+    let (made, pieces) = mpsc::sync_channel::<Piece>(AHEAD);
+    for _ in 0..=AHEAD {
+        spent.send(source::map(content.piece)?)?;
     }
+    thread::scope(|scope| {
+        scope.spawn(move || content.make_pieces(waiting, &reused, &made));
+        // These ends of the channels go with this closure, so that the other thread ends with it.
+        let (pieces, spent) = (pieces, spent);
+        let mut sink = None;
+        for piece in &pieces {
+            signal::go_on()?;
+            if piece.offset == 0 {
+                sink = Some(Sink::create(files, piece.file)?);
+            }
+            let sink = sink
+                .as_mut()
+                .context("a piece before the start of a file")?;
+            sink.write(&piece)?;
+            let bytes = piece.data().len() as u64;
+            if piece.offset + bytes == content.file_size {
+                sink.sync()?;
+            }
+            if !progress(bytes) {
+                break;
+            }
+            // The maker may have finished already.
+            let _ = spent.send(piece.into_memory());
+        }
+        Ok(())
+    })
 }
 
 /// A file that is being filled.
@@ -150,11 +116,44 @@ struct Sink<'a> {
     direct: bool,
 }
 
-impl Sink<'_> {
+impl<'a> Sink<'a> {
+    fn create(files: &'a TestFiles, number: u32) -> Result<Self> {
+        let (file, direct) = files.create_to_fill(number)?;
+        let sink = Self {
+            files,
+            number,
+            file,
+            direct,
+        };
+        if direct {
+            sink.reserve()?;
+        }
+        Ok(sink)
+    }
+
+    /// Reserves the file's space in one go, so that files which are written at once don't lie in
+    /// turns on the disk. All of it is written then.
+    fn reserve(&self) -> Result<()> {
+        let size = i64::try_from(self.files.set().file_size)?;
+        match retry(|| fallocate(&self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, size)) {
+            Err(Errno::ENOSPC) => {
+                let path = self.files.path_of(self.number);
+                Err(Error::new(Errno::ENOSPC).context(format!(
+                    "reserving {size} bytes for {}: no space left on the device; take a smaller \
+                     total size, or another folder with --dir",
+                    path.display()
+                )))
+            }
+            // Where a file system can't reserve, it writes all the same.
+            _ => Ok(()),
+        }
+    }
+
     fn write(&mut self, piece: &Piece) -> Result<()> {
+        let data = piece.data();
         let mut done = 0;
-        while done < piece.len {
-            let rest = &piece.data[done..piece.len];
+        while done < data.len() {
+            let rest = &data[done..];
             let part = match rest.len() / DIRECT_UNIT * DIRECT_UNIT {
                 whole if self.direct && whole > 0 => &rest[..whole],
                 _ => {
@@ -174,6 +173,12 @@ impl Sink<'_> {
         Ok(())
     }
 
+    fn sync(&self) -> Result<()> {
+        self.file
+            .sync_all()
+            .with_context(|| format!("syncing {}", self.files.path_of(self.number).display()))
+    }
+
     /// What follows goes through the page cache.
     fn leave_direct(&mut self) -> Result<()> {
         if std::mem::replace(&mut self.direct, false) {
@@ -182,12 +187,12 @@ impl Sink<'_> {
         Ok(())
     }
 
-    fn failed(&self, piece: &Piece, moved: nix::Result<usize>) -> anyhow::Error {
+    fn failed(&self, piece: &Piece, moved: nix::Result<usize>) -> Error {
         TransferError {
             doing: "writing",
             path: self.files.path_of(self.number),
             offset: piece.offset,
-            len: piece.len,
+            len: piece.data().len(),
             moved,
         }
         .into()
