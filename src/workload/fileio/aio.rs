@@ -64,6 +64,8 @@ pub struct Aio {
     flush: u16,
     /// Pushed, and not taken by the kernel yet.
     pushed: Vec<Iocb>,
+    /// Room for what io_submit(2) takes.
+    pointers: Vec<*mut Iocb>,
     in_kernel: usize,
     events: Vec<Event>,
 }
@@ -97,6 +99,7 @@ impl Aio {
                 FsyncMode::Fdatasync => FDSYNC,
             },
             pushed: Vec::with_capacity(depth as usize),
+            pointers: Vec::with_capacity(depth as usize),
             in_kernel: 0,
             events: vec![Event::default(); depth as usize],
         })
@@ -122,7 +125,7 @@ impl Aio {
 
     /// Hands over as much of what was pushed as the kernel takes: all, or at least one request
     /// where none is in its hands.
-    fn submit(&mut self) -> nix::Result<()> {
+    fn hand_over(&mut self) -> nix::Result<()> {
         let mut patience = PATIENCE;
         while !self.pushed.is_empty() {
             match retry(|| self.io_submit()) {
@@ -144,15 +147,17 @@ impl Aio {
     }
 
     fn io_submit(&mut self) -> nix::Result<usize> {
-        let pointers: Vec<*mut Iocb> = self.pushed.iter_mut().map(|iocb| &raw mut *iocb).collect();
+        self.pointers.clear();
+        self.pointers
+            .extend(self.pushed.iter_mut().map(|iocb| &raw mut *iocb));
         // SAFETY: the pointers are to as many structures, which the kernel copies; that their
         // memory stays was promised with `push`.
         let taken = unsafe {
             libc::syscall(
                 libc::SYS_io_submit,
                 self.context,
-                pointers.len(),
-                pointers.as_ptr(),
+                self.pointers.len(),
+                self.pointers.as_ptr(),
             )
         };
         Errno::result(taken).map(|taken| taken as usize)
@@ -187,11 +192,16 @@ impl Queue for Aio {
         self.pushed.len() + self.in_kernel
     }
 
-    fn turn(&mut self, done: &mut Vec<Completion>) -> nix::Result<()> {
-        if let Err(errno) = self.submit() {
+    fn submit(&mut self) -> nix::Result<()> {
+        let handed_over = self.hand_over();
+        if handed_over.is_err() {
             self.pushed.clear();
-            return Err(errno);
         }
+        handed_over
+    }
+
+    fn turn(&mut self, done: &mut Vec<Completion>) -> nix::Result<()> {
+        self.submit()?;
         let got = retry(|| self.io_getevents())?;
         self.in_kernel -= got;
         done.extend(self.events[..got].iter().map(|event| Completion {

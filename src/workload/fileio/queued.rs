@@ -2,7 +2,8 @@
 //!
 //! It draws from the request stream whenever there is room, so that the order of submission is
 //! the order of the stream. A request is timed from just before it is handed to the kernel to
-//! when its completion is seen. An fsync of the stream stands where it stands for a thread that
+//! when its completion is seen. Each is handed over by itself: a batch would have the device wait
+//! for its last, and come back as a batch. An fsync of the stream stands where it stands for a thread that
 //! waits for each request: all that the thread has in flight completes first, so that the fsync
 //! covers the writes before it, and no request's time includes an fsync that it did not wait for.
 //! The fsync that follows each write under fsync-all goes through the queue itself.
@@ -47,7 +48,7 @@ pub struct Completion {
 ///
 /// Dropping it waits until the kernel has let go of the memory of all operations.
 pub trait Queue {
-    /// Takes one more operation, for the next [`Queue::turn`].
+    /// Takes one more operation, for the next [`Queue::submit`].
     ///
     /// # Safety
     ///
@@ -58,10 +59,14 @@ pub trait Queue {
     /// Operations that were pushed and whose completion was not given yet.
     fn in_flight(&self) -> usize;
 
-    /// Hands to the kernel what was pushed, waits for a completion at least, and gives all that
-    /// there are.
+    /// Hands to the kernel what was pushed, as far as it takes it now.
     ///
     /// An error is the queue's, not an operation's: what was not handed over is forgotten then.
+    fn submit(&mut self) -> nix::Result<()>;
+
+    /// Waits for a completion at least, and gives all that there are. Submits what is left before.
+    ///
+    /// Errors as those of [`Queue::submit`].
     fn turn(&mut self, done: &mut Vec<Completion>) -> nix::Result<()>;
 }
 
@@ -76,8 +81,6 @@ pub struct Queued<Q> {
     /// What is in flight, by its token.
     flights: Vec<Option<Flight>>,
     free: Vec<u32>,
-    /// Tokens pushed since the last turn: they start with the next.
-    pushed: Vec<u32>,
     done: Vec<Completion>,
 }
 
@@ -115,7 +118,6 @@ impl<Q: Queue> Queued<Q> {
             drawn: Drawn::default(),
             flights: (0..depth).map(|_| None).collect(),
             free: (0..depth).rev().collect(),
-            pushed: Vec::with_capacity(depth as usize),
             done: Vec::with_capacity(depth as usize),
         })
     }
@@ -155,10 +157,10 @@ impl<Q: Queue> Queued<Q> {
         }
         let token = self.take_token();
         let target = self.memory.target(token, extent.len).as_mut_ptr();
+        self.takes_off(token, extent, lane.start(), Stage::Reading, claim);
         // SAFETY: the token's part of the memory is this request's until it completes.
         unsafe { self.queue.push(token, Operation::Read(extent, target)) };
-        self.took_off(token, extent, Stage::Reading, claim);
-        Ok(())
+        self.queue.submit().map_err(queue_failed)
     }
 
     fn write<C: Clock>(&mut self, lane: &mut Lane<C>, extent: Extent) -> Result<()> {
@@ -177,10 +179,10 @@ impl<Q: Queue> Queued<Q> {
         }
         let source = data.as_ptr();
         let token = self.take_token();
+        self.takes_off(token, extent, lane.start(), Stage::Writing(part), claim);
         // SAFETY: the part is taken from those that are free, and comes back on completion.
         unsafe { self.queue.push(token, Operation::Write(extent, source)) };
-        self.took_off(token, extent, Stage::Writing(part), claim);
-        Ok(())
+        self.queue.submit().map_err(queue_failed)
     }
 
     /// A token for a request; one is free where a request is drawn from the stream.
@@ -190,12 +192,17 @@ impl<Q: Queue> Queued<Q> {
             .expect("a request is drawn where there is room")
     }
 
-    fn took_off(&mut self, token: u32, extent: Extent, stage: Stage, claim: Option<Claim>) {
-        self.pushed.push(token);
+    fn takes_off(
+        &mut self,
+        token: u32,
+        extent: Extent,
+        start: Ticks,
+        stage: Stage,
+        claim: Option<Claim>,
+    ) {
         self.flights[token as usize] = Some(Flight {
             extent,
-            // Set when it is handed to the kernel.
-            start: Ticks::NEVER,
+            start,
             stage,
             claim,
         });
@@ -215,20 +222,12 @@ impl<Q: Queue> Queued<Q> {
         Ok(super::wait_for(lane, || claim(&self.fileio)))
     }
 
-    /// Submits what was pushed and takes in what has completed, one at least.
+    /// Takes in what has completed, one at least.
     fn turn<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
-        let start = lane.start();
-        for token in self.pushed.drain(..) {
-            if let Some(flight) = &mut self.flights[token as usize] {
-                flight.start = start;
-            }
-        }
         let mut done = std::mem::take(&mut self.done);
         let turned = self.queue.turn(&mut done);
         let end = lane.stop();
-        let mut result = turned.map_err(|errno| {
-            Error::new(errno).context("the kernel's queue of requests (see --io) failed")
-        });
+        let mut result = turned.map_err(queue_failed);
         for completion in done.drain(..) {
             result = result.and(self.complete(lane, completion, end));
         }
@@ -330,6 +329,11 @@ impl<Q: Queue> Worker for Queued<Q> {
         };
         worked.and(first).and(second)
     }
+}
+
+#[cold]
+fn queue_failed(errno: Errno) -> Error {
+    Error::new(errno).context("the kernel's queue of requests (see --io) failed")
 }
 
 /// The memory of one thread's requests: a part for each read in flight, and random bytes for

@@ -27,7 +27,7 @@ pub struct Uring {
     flush: FsyncFlags,
     /// Pushed, and not completed.
     in_flight: usize,
-    /// The kernel takes nothing more; what it has still completes.
+    /// The kernel is given nothing more; what it has still completes.
     broken: bool,
 }
 
@@ -72,10 +72,19 @@ impl Uring {
         })
     }
 
-    /// Enters the kernel: hands over what was pushed, and waits for a completion.
-    fn enter(&mut self) -> nix::Result<()> {
+    /// Enters the kernel: hands over what was pushed, and waits for so many completions.
+    fn enter(&mut self, completions: usize) -> nix::Result<()> {
+        let entered = self.try_to_enter(completions);
+        if entered.is_err() {
+            self.broken = true;
+            self.in_flight -= self.ring.submission().len();
+        }
+        entered
+    }
+
+    fn try_to_enter(&mut self, completions: usize) -> nix::Result<()> {
         for _ in 0..PATIENCE {
-            match self.ring.submit_and_wait(1).map_err(errno_of) {
+            match self.ring.submit_and_wait(completions).map_err(errno_of) {
                 Ok(_) => return Ok(()),
                 Err(Errno::EINTR) => {}
                 // Completions that wait to be taken, or memory that is short for a moment.
@@ -104,6 +113,9 @@ impl Uring {
 
 impl Queue for Uring {
     unsafe fn push(&mut self, token: u32, operation: Operation) {
+        if self.broken {
+            return;
+        }
         let entry: squeue::Entry = match operation {
             Operation::Read(extent, memory) => {
                 opcode::ReadFixed::new(Fixed(extent.file), memory, extent.len as u32, BUFFER)
@@ -127,6 +139,10 @@ impl Queue for Uring {
         self.in_flight
     }
 
+    fn submit(&mut self) -> nix::Result<()> {
+        self.enter(0)
+    }
+
     fn turn(&mut self, done: &mut Vec<Completion>) -> nix::Result<()> {
         if self.broken {
             // Completions come by themselves when this thread leaves any system call.
@@ -134,11 +150,7 @@ impl Queue for Uring {
             self.take(done);
             return Ok(());
         }
-        if let Err(errno) = self.enter() {
-            self.broken = true;
-            self.in_flight -= self.ring.submission().len();
-            return Err(errno);
-        }
+        self.enter(1)?;
         self.take(done);
         Ok(())
     }

@@ -1,0 +1,322 @@
+//! File I/O side by side with what else is there: fio, dd, sysbench and a bare loop of pread(2).
+//!
+//! `cargo bench --bench fileio [-- WORD...]` runs the comparisons whose name has one of the words.
+//! Runs of the two sides alternate, and the median of the ratios of the pairs counts, so that a
+//! machine that changes its pace in between changes both. `WBENCH_BENCH_DIR` names the folder to
+//! work in, which wants 24 GiB; `WBENCH_BENCH_PAIRS` the number of pairs.
+
+use std::fs::File;
+use std::hint::black_box;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+/// Seconds of a run that is compared by its rate.
+const SECONDS: u64 = 5;
+
+/// Runs, and prints what came of it.
+type Comparison = fn(&Yard) -> Result<()>;
+
+fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&String> = words.iter().filter(|w| !w.starts_with("--")).collect();
+    let comparisons: [(&str, Comparison); 7] = [
+        ("aio against fio", |yard| queue(yard, "aio", "libaio")),
+        ("uring against fio", |yard| queue(yard, "uring", "io_uring")),
+        ("sync against a bare loop", cached_reads),
+        ("prepare against dd", prepare_against_dd),
+        ("prepare against sysbench", prepare_against_sysbench),
+        ("memory of 16 threads", memory),
+        ("10,000 files", many_files),
+    ];
+    let yard = Yard::new()?;
+    for (name, run) in comparisons {
+        if words.is_empty() || words.iter().any(|word| name.contains(word.as_str())) {
+            println!("{name}");
+            run(&yard).with_context(|| name.to_owned())?;
+        }
+    }
+    Ok(())
+}
+
+/// A folder to work in, and how often.
+struct Yard {
+    folder: tempfile::TempDir,
+    pairs: usize,
+}
+
+impl Yard {
+    fn new() -> Result<Self> {
+        let dir = std::env::var_os("WBENCH_BENCH_DIR");
+        let dir = dir.map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from);
+        let pairs = std::env::var("WBENCH_BENCH_PAIRS");
+        Ok(Self {
+            folder: tempfile::tempdir_in(dir)?,
+            pairs: pairs.map_or(Ok(5), |pairs| pairs.parse())?,
+        })
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn wbench(&self, words: &str) -> Result<Value> {
+        let json = self.path().join("result.json");
+        let mut command = self.command(words);
+        if words.contains("run") {
+            command.arg("--json").arg(&json);
+        }
+        finish(command)?;
+        Ok(match words.contains("run") {
+            true => serde_json::from_slice(&std::fs::read(json)?)?,
+            false => Value::Null,
+        })
+    }
+
+    fn command(&self, words: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wbench"));
+        command
+            .arg("fileio")
+            .args(words.split(' '))
+            .args(["--quiet", "--dir"])
+            .arg(self.path());
+        command
+    }
+
+    /// Runs pairs in turn, each side giving a figure, and prints medians and ratio.
+    fn compare(
+        &self,
+        unit: &str,
+        target: &str,
+        mut ours: impl FnMut() -> Result<f64>,
+        (name, mut theirs): (&str, impl FnMut() -> Result<f64>),
+    ) -> Result<()> {
+        let (mut mine, mut others, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for pair in 0..self.pairs {
+            // Who goes first changes, so that neither always finds what the other left.
+            let (one, other) = if pair % 2 == 0 {
+                let one = ours()?;
+                (one, theirs()?)
+            } else {
+                let other = theirs()?;
+                (ours()?, other)
+            };
+            mine.push(one);
+            others.push(other);
+            ratios.push(one / other);
+        }
+        let (low, high) = (least(&ratios), -least(&negated(&ratios)));
+        println!(
+            "  wbench {:.1} {unit}, {name} {:.1} {unit}, ratio {:.3} ({low:.3} to {high:.3}), \
+             n = {}, target {target}",
+            median(&mut mine),
+            median(&mut others),
+            median(&mut ratios),
+            self.pairs
+        );
+        Ok(())
+    }
+}
+
+fn least(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::INFINITY, f64::min)
+}
+
+fn negated(values: &[f64]) -> Vec<f64> {
+    values.iter().map(|value| -value).collect()
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() % 2 {
+        0 => (values[middle - 1] + values[middle]) / 2.0,
+        _ => values[middle],
+    }
+}
+
+fn finish(mut command: Command) -> Result<Vec<u8>> {
+    let program = command.get_program().to_owned();
+    let done = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("{program:?} is needed for this comparison"))?;
+    let told = String::from_utf8_lossy(&done.stderr);
+    ensure!(done.status.success(), "{program:?} failed: {told}");
+    Ok(done.stdout)
+}
+
+fn seconds_of(work: impl FnOnce() -> Result<()>) -> Result<f64> {
+    let start = Instant::now();
+    work()?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
+/// Random reads with O_DIRECT, 32 in flight, of the same files.
+fn queue(yard: &Yard, io: &str, engine: &str) -> Result<()> {
+    let set = "--files 8 --total-size 2G";
+    yard.wbench(&format!("prepare {set}"))?;
+    let ours = || {
+        let run = format!(
+            "run --mode rndrd --io {io} --depth 32 --flags direct --events 0 --time {SECONDS} {set}"
+        );
+        yard.wbench(&run)?["rates"]["events_per_s"]
+            .as_f64()
+            .context("a rate")
+    };
+    let theirs = || {
+        let names: Vec<String> = (0..8).map(|file| format!("test_file.{file}")).collect();
+        let mut fio = Command::new("fio");
+        fio.current_dir(yard.path());
+        fio.args(["--name=peer", "--iodepth=32", "--direct=1", "--rw=randread"]);
+        fio.args(["--bs=4k", "--time_based", "--output-format=json"]);
+        fio.args([
+            format!("--ioengine={engine}"),
+            format!("--filename={}", names.join(":")),
+            format!("--runtime={SECONDS}"),
+        ]);
+        let told: Value = serde_json::from_slice(&finish(fio)?)?;
+        told["jobs"][0]["read"]["iops"]
+            .as_f64()
+            .context("fio's rate")
+    };
+    yard.compare("reads/s", ">= 0.97", ours, ("fio", theirs))?;
+    yard.wbench("cleanup --files 8").map(drop)
+}
+
+/// Random reads of files that are in memory.
+fn cached_reads(yard: &Yard) -> Result<()> {
+    const FILES: u64 = 4;
+    const BLOCKS: u64 = (64 << 20) / 4096;
+    let set = "--files 4 --total-size 256M";
+    yard.wbench(&format!("prepare {set}"))?;
+    let files = (0..FILES)
+        .map(|file| File::open(yard.path().join(format!("test_file.{file}"))))
+        .collect::<std::io::Result<Vec<_>>>()?;
+    for file in 0..FILES {
+        std::fs::read(yard.path().join(format!("test_file.{file}")))?;
+    }
+    let ours = || {
+        let run = format!("run --mode rndrd --flags none --events 0 --time {SECONDS} {set}");
+        yard.wbench(&run)?["rates"]["events_per_s"]
+            .as_f64()
+            .context("a rate")
+    };
+    let theirs = || {
+        let (start, mut reads, mut state) = (Instant::now(), 0u64, 1u64);
+        let mut block = vec![1; 4096];
+        while start.elapsed() < Duration::from_secs(SECONDS) {
+            for _ in 0..10_000 {
+                state = state
+                    .wrapping_mul(6364136223846793005)
+                    .wrapping_add(1442695040888963407);
+                let at = state >> 33;
+                let file = &files[(at % FILES) as usize];
+                file.read_exact_at(&mut block, at / FILES % BLOCKS * 4096)?;
+                black_box(&block);
+                reads += 1;
+            }
+        }
+        Ok(reads as f64 / start.elapsed().as_secs_f64())
+    };
+    yard.compare("reads/s", ">= 0.95", ours, ("loop", theirs))?;
+    yard.wbench("cleanup --files 4").map(drop)
+}
+
+const PREPARED_MIB: f64 = 8192.0;
+
+fn prepare_rate(yard: &Yard) -> Result<f64> {
+    let seconds = seconds_of(|| yard.wbench("prepare --files 128 --total-size 8G").map(drop))?;
+    yard.wbench("cleanup --files 128")?;
+    Ok(PREPARED_MIB / seconds)
+}
+
+fn prepare_against_dd(yard: &Yard) -> Result<()> {
+    let theirs = || {
+        let file = yard.path().join("dd");
+        let seconds = seconds_of(|| {
+            let mut dd = Command::new("dd");
+            dd.args(["if=/dev/zero", "bs=1M", "count=8192", "oflag=direct"]);
+            dd.args(["conv=fsync".into(), format!("of={}", file.display())]);
+            finish(dd).map(drop)
+        })?;
+        std::fs::remove_file(file)?;
+        Ok(PREPARED_MIB / seconds)
+    };
+    yard.compare("MiB/s", ">= 0.8", || prepare_rate(yard), ("dd", theirs))
+}
+
+fn prepare_against_sysbench(yard: &Yard) -> Result<()> {
+    let theirs = || {
+        let sysbench = |step: &str| {
+            let mut command = Command::new("sysbench");
+            command.current_dir(yard.path());
+            command.args(["fileio", "--file-total-size=8G", "--file-num=128"]);
+            command.args(["--file-block-size=4096", step]);
+            finish(command).map(drop)
+        };
+        let seconds = seconds_of(|| sysbench("prepare"))?;
+        sysbench("cleanup")?;
+        Ok(PREPARED_MIB / seconds)
+    };
+    yard.compare("MiB/s", ">= 5", || prepare_rate(yard), ("sysbench", theirs))
+}
+
+/// The most memory that a run with 128 files, 16 threads and 128 requests in flight each has.
+fn memory(yard: &Yard) -> Result<()> {
+    let set = "--files 128 --total-size 512M";
+    yard.wbench(&format!("prepare {set}"))?;
+    for io in ["aio", "uring"] {
+        for mode in ["rndrd", "rndrw"] {
+            let words = format!(
+                "run --mode {mode} --io {io} --depth 128 --threads 16 --events 0 --time 3 {set}"
+            );
+            let mut child = yard.command(&words).spawn()?;
+            let status = format!("/proc/{}/status", child.id());
+            let mut most = 0.0f64;
+            while child.try_wait()?.is_none() {
+                let text = std::fs::read_to_string(&status).unwrap_or_default();
+                let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+                let kib = line.and_then(|kib| kib.trim().trim_end_matches(" kB").parse().ok());
+                most = most.max(kib.unwrap_or(0.0));
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            println!(
+                "  {io} {mode}: {:.1} MiB resident at most, target < 64",
+                most / 1024.0
+            );
+        }
+    }
+    yard.wbench("cleanup --files 128").map(drop)
+}
+
+/// Prepare, run and clean-up of 1,000 and of 10,000 files of 1 MiB: ten times the time.
+fn many_files(yard: &Yard) -> Result<()> {
+    let times = |files: u64| -> Result<[f64; 3]> {
+        let set = format!("--files {files} --total-size {files}M");
+        Ok([
+            seconds_of(|| yard.wbench(&format!("prepare {set}")).map(drop))?,
+            seconds_of(|| {
+                let requests = files * 20;
+                let run = format!("run --mode rndrd --events {requests} --time 0 {set}");
+                yard.wbench(&run).map(drop)
+            })?,
+            seconds_of(|| yard.wbench(&format!("cleanup --files {files}")).map(drop))?,
+        ])
+    };
+    let (few, many) = (times(1_000)?, times(10_000)?);
+    for (step, (few, many)) in ["prepare", "run", "cleanup"]
+        .iter()
+        .zip(few.iter().zip(many))
+    {
+        println!(
+            "  {step}: 1,000 files {few:.2} s, 10,000 files {many:.2} s, {:.1} times",
+            many / few
+        );
+    }
+    Ok(())
+}
