@@ -8,6 +8,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod compare;
 pub mod engine;
 pub mod exit;
 pub mod host;

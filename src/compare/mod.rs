@@ -1,0 +1,3 @@
+//! Result files become a statement.
+
+pub mod stats;
