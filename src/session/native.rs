@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Parser;
 
 use super::progress::{IntervalLines, Watcher, preparing};
-use super::{env, fail};
+use super::{compare, env, fail};
 use crate::cli::native::{Cli, Command, FileHandling, Output};
 use crate::exit::Exit;
 use crate::plan::{RunPlan, Test};
@@ -60,6 +60,8 @@ fn execute(command: Command) -> Result<Exit> {
             Ok(Exit::Success)
         }
         Command::Env { dir, json } => env::run(&dir, json.as_ref()),
+        Command::Compare(job) => compare::run(*job),
+        Command::Show(job) => compare::show(&job),
     }
 }
 
