@@ -201,14 +201,17 @@ fn noise<'a>(groups: &'a [Group<'a>]) -> impl Iterator<Item = Warning> + 'a {
     }).flatten()
 }
 
-/// What the results themselves warn of, each reason once for a group; drift was told.
+/// Reasons of which [`noise`] tells, with figures.
+const TOLD_WITH_FIGURES: [&str; 2] = ["clock-drift", "steal"];
+
+/// What else the results themselves warn of, each reason once for a group.
 fn told<'a>(groups: &'a [Group<'a>]) -> impl Iterator<Item = Warning> + 'a {
     groups.iter().flat_map(|group| {
         let mut reasons: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
         for (code, message) in group.runs.iter().flat_map(|run| &run.warnings) {
             reasons.entry(code).or_insert((0, message)).0 += 1;
         }
-        reasons.remove("clock-drift");
+        reasons.retain(|code, _| !TOLD_WITH_FIGURES.contains(code));
         reasons.into_iter().map(|(code, (runs, message))| {
             warning(
                 code,

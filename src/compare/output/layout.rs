@@ -81,7 +81,7 @@ pub fn block(comparison: &Comparison, section: &Section, table: &Table) -> Block
             })
     });
     Block {
-        title: format!("{} {}", title::of_section(section), headline(metric)),
+        title: format!("{} · {}", title::of_section(section), headline(metric)),
         head,
         rows: rows.collect(),
     }
@@ -89,16 +89,19 @@ pub fn block(comparison: &Comparison, section: &Section, table: &Table) -> Block
 
 /// A metric with its unit and direction.
 pub fn headline(metric: Metric) -> String {
-    let better = if metric.more_is_better() {
-        "more"
-    } else {
-        "less"
+    let better = match metric.more_is_better() {
+        true => "more",
+        false => "less",
     };
-    let unit = match metric {
-        Metric::Latency(..) => String::new(),
-        other => format!(" in {}", other.unit()),
-    };
-    format!("· {metric}{unit}, {better} is better")
+    format!("{}, {better} is better", with_unit(metric))
+}
+
+/// A metric with its unit; durations bear theirs themselves.
+pub fn with_unit(metric: Metric) -> String {
+    match metric {
+        Metric::Latency(..) => metric.to_string(),
+        _ => format!("{metric} in {}", metric.unit()),
+    }
 }
 
 fn cells(metric: Metric, merged: bool, place: usize, group: &str, entry: &Entry) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! A comparison becomes text.
 
 mod csv;
+mod html;
 mod json;
 mod layout;
 mod markdown;
@@ -23,6 +24,8 @@ pub enum Format {
     Csv,
     /// One document, numbers unrounded
     Json,
+    /// One page with charts, for a browser
+    Html,
 }
 
 impl Format {
@@ -33,6 +36,7 @@ impl Format {
             Self::Markdown => Ok(markdown::text(comparison)),
             Self::Csv => csv::text(comparison),
             Self::Json => json::text(comparison),
+            Self::Html => html::text(comparison),
         }
     }
 }

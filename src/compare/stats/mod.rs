@@ -21,8 +21,8 @@ pub use welch::Welch;
 /// The confidence of every interval.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// A difference counts as shown where its corrected p is below this.
-pub const ALPHA: f64 = 1.0 - CONFIDENCE;
+/// A difference counts as shown where its corrected p is below this: what [`CONFIDENCE`] leaves.
+pub const ALPHA: f64 = 0.05;
 
 /// A closed interval that holds the true value with [`CONFIDENCE`] or a little more.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
