@@ -18,6 +18,8 @@ pub enum Exit {
     Usage,
     /// 2: a run hung and was given up (sysbench 0.4.12's `--forced-shutdown`).
     ForcedShutdown,
+    /// 2: a comparison could not be told from what was given.
+    Untold,
     /// 128 and the signal's number: the run was interrupted, and told what it had.
     Signal(Signal),
 }
@@ -43,7 +45,7 @@ impl Exit {
         match self {
             Self::Success => 0,
             Self::Failure => 1,
-            Self::Usage | Self::ForcedShutdown => 2,
+            Self::Usage | Self::ForcedShutdown | Self::Untold => 2,
             Self::Signal(signal) => 128 + signal as u8,
         }
     }

@@ -4,10 +4,11 @@
 //! The way of the data is one line: words ([`cli`]) become a [`plan`]; the [`engine`] runs a
 //! [`workload`] under a [`clock`]; what was measured ([`measure`]) becomes a [`result`]
 //! document ([`run`]), which also tells of the [`host`]; and that becomes text ([`report`]) or
-//! a file. A [`session`] goes this way for each of the two command lines.
+//! a file. Many result files become a comparison ([`compare`]). A [`session`] goes this way for each of the two command lines.
 
 pub mod cli;
 pub mod clock;
+pub mod compare;
 pub mod engine;
 pub mod exit;
 pub mod harness;

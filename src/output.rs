@@ -44,10 +44,15 @@ impl Destination {
         let mut text =
             serde_json::to_string_pretty(document).context("making JSON of the result")?;
         text.push('\n');
+        self.write_text(&text)
+    }
+
+    /// Writes a text as it is.
+    pub fn write_text(&self, text: &str) -> Result<()> {
         match self {
-            Self::Stdout => print(&text),
+            Self::Stdout => print(text),
             Self::File(path) => write_whole(path, text.as_bytes())
-                .with_context(|| format!("writing the result file {}", path.display())),
+                .with_context(|| format!("writing the file {}", path.display())),
         }
     }
 

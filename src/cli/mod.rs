@@ -1,5 +1,6 @@
 //! Words typed become a plan. Nothing below knows which of the two command lines was typed.
 
+pub mod compare;
 pub mod native;
 pub mod sysbench;
 

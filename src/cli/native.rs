@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::LONGEST_SECONDS;
+use super::compare::{CompareArgs, CompareJob, ShowArgs, ShowJob};
 use crate::output::Destination;
 use crate::plan::{
     ClockChoice, CpuParams, FileMode, FilePlan, FileSet, FileioParams, FsyncMode, IoMode, Limits,
@@ -67,6 +68,19 @@ Examples:
     /// Print what this machine is, the state of its clock, and what may mislead
     #[command(after_help = "Example:\n  wbench env --dir /data")]
     Env(EnvArgs),
+    /// Hold results against each other: how much slower, is it real, and what else was different?
+    #[command(after_help = "\
+Examples:
+  wbench compare native/ docker/ kvm/                     folders, the first is the baseline
+  wbench compare runs/ --by env --vary concurrency        by a label, along another
+  wbench compare old.log new.json --metric rate,p95       a log of sysbench beside a result
+  wbench compare main/ branch/ --fail-above 5%            a gate for a pipeline
+
+Exit status: 0 compared; 1 worse than --fail-above; 2 could not be told or read")]
+    Compare(Box<CompareArgs>),
+    /// Print the report of a result file again
+    #[command(after_help = "Example:\n  wbench show result.json --format sysbench")]
+    Show(ShowArgs),
 }
 
 #[derive(Debug, Args)]
@@ -339,6 +353,10 @@ pub enum Command {
         /// As JSON to here.
         json: Option<Destination>,
     },
+    /// Hold results against each other.
+    Compare(Box<CompareJob>),
+    /// Print reports again.
+    Show(ShowJob),
 }
 
 /// What becomes of the test files around a run.
@@ -381,6 +399,8 @@ impl Cli {
                 dir: args.dir,
                 json: args.json.as_deref().map(Destination::from),
             }),
+            Subcommands::Compare(args) => Ok(Command::Compare(Box::new(args.into_job()))),
+            Subcommands::Show(args) => Ok(Command::Show(args.into_job())),
         }
     }
 }

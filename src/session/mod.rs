@@ -1,5 +1,6 @@
 //! The program's run from the words typed to its exit status, for each command line.
 
+mod compare;
 pub mod env;
 mod native;
 mod progress;

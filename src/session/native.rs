@@ -8,7 +8,7 @@ use anyhow::{Error, Result};
 use clap::Parser;
 
 use super::progress::{IntervalLines, Watcher, preparing};
-use super::{env, fail};
+use super::{compare, env, fail};
 use crate::cli::native::{Cli, Command, FileHandling, Output};
 use crate::exit::Exit;
 use crate::output::{self, Destination};
@@ -66,6 +66,8 @@ fn execute(command: Command) -> Result<Exit> {
             Ok(Exit::Success)
         }
         Command::Env { dir, json } => env::run(&dir, json.as_ref()),
+        Command::Compare(job) => compare::run(*job),
+        Command::Show(job) => compare::show(&job),
     }
 }
 

@@ -1,0 +1,264 @@
+//! What else differed between the groups, or within one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::natural::natural_order;
+use super::run::{LABELS, Run};
+use crate::report::format::count;
+use crate::result::Warning;
+
+/// Fields that are looked at.
+const PREFIXES: [&str; 6] = [
+    "host.",
+    "clock.",
+    "storage.",
+    "tool.",
+    "workload.params.",
+    "workload.threads",
+];
+
+/// Fields that are measured anew in each run, and so always differ.
+const MEASURED: [&str; 3] = ["clock.hz", "clock.read_ns", "clock.drift_ppm"];
+
+/// Fields whose difference casts doubt on a comparison, and why.
+const SUSPICIOUS: [(&str, &str); 4] = [
+    ("clock.source", "different clocks timed the events"),
+    (
+        "host.clocksource",
+        "the kernels had different clock sources",
+    ),
+    (
+        "tool.name",
+        "different programs measured: their events may not be the same",
+    ),
+    ("tool.version", "different versions of the program measured"),
+];
+
+/// The flags of open(2) decide whether the page cache or the device is measured.
+const FLAGS: &str = "workload.params.flags";
+
+/// A share of stolen time above which a run was not alone.
+const STEAL_SHARE: f64 = 0.01;
+
+/// Clocks that part by more than this over a run are a warning, in parts per million.
+const DRIFT_PPM: f64 = 200.0;
+
+/// The runs of one group that enter the comparison.
+#[derive(Debug, Clone, Copy)]
+pub struct Group<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its runs.
+    pub runs: &'a [&'a Run],
+}
+
+/// A field that is not the same everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Its name in the result file.
+    pub field: String,
+    /// The test whose runs it is about, where it is a parameter.
+    pub test: Option<String>,
+    /// Its different values in each group, in the groups' order; none where no run tells it.
+    pub values: Vec<Vec<String>>,
+}
+
+/// What else differed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Environment {
+    /// Fields that are not the same everywhere, by name.
+    pub differences: Vec<Difference>,
+    /// What casts doubt on the comparison.
+    pub warnings: Vec<Warning>,
+}
+
+impl Environment {
+    /// Of all groups, without the fields that the runs are grouped or varied by.
+    pub fn of(groups: &[Group<'_>], axes: &[&str]) -> Self {
+        let differences = differences(groups, axes);
+        Self {
+            warnings: suspicions(groups, &differences)
+                .chain(noise(groups))
+                .chain(told(groups))
+                .collect(),
+            differences,
+        }
+    }
+}
+
+fn warning(code: &str, message: String) -> Warning {
+    Warning {
+        code: code.into(),
+        message,
+    }
+}
+
+fn differences(groups: &[Group<'_>], axes: &[&str]) -> Vec<Difference> {
+    // Parameters are held against those of the same test only.
+    let mut fields: BTreeMap<(&str, Option<&str>), Vec<BTreeSet<&str>>> = BTreeMap::new();
+    for (place, group) in groups.iter().enumerate() {
+        for run in group.runs {
+            let axes: Vec<_> = axes
+                .iter()
+                .filter_map(|axis| run.facts.resolve(axis))
+                .collect();
+            for (path, value) in run.facts.iter() {
+                let looked_at = PREFIXES.iter().any(|prefix| path.starts_with(prefix));
+                if looked_at && !MEASURED.contains(&path) && !axes.contains(&path) {
+                    let test = path.starts_with("workload.").then_some(run.test.as_str());
+                    let values = fields
+                        .entry((path, test))
+                        .or_insert_with(|| vec![BTreeSet::new(); groups.len()]);
+                    values[place].insert(value);
+                }
+            }
+        }
+    }
+    let differs =
+        |values: &Vec<BTreeSet<&str>>| values.iter().flatten().collect::<BTreeSet<_>>().len() > 1;
+    let sorted = |values: BTreeSet<&str>| {
+        let mut values: Vec<String> = values.into_iter().map(Into::into).collect();
+        values.sort_by(|a, b| natural_order(a, b));
+        values
+    };
+    fields
+        .into_iter()
+        .filter(|(_, values)| differs(values))
+        .map(|((field, test), values)| Difference {
+            field: field.into(),
+            test: test.map(Into::into),
+            values: values.into_iter().map(sorted).collect(),
+        })
+        .collect()
+}
+
+fn suspicions(groups: &[Group<'_>], differences: &[Difference]) -> impl Iterator<Item = Warning> {
+    let of_fields = SUSPICIOUS.iter().filter_map(|(field, reason)| {
+        let difference = differences.iter().find(|d| d.field == *field)?;
+        let told = by_group(groups, &difference.values);
+        Some(warning(
+            &format!("different-{}", field.replace('.', "-")),
+            format!("{reason}: {told}"),
+        ))
+    });
+    let flags = differences.iter().find(|d| d.field == FLAGS).and_then(|flags| {
+        let direct = |values: &Vec<String>| values.iter().any(|v| v == "direct");
+        let buffered = |values: &Vec<String>| values.iter().any(|v| v != "direct");
+        let mixed = flags.values.iter().any(direct) && flags.values.iter().any(buffered);
+        let told = by_group(groups, &flags.values);
+        mixed.then(|| warning("buffered-against-direct", format!("some files were read or written past the page cache, others through it: {told}")))
+    });
+    of_fields.chain(flags).collect::<Vec<_>>().into_iter()
+}
+
+fn by_group(groups: &[Group<'_>], values: &[Vec<String>]) -> String {
+    let told = groups
+        .iter()
+        .zip(values)
+        .filter(|(_, values)| !values.is_empty());
+    let words: Vec<_> = told
+        .map(|(group, values)| format!("{} {}", group.name, short_list(values)))
+        .collect();
+    words.join("; ")
+}
+
+/// A few values, or how many there are.
+pub fn short_list(values: &[String]) -> String {
+    match values.len() {
+        0 => "-".into(),
+        1..=4 => values.join(", "),
+        n => format!("{n} different values"),
+    }
+}
+
+/// Steal time and clock drift, by group.
+fn noise<'a>(groups: &'a [Group<'a>]) -> impl Iterator<Item = Warning> + 'a {
+    groups.iter().flat_map(|group| {
+        let number = |run: &Run, path| run.facts.get(path).and_then(|v| v.parse::<f64>().ok());
+        let steal = |run: &&Run| {
+            let cpus = number(run, "host.cpus").unwrap_or(1.0).max(1.0);
+            let share = number(run, "noise.steal_s")? / (run.figures.wall_s? * cpus);
+            (share > STEAL_SHARE).then_some(share)
+        };
+        let drift = |run: &&Run| {
+            let drift = number(run, "clock.drift_ppm")?.abs();
+            (drift > DRIFT_PPM).then_some(drift)
+        };
+        let stolen: Vec<f64> = group.runs.iter().filter_map(steal).collect();
+        let drifted: Vec<f64> = group.runs.iter().filter_map(drift).collect();
+        let most = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
+        let stolen = (!stolen.is_empty()).then(|| warning("steal", format!(
+            "{}: the hypervisor gave time of this machine to others in {}, up to {:.1} % of the CPUs' time",
+            group.name, count(stolen.len() as u64, "run"), 100.0 * most(&stolen)
+        )));
+        let drifted = (!drifted.is_empty()).then(|| warning("drift", format!(
+            "{}: the clock drifted in {}, by up to {:.0} ppm",
+            group.name, count(drifted.len() as u64, "run"), most(&drifted)
+        )));
+        [stolen, drifted]
+    }).flatten()
+}
+
+/// Reasons of which [`noise`] tells, with figures.
+const TOLD_WITH_FIGURES: [&str; 2] = ["clock-drift", "steal"];
+
+/// What else the results themselves warn of, each reason once for a group.
+fn told<'a>(groups: &'a [Group<'a>]) -> impl Iterator<Item = Warning> + 'a {
+    groups.iter().flat_map(|group| {
+        let mut reasons: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
+        for (code, message) in group.runs.iter().flat_map(|run| &run.warnings) {
+            reasons.entry(code).or_insert((0, message)).0 += 1;
+        }
+        reasons.retain(|code, _| !TOLD_WITH_FIGURES.contains(code));
+        reasons.into_iter().map(|(code, (runs, message))| {
+            warning(
+                code,
+                format!("{}, {}: {message}", group.name, count(runs, "run")),
+            )
+        })
+    })
+}
+
+/// Labels that part the runs of one cell of a table into several of each value: they may well be
+/// conditions that should not be averaged.
+pub fn unused_labels<'a>(cells: impl Iterator<Item = &'a [&'a Run]>) -> Option<Warning> {
+    let mut labels: BTreeSet<&str> = BTreeSet::new();
+    for runs in cells {
+        let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (path, value) in runs.iter().flat_map(|run| run.facts.iter()) {
+            if let Some(label) = path.strip_prefix(LABELS) {
+                values.entry(label).or_default().insert(value);
+            }
+        }
+        let parts = |values: &BTreeSet<&str>| (2..=runs.len() / 2).contains(&values.len());
+        labels.extend(
+            values
+                .iter()
+                .filter(|(_, v)| parts(v))
+                .map(|(label, _)| *label),
+        );
+    }
+    let first = *labels.first()?;
+    let names: Vec<_> = labels.into_iter().collect();
+    Some(warning(
+        "unused-label",
+        format!(
+            "runs with different values of {} are averaged: --vary {first} would tell them apart",
+            names.join(", ")
+        ),
+    ))
+}
+
+/// Runs that did not end by themselves and count all the same.
+pub fn incomplete<'a>(groups: &'a [Group<'a>]) -> impl Iterator<Item = Warning> + 'a {
+    groups.iter().filter_map(|group| {
+        let runs = group.runs.iter().filter(|run| !run.is_complete()).count() as u64;
+        let told = count(runs, "run");
+        (runs > 0).then(|| {
+            let sentence = format!("{}: {told} did not end by itself and counts", group.name);
+            warning("incomplete", sentence)
+        })
+    })
+}

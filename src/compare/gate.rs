@@ -1,0 +1,59 @@
+//! Pass or fail, for a pipeline.
+
+use super::comparison::{Comparison, Verdict};
+use super::output::title;
+
+/// What a gate says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gate {
+    /// No row is worse by more than the limit, and every one could have been told so.
+    Pass,
+    /// These rows are.
+    Fail(Vec<String>),
+    /// It could not be told, for this reason.
+    Untold(String),
+}
+
+impl Gate {
+    /// Holds every comparison against the most percent by which it may be worse.
+    pub fn of(comparison: &Comparison, limit_percent: f64) -> Self {
+        let mut worse = Vec::new();
+        let mut untold = Vec::new();
+        let mut compared = 0;
+        for row in comparison.rows() {
+            for (group, against) in row.compared() {
+                compared += 1;
+                let name = || format!("{} of {}, {group}", row.metric, title::of(row));
+                let by_percent = against.change.map(|change| {
+                    let percent = 100.0 * change.value;
+                    if row.metric.more_is_better() {
+                        -percent
+                    } else {
+                        percent
+                    }
+                });
+                match (against.verdict, by_percent) {
+                    (Verdict::TooFew, _) => untold.push(name()),
+                    (Verdict::Worse, None) => untold.push(name()),
+                    (Verdict::Worse, Some(by)) if by > limit_percent => {
+                        worse.push(format!("{}: worse by {by:.1} %", name()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if !worse.is_empty() {
+            return Self::Fail(worse);
+        }
+        if compared == 0 {
+            return Self::Untold("no row has results of the baseline and of another group".into());
+        }
+        match untold.first() {
+            None => Self::Pass,
+            Some(first) => Self::Untold(format!(
+                "{} of {compared} comparisons can't be told with so few repeats ({first})",
+                untold.len()
+            )),
+        }
+    }
+}

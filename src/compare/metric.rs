@@ -1,0 +1,228 @@
+//! What of a run is compared.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Error, Result, anyhow};
+use serde::{Serialize, Serializer};
+
+use super::run::PARAMS;
+use super::run::{Durations, Figures, Run};
+
+/// A percentile that results carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Percentile {
+    /// The median of the durations.
+    P50,
+    /// The 90th.
+    P90,
+    /// The 95th.
+    P95,
+    /// The 99th.
+    P99,
+    /// The 99.9th.
+    P99_9,
+}
+
+impl Percentile {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::P50, Self::P90, Self::P95, Self::P99, Self::P99_9];
+
+    /// The share of durations not above it, in percent.
+    pub fn percent(self) -> f64 {
+        match self {
+            Self::P50 => 50.0,
+            Self::P90 => 90.0,
+            Self::P95 => 95.0,
+            Self::P99 => 99.0,
+            Self::P99_9 => 99.9,
+        }
+    }
+
+    /// The one of this share.
+    pub fn of_percent(percent: f64) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.percent() == percent)
+    }
+}
+
+impl fmt::Display for Percentile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "p{}", self.percent())
+    }
+}
+
+/// Of which durations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// Of the events.
+    Events,
+    /// Of the fsyncs.
+    Fsyncs,
+}
+
+/// Which figure of durations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// Their mean.
+    Mean,
+    /// The longest.
+    Max,
+    /// A percentile.
+    At(Percentile),
+}
+
+/// A figure of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// Events per second.
+    Rate,
+    /// Bytes per second.
+    Bandwidth,
+    /// The length of the run.
+    Time,
+    /// Durations.
+    Latency(Of, Point),
+}
+
+impl Metric {
+    /// All of them.
+    pub fn all() -> Vec<Self> {
+        let points = [Point::Mean, Point::Max]
+            .into_iter()
+            .chain(Percentile::ALL.map(Point::At));
+        let latencies = |of| points.clone().map(move |point| Self::Latency(of, point));
+        [Self::Rate, Self::Bandwidth, Self::Time]
+            .into_iter()
+            .chain(latencies(Of::Events))
+            .chain(latencies(Of::Fsyncs))
+            .collect()
+    }
+
+    /// The figure that a test is about: bandwidth where its events move bytes, else their rate.
+    pub fn natural(run: &Run) -> Self {
+        let oper = run.facts.get(&format!("{PARAMS}oper"));
+        match run.test.as_str() {
+            "memory" if oper != Some("none") => Self::Bandwidth,
+            "fileio" => Self::Bandwidth,
+            _ => Self::Rate,
+        }
+    }
+
+    /// A larger value is the better one.
+    pub fn more_is_better(self) -> bool {
+        matches!(self, Self::Rate | Self::Bandwidth)
+    }
+
+    /// The unit of its values.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Rate => "events/s",
+            Self::Bandwidth => "MiB/s",
+            Self::Time => "s",
+            Self::Latency(..) => "ns",
+        }
+    }
+
+    /// Its value in a run; None where the run doesn't tell.
+    pub fn of(self, figures: &Figures) -> Option<f64> {
+        match self {
+            Self::Rate => figures.events_per_s,
+            Self::Bandwidth => figures.mib_per_s,
+            Self::Time => figures.wall_s,
+            Self::Latency(of, point) => of.durations(figures).at(point),
+        }
+    }
+}
+
+impl Of {
+    /// These durations of a run.
+    pub fn durations(self, figures: &Figures) -> &Durations {
+        match self {
+            Self::Events => &figures.latency,
+            Self::Fsyncs => &figures.fsync,
+        }
+    }
+}
+
+impl Durations {
+    fn at(&self, point: Point) -> Option<f64> {
+        match point {
+            Point::Mean => self.mean,
+            Point::Max => self.max,
+            Point::At(wanted) => {
+                let mut told = self.percentiles.iter();
+                told.find_map(|&(percentile, ns)| (percentile == wanted).then_some(ns))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rate => f.write_str("rate"),
+            Self::Bandwidth => f.write_str("bandwidth"),
+            Self::Time => f.write_str("time"),
+            Self::Latency(of, point) => {
+                let whose = match of {
+                    Of::Events => "latency",
+                    Of::Fsyncs => "fsync",
+                };
+                match point {
+                    Point::Mean => write!(f, "{whose}-mean"),
+                    Point::Max => write!(f, "{whose}-max"),
+                    Point::At(percentile) => write!(f, "{whose}-{percentile}"),
+                }
+            }
+        }
+    }
+}
+
+impl FromStr for Metric {
+    type Err = Error;
+
+    /// Takes its name; a percentile of the events' latency also without "latency-".
+    fn from_str(text: &str) -> Result<Self> {
+        let all = Self::all();
+        let named = |name: &str| {
+            all.iter()
+                .find(|metric| metric.to_string() == name)
+                .copied()
+        };
+        named(text)
+            .or_else(|| named(&format!("latency-{text}")))
+            .ok_or_else(|| {
+                let names: Vec<_> = all.iter().map(ToString::to_string).collect();
+                anyhow!("'{text}' is no metric: there are {}", names.join(", "))
+            })
+    }
+}
+
+impl Serialize for Metric {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_read_from_the_name_it_prints() {
+        for metric in Metric::all() {
+            assert_eq!(metric.to_string().parse::<Metric>().unwrap(), metric);
+        }
+        let p99_9 = Metric::Latency(Of::Events, Point::At(Percentile::P99_9));
+        assert_eq!("p99.9".parse::<Metric>().unwrap(), p99_9);
+        let error = "speed".parse::<Metric>().unwrap_err().to_string();
+        assert!(error.contains("'speed'") && error.contains("bandwidth"));
+    }
+
+    #[test]
+    fn more_is_better_for_rates_and_worse_for_times() {
+        for metric in Metric::all() {
+            assert_eq!(metric.more_is_better(), metric.unit().ends_with("/s"));
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Bars of the mean with the standard deviation, by group, along the second axis.
+
+use anyhow::Result;
+use plotters::prelude::*;
+
+use super::canvas::{self, BELOW, LEFT, MARGIN, RULE, failed};
+use crate::compare::comparison::{Section, Table};
+use crate::compare::metric::Metric;
+use crate::compare::output::layout::quantity;
+
+/// The part of a place on the axis that its bars fill.
+const FILLED: f64 = 0.8;
+
+/// The longest label below a place.
+const LABEL: usize = 10;
+
+/// The chart as SVG.
+pub fn chart(section: &Section, table: &Table, groups: usize) -> Result<String> {
+    let summaries = || {
+        table.rows.iter().enumerate().flat_map(|(place, row)| {
+            let told = row.iter().enumerate();
+            told.filter_map(move |(group, entry)| Some((place, group, entry.as_ref()?.summary)))
+        })
+    };
+    let tops = summaries().map(|(.., s)| s.mean + s.stddev.unwrap_or(0.0));
+    let top = tops.fold(0.0, f64::max) * 1.05;
+    let top = if top > 0.0 { top } else { 1.0 };
+    canvas::svg(|area| {
+        let mut chart = ChartBuilder::on(area)
+            .margin(MARGIN)
+            .x_label_area_size(BELOW - MARGIN)
+            .y_label_area_size(LEFT)
+            .build_cartesian_2d(0.0..table.rows.len() as f64, 0.0..top)
+            .map_err(|error| failed(&error))?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .x_labels(0)
+            .y_labels(6)
+            .y_label_formatter(&|value| upright(table.metric, *value))
+            .label_style(canvas::type_of_labels())
+            .bold_line_style(RULE)
+            .light_line_style(TRANSPARENT)
+            .axis_style(BLACK)
+            .draw()
+            .map_err(|error| failed(&error))?;
+        let width = FILLED / groups as f64;
+        for (place, group, summary) in summaries() {
+            let left = place as f64 + (1.0 - FILLED) / 2.0 + group as f64 * width;
+            let (colour, _) = canvas::colour_of_group(group);
+            let bar = Rectangle::new(
+                [(left, 0.0), (left + 0.92 * width, summary.mean)],
+                colour.filled(),
+            );
+            let middle = left + 0.46 * width;
+            let spread = summary.stddev.map(|sd| {
+                let (low, high) = ((summary.mean - sd).max(0.0), summary.mean + sd);
+                let cap = 0.2 * width;
+                [
+                    vec![(middle, low), (middle, high)],
+                    vec![(middle - cap, low), (middle + cap, low)],
+                    vec![(middle - cap, high), (middle + cap, high)],
+                ]
+            });
+            chart.draw_series([bar]).map_err(|error| failed(&error))?;
+            let lines = spread.into_iter().flatten();
+            chart
+                .draw_series(lines.map(|line| PathElement::new(line, BLACK)))
+                .map_err(|error| failed(&error))?;
+        }
+        let labels: Vec<_> = section
+            .points
+            .iter()
+            .enumerate()
+            .filter_map(|(place, point)| {
+                let text: String = point.value.as_ref()?.chars().take(LABEL).collect();
+                let (x, _) = chart.backend_coord(&(place as f64 + 0.5, 0.0));
+                Some((x, text))
+            })
+            .collect();
+        canvas::labels_below(area, &labels)
+    })
+}
+
+fn upright(metric: Metric, value: f64) -> String {
+    match value {
+        0.0 => "0".into(),
+        value => quantity(metric, value),
+    }
+}

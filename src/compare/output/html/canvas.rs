@@ -1,0 +1,97 @@
+//! What the charts have in common: size, type, colours, and labels where the library has none.
+//!
+//! A chart is as wide as a phone, so that its text is as large there as on a wide screen, where
+//! charts stand side by side. Black and [`RULE`] are turned round by the page's style in the dark.
+
+use anyhow::{Result, anyhow};
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+/// Pixels of a chart.
+const SIZE: (u32, u32) = (380, 240);
+
+/// Pixels of the text.
+const FONT: u32 = 12;
+
+/// Pixels of a letter of it, about.
+const LETTER: usize = 7;
+
+/// Pixels left of the area where data is drawn, for the labels of the upright axis.
+pub const LEFT: u32 = 72;
+
+/// Pixels below it, for the labels of the level axis.
+pub const BELOW: u32 = 30;
+
+/// Pixels between the level axis and its labels.
+const GAP: u32 = 7;
+
+/// Pixels between the area and the other edges.
+pub const MARGIN: u32 = 10;
+
+/// The lines behind the data.
+pub const RULE: RGBColor = RGBColor(0xcc, 0xcc, 0xcc);
+
+/// Colours that stay apart for colour-blind readers, and on white as on black (Okabe and Ito,
+/// Color Universal Design, without its black and yellow).
+const COLOURS: [RGBColor; 6] = [
+    RGBColor(0x00, 0x72, 0xb2),
+    RGBColor(0xe6, 0x9f, 0x00),
+    RGBColor(0x00, 0x9e, 0x73),
+    RGBColor(0xd5, 0x5e, 0x00),
+    RGBColor(0xcc, 0x79, 0xa7),
+    RGBColor(0x56, 0xb4, 0xe9),
+];
+
+/// A group's colour, for the chart and for the page. The seventh has the first one's again.
+pub fn colour_of_group(place: usize) -> (RGBColor, String) {
+    let colour = COLOURS[place % COLOURS.len()];
+    let RGBColor(r, g, b) = colour;
+    (colour, format!("#{r:02x}{g:02x}{b:02x}"))
+}
+
+/// A place to draw on.
+pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// What is drawn, as SVG.
+pub fn svg(draw: impl FnOnce(&Area<'_>) -> Result<()>) -> Result<String> {
+    let mut text = String::new();
+    let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
+    draw(&area)?;
+    area.present().map_err(|error| failed(&error))?;
+    drop(area);
+    Ok(text)
+}
+
+/// The library's error, which borrows what it failed to draw.
+pub fn failed(error: &dyn std::fmt::Display) -> anyhow::Error {
+    anyhow!("drawing a chart: {error}")
+}
+
+/// The type of labels, in the page's font.
+pub fn type_of_labels() -> TextStyle<'static> {
+    ("sans-serif", FONT).into_font().color(&BLACK)
+}
+
+/// Labels below the area at these pixels, as many of them as have room beside each other.
+pub fn labels_below(area: &Area<'_>, labels: &[(i32, String)]) -> Result<()> {
+    let style = type_of_labels().pos(Pos::new(HPos::Center, VPos::Top));
+    let half = |text: &str| (text.chars().count() * LETTER / 2) as i32;
+    let height = (SIZE.1 - BELOW + GAP) as i32;
+    let mut free_from = i32::MIN;
+    for (x, text) in labels {
+        let half = half(text);
+        // At the edges a label moves inwards rather than being cut off.
+        let x = (*x).clamp(
+            half.min(SIZE.0 as i32 / 2),
+            (SIZE.0 as i32 - half).max(SIZE.0 as i32 / 2),
+        );
+        if x - half < free_from {
+            continue;
+        }
+        let label = Text::new(text.clone(), (x, height), style.clone());
+        area.draw(&label).map_err(|error| failed(&error))?;
+        free_from = x + half + LETTER as i32;
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! A result document becomes a run. Unknown fields are passed over, absent ones left unknown:
+//! an older or a newer version of the program may have written it.
+
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow, bail};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::documents::{Document, Fault};
+use crate::compare::metric::Percentile;
+use crate::compare::run::{Durations, Facts, Figures, Run, Source};
+use crate::result::SCHEMA;
+
+/// What of the document matters here.
+#[derive(Deserialize)]
+struct ResultFile<'a> {
+    #[serde(default)]
+    tool: Value,
+    #[serde(default)]
+    labels: Value,
+    #[serde(default)]
+    host: Value,
+    #[serde(default)]
+    clock: Value,
+    workload: Value,
+    #[serde(default)]
+    storage: Value,
+    status: String,
+    totals: Totals,
+    rates: Rates,
+    #[serde(borrow)]
+    latency_ns: Option<Latency<'a>>,
+    #[serde(borrow)]
+    fsync_latency_ns: Option<Latency<'a>>,
+    #[serde(default)]
+    noise: Value,
+    #[serde(default)]
+    warnings: Vec<Warning>,
+}
+
+#[derive(Deserialize)]
+struct Totals {
+    wall_s: f64,
+}
+
+#[derive(Deserialize)]
+struct Rates {
+    events_per_s: f64,
+    mib_per_s: f64,
+}
+
+#[derive(Deserialize)]
+struct Latency<'a> {
+    mean: Option<f64>,
+    max: Option<f64>,
+    p50: Option<f64>,
+    p90: Option<f64>,
+    p95: Option<f64>,
+    p99: Option<f64>,
+    p99_9: Option<f64>,
+    histogram: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct Warning {
+    code: String,
+    message: String,
+}
+
+#[derive(Deserialize)]
+struct Schema {
+    schema: Option<String>,
+}
+
+/// Reads one document.
+pub fn run(document: Document<'_>, file: &Arc<str>) -> Result<Run, Fault> {
+    let fault = |reason| Fault {
+        line: document.line,
+        reason,
+    };
+    check_schema(document).map_err(fault)?;
+    let told: ResultFile = serde_json::from_str(document.text)
+        .map_err(|error| Fault::of_json(document.line, &error))?;
+    let test = told.workload["test"].as_str();
+    let test = test
+        .ok_or_else(|| fault(anyhow!("workload.test is missing")))?
+        .to_owned();
+    let mut facts = Facts::default();
+    for (name, value) in [
+        ("tool", &told.tool),
+        ("labels", &told.labels),
+        ("host", &told.host),
+        ("clock", &told.clock),
+        ("workload", &told.workload),
+        ("storage", &told.storage),
+        ("noise", &told.noise),
+    ] {
+        if !value.is_null() {
+            facts.insert(name, value);
+        }
+    }
+    Ok(Run {
+        source: Source {
+            file: Arc::clone(file),
+            line: document.line,
+        },
+        test,
+        status: told.status,
+        facts,
+        figures: Figures {
+            wall_s: Some(told.totals.wall_s),
+            events_per_s: Some(told.rates.events_per_s),
+            mib_per_s: Some(told.rates.mib_per_s),
+            latency: told.latency_ns.map(Durations::from).unwrap_or_default(),
+            fsync: told
+                .fsync_latency_ns
+                .map(Durations::from)
+                .unwrap_or_default(),
+        },
+        warnings: told
+            .warnings
+            .into_iter()
+            .map(|w| (w.code, w.message))
+            .collect(),
+    })
+}
+
+/// Fails unless the document says that it is a result of the version that this program knows.
+pub fn check_schema(document: Document<'_>) -> Result<()> {
+    let told = serde_json::from_str::<Schema>(document.text).ok();
+    match told.and_then(|told| told.schema).as_deref() {
+        Some(SCHEMA) => Ok(()),
+        Some(other) if other.starts_with("wbench.result/") => {
+            bail!("its schema {other} is not the one that this version reads, {SCHEMA}")
+        }
+        Some(other) => bail!("its schema is {other}, not that of a result, {SCHEMA}"),
+        None => bail!("no result of wbench: JSON without the schema {SCHEMA}"),
+    }
+}
+
+impl From<Latency<'_>> for Durations {
+    fn from(told: Latency<'_>) -> Self {
+        let percentiles = [
+            (Percentile::P50, told.p50),
+            (Percentile::P90, told.p90),
+            (Percentile::P95, told.p95),
+            (Percentile::P99, told.p99),
+            (Percentile::P99_9, told.p99_9),
+        ];
+        Self {
+            mean: told.mean,
+            max: told.max,
+            percentiles: percentiles
+                .into_iter()
+                .filter_map(|(percentile, ns)| Some((percentile, ns?)))
+                .collect(),
+            histogram: told.histogram.map(Into::into),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! One run as the comparison knows it, whatever wrote it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::metric::Percentile;
+
+/// One run.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Where it was read.
+    pub source: Source,
+    /// "cpu", "memory" or "fileio".
+    pub test: String,
+    /// "complete", "interrupted" or "failed".
+    pub status: String,
+    /// All that is known of it beside its figures.
+    pub facts: Facts,
+    /// What it measured.
+    pub figures: Figures,
+    /// Code and sentence of each reason why a figure may mislead.
+    pub warnings: Vec<(String, String)>,
+}
+
+impl Run {
+    /// It ended by its own limits.
+    pub fn is_complete(&self) -> bool {
+        self.status == "complete"
+    }
+}
+
+/// A place in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The file's name as it was found, or "standard input".
+    pub file: Arc<str>,
+    /// The line at which the run begins, from 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            1 => f.write_str(&self.file),
+            line => write!(f, "{}:{line}", self.file),
+        }
+    }
+}
+
+/// What is known of a run: the dotted name of each field in the result file, and its value as
+/// text. A field that the source doesn't tell is absent; null is told, and is "null".
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts(BTreeMap<String, String>);
+
+/// Where the parameters of a run stand.
+pub const PARAMS: &str = "workload.params.";
+
+/// Where the labels of a run stand.
+pub const LABELS: &str = "labels.";
+
+impl Facts {
+    /// Adds a value, each member of an object by its own name; arrays are no facts.
+    pub fn insert(&mut self, path: impl Into<String>, value: &Value) {
+        let path = path.into();
+        let text = match value {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    self.insert(format!("{path}.{name}"), member);
+                }
+                return;
+            }
+            Value::Array(_) => return,
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        self.0.insert(path, text);
+    }
+
+    /// The value of a field.
+    pub fn get(&self, path: &str) -> Option<&str> {
+        self.0.get(path).map(String::as_str)
+    }
+
+    /// All, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(path, value)| (path.as_str(), value.as_str()))
+    }
+
+    /// The full name of what a user calls so: a label, else a parameter, else a field.
+    pub fn resolve(&self, name: &str) -> Option<&str> {
+        [LABELS, PARAMS, "workload.", ""]
+            .iter()
+            .find_map(|prefix| self.0.get_key_value(&format!("{prefix}{name}")))
+            .map(|(path, _)| path.as_str())
+    }
+}
+
+/// What a run measured; None for what its source doesn't tell.
+#[derive(Debug, Clone, Default)]
+pub struct Figures {
+    /// The length of the run in seconds.
+    pub wall_s: Option<f64>,
+    /// Events per second.
+    pub events_per_s: Option<f64>,
+    /// Units of 2^20 bytes per second.
+    pub mib_per_s: Option<f64>,
+    /// Durations of the events.
+    pub latency: Durations,
+    /// Durations of the fsyncs.
+    pub fsync: Durations,
+}
+
+/// A distribution of durations, in nanoseconds.
+#[derive(Debug, Clone, Default)]
+pub struct Durations {
+    /// Their mean.
+    pub mean: Option<f64>,
+    /// The longest.
+    pub max: Option<f64>,
+    /// The percentiles that are told.
+    pub percentiles: Vec<(Percentile, f64)>,
+    /// All of it, as the result file has it.
+    pub histogram: Option<Box<str>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_name_means_a_label_before_a_parameter_before_a_field() {
+        let mut facts = Facts::default();
+        facts.insert("host", &json!({"kernel": "6.1", "threads": "x"}));
+        facts.insert(
+            "workload",
+            &json!({"threads": 4, "params": {"mode": "seqrd"}}),
+        );
+        assert_eq!(facts.resolve("threads"), Some("workload.threads"));
+        assert_eq!(facts.resolve("mode"), Some("workload.params.mode"));
+        assert_eq!(facts.resolve("host.kernel"), Some("host.kernel"));
+        assert_eq!(facts.resolve("kernel"), None);
+        facts.insert("labels", &json!({"threads": "many"}));
+        assert_eq!(facts.resolve("threads"), Some("labels.threads"));
+    }
+}

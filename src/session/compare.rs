@@ -1,0 +1,121 @@
+//! `wbench compare` and `wbench show` at work.
+
+use std::io::IsTerminal as _;
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::cli::compare::{Color, CompareJob, ReportFormat, ShowJob};
+use crate::compare::compare;
+use crate::compare::gate::Gate;
+use crate::compare::read::documents::documents;
+use crate::compare::read::result_file::check_schema;
+use crate::compare::read::{Input, Reading, read, text_of};
+use crate::exit::Exit;
+use crate::output::{Destination, print};
+use crate::report::format::count;
+use crate::report::sysbench::{self, Verbosity};
+use crate::report::text;
+use crate::result::RunResult;
+
+/// Answers, then names what could not be read, then says what the gate says.
+pub fn run(job: CompareJob) -> Result<Exit> {
+    let readings: Vec<Reading> = job.inputs.iter().map(read).collect();
+    let (mut runs, mut bad) = (Vec::new(), Vec::new());
+    for (input, reading) in readings.into_iter().enumerate() {
+        runs.extend(reading.runs.into_iter().map(|run| (input, run)));
+        bad.extend(reading.bad);
+    }
+    let found = !runs.is_empty();
+    let comparison = compare(&job.inputs, runs, &job.question)?;
+    if found {
+        let text = job.format.text(&comparison, has_colours(&job))?;
+        job.output.write_text(&text)?;
+    }
+    for bad in &bad {
+        eprintln!("wbench: {bad}");
+    }
+    if !bad.is_empty() {
+        let places = count(bad.len() as u64, "place");
+        eprintln!("wbench: {places} could not be read");
+    }
+    if !found || (!bad.is_empty() && !job.skip_bad) {
+        return Ok(Exit::Untold);
+    }
+    let Some(limit) = job.fail_above else {
+        return Ok(Exit::Success);
+    };
+    match Gate::of(&comparison, limit) {
+        Gate::Pass => Ok(Exit::Success),
+        Gate::Fail(rows) => {
+            for row in rows {
+                eprintln!("wbench: {row}, and {limit} % is allowed");
+            }
+            Ok(Exit::Failure)
+        }
+        Gate::Untold(reason) => {
+            eprintln!("wbench: {reason}");
+            Ok(Exit::Untold)
+        }
+    }
+}
+
+fn has_colours(job: &CompareJob) -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    match job.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            let on_terminal = job.output == Destination::Stdout && std::io::stdout().is_terminal();
+            on_terminal && !refused
+        }
+    }
+}
+
+/// Prints the report of each result again.
+pub fn show(job: &ShowJob) -> Result<Exit> {
+    for (i, input) in job.inputs.iter().enumerate() {
+        let results = results(input).with_context(|| input.to_string())?;
+        for (j, result) in results.iter().enumerate() {
+            if i + j > 0 && job.format != ReportFormat::Json {
+                print("\n")?;
+            }
+            show_one(result, job.format)?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn show_one(result: &RunResult, format: ReportFormat) -> Result<()> {
+    match format {
+        ReportFormat::Text => print(&text::report(result)),
+        ReportFormat::Json => Destination::Stdout.write(result),
+        ReportFormat::Sysbench => {
+            let verbosity = Verbosity::INFO;
+            print(&sysbench::preamble(verbosity, &result.workload, false))?;
+            print(&sysbench::started(verbosity))?;
+            print(&sysbench::summary(verbosity, result)?)
+        }
+    }
+}
+
+fn results(input: &Input) -> Result<Vec<RunResult>> {
+    let bytes = match input {
+        Input::Stdin => std::io::read_to_string(std::io::stdin())?.into_bytes(),
+        Input::Path(path) => std::fs::read(path)?,
+    };
+    let text = text_of(&bytes).map_err(|fault| fault.reason)?;
+    let (found, stopped) = documents(text);
+    if let Some(fault) = stopped {
+        return Err(fault.reason.context(format!("line {}", fault.line)));
+    }
+    if found.is_empty() {
+        return Err(anyhow!("it holds no result"));
+    }
+    found
+        .into_iter()
+        .map(|document| {
+            check_schema(document)?;
+            Ok(serde_json::from_str(document.text)?)
+        })
+        .collect()
+}
