@@ -197,7 +197,7 @@ struct FileioCommand {
 
 #[derive(Debug, Subcommand)]
 enum FileioStep {
-    /// Make the files: --dir, --files, --total-size and --block-size matter
+    /// Make the files: --dir, --files, --total-size, --block-size, --validate and --recreate matter
     Prepare(OptionalMode),
     /// Measure, on files that are there
     Run(RequiredMode),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::fstat;
 
 use crate::plan::FileioParams;
 use crate::size::Size;
@@ -29,8 +30,8 @@ pub(super) fn check_fit(file: BorrowedFd<'_>, params: &FileioParams) -> Result<(
             )
         }
         Alignment::Bytes(unit) => unit,
-        // No device has smaller blocks.
-        Alignment::Unknown => 512,
+        // No device has smaller blocks than 512 bytes.
+        Alignment::Unknown => logical_block_size(file).unwrap_or(512),
     };
     ensure!(
         params.block_size_bytes.is_multiple_of(unit),
@@ -57,6 +58,25 @@ pub(super) fn switch(file: impl AsFd, on: bool) -> nix::Result<()> {
     fcntl(&file, FcntlArg::F_SETFL(flags)).map(drop)
 }
 
+/// The unit of the block device below a file, in bytes, as sysfs tells it; None where the file
+/// system has no one device of its own number.
+fn logical_block_size(file: BorrowedFd<'_>) -> Option<u64> {
+    let device = fstat(file).ok()?.st_dev;
+    let number = format!("{}:{}", libc::major(device), libc::minor(device));
+    let folder = Path::new("/sys/dev/block")
+        .join(number)
+        .canonicalize()
+        .ok()?;
+    // A partition has no queue; its disk, one folder above, has.
+    [Some(folder.as_path()), folder.parent()]
+        .into_iter()
+        .flatten()
+        .find_map(|folder| std::fs::read_to_string(folder.join("queue/logical_block_size")).ok())?
+        .trim()
+        .parse()
+        .ok()
+}
+
 fn alignment(file: BorrowedFd<'_>) -> Alignment {
     // SAFETY: all zeros are a valid statx.
     let mut found: libc::statx = unsafe { std::mem::zeroed() };
@@ -80,5 +100,21 @@ fn alignment(file: BorrowedFd<'_>) -> Alignment {
     match found.stx_dio_offset_align {
         0 => Alignment::Unsupported,
         unit => Alignment::Bytes(unit.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_of_a_device_is_a_power_of_two_of_at_least_512_bytes() {
+        let file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        // Some file systems have no device of their own; then nothing is known.
+        if let Some(unit) = logical_block_size(file.as_fd()) {
+            assert!(unit >= 512 && unit.is_power_of_two(), "{unit}");
+        }
+        let memory = tempfile::tempfile_in("/dev/shm").unwrap();
+        assert_eq!(logical_block_size(memory.as_fd()), None);
     }
 }

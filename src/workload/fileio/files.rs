@@ -24,7 +24,7 @@ use crate::signal;
 pub enum Rule {
     /// Those of the right name, as for sysbench 0.4.12.
     Name,
-    /// Those of the right name that begin as this tool's data does.
+    /// Those of the right name that this tool has made, or whose data it has written.
     Stamp,
 }
 
