@@ -118,7 +118,7 @@ impl<'a> Log<'a> {
             facts.insert("workload.threads", &whole(threads));
         }
         for (name, value) in self.params(test) {
-            facts.insert(format!("{PARAMS}{name}"), &value);
+            facts.insert(&format!("{PARAMS}{name}"), &value);
         }
         Ok(Run {
             source: Source {
