@@ -20,14 +20,19 @@ fn scipy(pairs: &[(Vec<f64>, Vec<f64>)]) -> Vec<Value> {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines: Vec<_> = pairs.iter().map(|pair| serde_json::to_string(pair).unwrap()).collect();
+    let lines: Vec<_> = pairs
+        .iter()
+        .map(|pair| serde_json::to_string(pair).unwrap())
+        .collect();
     let mut stdin = script.stdin.take().unwrap();
     stdin.write_all(lines.join("\n").as_bytes()).unwrap();
     drop(stdin);
     let output = script.wait_with_output().unwrap();
     assert!(output.status.success());
     let told = String::from_utf8(output.stdout).unwrap();
-    told.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    told.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// Samples of many sizes: apart and not, with ties and without, spread alike and not.
@@ -35,7 +40,8 @@ fn pairs() -> Vec<(Vec<f64>, Vec<f64>)> {
     let mut rng = SmallRng::seed_from_u64(3);
     let mut pairs = Vec::new();
     for n in [2, 3, 4, 5, 6, 8, 9, 12, 20, 31, 32, 33, 50, 200] {
-        for (other, factor, digits) in [(n, 1.0, 9), (n + 1, 1.05, 9), (n, 0.9, 1), (2 * n, 1.3, 0)] {
+        for (other, factor, digits) in [(n, 1.0, 9), (n + 1, 1.05, 9), (n, 0.9, 1), (2 * n, 1.3, 0)]
+        {
             let mut draw = |n: usize, factor: f64| -> Vec<f64> {
                 let unit = 10f64.powi(digits);
                 let mut value = || factor * (100.0 - 8.0 * (1.0 - rng.random::<f64>()).ln());
@@ -51,7 +57,10 @@ fn pairs() -> Vec<(Vec<f64>, Vec<f64>)> {
 fn same(ours: f64, scipys: &Value, what: &str) {
     let scipys = scipys.as_f64().unwrap();
     let tolerance = 1e-9 * scipys.abs() + 1e-13;
-    assert!((ours - scipys).abs() <= tolerance, "{what}: {ours} and {scipys}");
+    assert!(
+        (ours - scipys).abs() <= tolerance,
+        "{what}: {ours} and {scipys}"
+    );
 }
 
 #[test]
@@ -61,7 +70,10 @@ fn every_figure_is_the_one_that_scipy_gives_for_the_same_samples() {
     let (mut exact, mut intervals) = (0, 0);
     for ((a, b), scipy) in pairs.iter().zip(&told) {
         let of = format!("{} against {} values", b.len(), a.len());
-        let (a, b) = (Sample::new(a.clone()).unwrap(), Sample::new(b.clone()).unwrap());
+        let (a, b) = (
+            Sample::new(a.clone()).unwrap(),
+            Sample::new(b.clone()).unwrap(),
+        );
         let summary = b.summary();
         same(summary.mean, &scipy["mean"], &of);
         same(summary.stddev.unwrap(), &scipy["stddev"], &of);
@@ -97,7 +109,10 @@ fn every_figure_is_the_one_that_scipy_gives_for_the_same_samples() {
         .iter()
         .map(|scipy| scipy["p_mann_whitney"].as_f64().unwrap())
         .collect();
-    for (ours, scipys) in holm(&p).iter().zip(told[pairs.len()]["holm"].as_array().unwrap()) {
+    for (ours, scipys) in holm(&p)
+        .iter()
+        .zip(told[pairs.len()]["holm"].as_array().unwrap())
+    {
         same(*ours, scipys, "Holm");
     }
 }
