@@ -77,7 +77,9 @@ impl Results {
 
 /// Eight values about a middle, all different.
 fn around(middle: f64) -> Vec<f64> {
-    (-4..4).map(|i| middle * (1.0 + 0.003 * f64::from(i))).collect()
+    (-4..4)
+        .map(|i| middle * (1.0 + 0.003 * f64::from(i)))
+        .collect()
 }
 
 #[test]
@@ -90,7 +92,10 @@ fn each_argument_is_a_group_and_the_first_is_the_baseline() {
     assert_eq!(told["baseline"], "native");
     let groups = told["rows"][0]["groups"].as_array().unwrap();
     let verdicts: Vec<_> = groups.iter().map(|group| &group["verdict"]).collect();
-    assert_eq!(verdicts, [&Value::Null, &json!("undecided"), &json!("worse")]);
+    assert_eq!(
+        verdicts,
+        [&Value::Null, &json!("undecided"), &json!("worse")]
+    );
     let change = groups[2]["change_percent"]["value"].as_f64().unwrap();
     assert!((change + 35.0).abs() < 0.5, "{change}");
     let swapped = results.json("kvm native");
@@ -107,7 +112,10 @@ fn the_same_results_twice_are_not_told_apart() {
     let told = results.json("a a");
     assert_eq!(told["groups"], json!(["a #1", "a #2"]));
     let group = &told["rows"][0]["groups"][1];
-    assert_eq!((&group["verdict"], &group["p"]["raw"]), (&json!("undecided"), &json!(1.0)));
+    assert_eq!(
+        (&group["verdict"], &group["p"]["raw"]),
+        (&json!("undecided"), &json!(1.0))
+    );
     let table = stdout(&results.compare("a a"));
     assert!(table.lines().nth(3).unwrap().ends_with("  ~"), "{table}");
 }
@@ -123,7 +131,10 @@ fn parameters_that_differ_make_rows_of_their_own() {
         results.put(&format!("a/usual-{i}.json"), &usual);
     }
     let rows = results.json("a")["rows"].as_array().unwrap().clone();
-    let n: Vec<_> = rows.iter().map(|row| row["groups"][0]["n"].as_u64().unwrap()).collect();
+    let n: Vec<_> = rows
+        .iter()
+        .map(|row| row["groups"][0]["n"].as_u64().unwrap())
+        .collect();
     assert_eq!(n, [8, 8, 8], "{rows:?}");
 }
 
@@ -132,7 +143,10 @@ fn a_label_groups_and_another_makes_a_second_axis() {
     let results = Results::new();
     for env in ["native", "kvm"] {
         for concurrency in [16, 2] {
-            for (i, rate) in around(1000.0 / f64::from(concurrency)).into_iter().enumerate() {
+            for (i, rate) in around(1000.0 / f64::from(concurrency))
+                .into_iter()
+                .enumerate()
+            {
                 let labels = json!({"env": env, "concurrency": concurrency.to_string()});
                 let result = results.result(rate, |r| r["labels"] = labels.clone());
                 results.put(&format!("all/{env}-{concurrency}-{i}.json"), &result);
@@ -141,10 +155,18 @@ fn a_label_groups_and_another_makes_a_second_axis() {
     }
     let told = results.json("all --by env --baseline native --vary concurrency");
     assert_eq!(told["groups"], json!(["native", "kvm"]));
-    let axis: Vec<_> = told["rows"].as_array().unwrap().iter().map(|row| &row["value"]).collect();
+    let axis: Vec<_> = told["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| &row["value"])
+        .collect();
     assert_eq!(axis, ["2", "16"]);
     let averaged = stdout(&results.compare("all --by env"));
-    assert!(averaged.contains("--vary concurrency would tell them apart"), "{averaged}");
+    assert!(
+        averaged.contains("--vary concurrency would tell them apart"),
+        "{averaged}"
+    );
     let threads = results.json("all --by threads");
     assert_eq!(threads["groups"], json!(["1"]));
     for (line, word) in [("--by nothing", "'nothing'"), ("--baseline xen", "'xen'")] {
@@ -172,7 +194,10 @@ fn the_gate_fails_on_what_is_worse_by_more_and_surely_so() {
     results.group("much", around(900.0));
     results.group("little", around(970.0));
     results.group("better", around(1500.0));
-    results.group("wild", [100.0, 150.0, 120.0, 900.0, 2000.0, 3000.0, 1500.0, 2500.0]);
+    results.group(
+        "wild",
+        [100.0, 150.0, 120.0, 900.0, 2000.0, 3000.0, 1500.0, 2500.0],
+    );
     results.group("single", [100.0]);
     let other = results.result(100.0, |r| r["workload"]["params"]["max_prime"] = json!(7));
     results.put("other/0.json", &other);
@@ -189,12 +214,26 @@ fn the_gate_fails_on_what_is_worse_by_more_and_surely_so() {
         ("base better much", 1),
     ] {
         let output = results.compare(&format!("{groups} --fail-above 5%"));
-        assert_eq!(output.status.code(), Some(status), "{groups}: {}", stderr(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(status),
+            "{groups}: {}",
+            stderr(&output)
+        );
         let output = results.compare(&format!("{groups} --fail-above 50"));
-        assert_ne!(output.status.code(), Some(1), "{groups}: {}", stderr(&output));
+        assert_ne!(
+            output.status.code(),
+            Some(1),
+            "{groups}: {}",
+            stderr(&output)
+        );
     }
     let output = results.compare("base much --fail-above 5%");
-    assert!(stderr(&output).contains("worse by 10.0 %"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("worse by 10.0 %"),
+        "{}",
+        stderr(&output)
+    );
     // For a time, more is worse.
     for (rate, path) in [(1.0, "fast"), (2.0, "slow")] {
         for (i, value) in around(rate).into_iter().enumerate() {
@@ -202,8 +241,20 @@ fn the_gate_fails_on_what_is_worse_by_more_and_surely_so() {
             results.put(&format!("{path}/{i}.json"), &result);
         }
     }
-    assert_eq!(results.compare("fast slow --metric time --fail-above 5%").status.code(), Some(1));
-    assert_eq!(results.compare("slow fast --metric time --fail-above 5%").status.code(), Some(0));
+    assert_eq!(
+        results
+            .compare("fast slow --metric time --fail-above 5%")
+            .status
+            .code(),
+        Some(1)
+    );
+    assert_eq!(
+        results
+            .compare("slow fast --metric time --fail-above 5%")
+            .status
+            .code(),
+        Some(0)
+    );
 }
 
 #[test]
@@ -213,14 +264,42 @@ fn what_is_no_result_is_named_with_reason_and_line() {
     let good = results.result(1000.0, |_| {}).to_string();
     for (file, content, told) in [
         ("empty.json", String::new(), ":1: it is empty"),
-        ("text.txt", "hello\n".into(), ":1: neither JSON nor a log of sysbench"),
-        ("foreign.json", "\n{\"a\": 1}".into(), ":2: no result of wbench"),
+        (
+            "text.txt",
+            "hello\n".into(),
+            ":1: neither JSON nor a log of sysbench",
+        ),
+        (
+            "foreign.json",
+            "\n{\"a\": 1}".into(),
+            ":2: no result of wbench",
+        ),
         ("cut.json", good[..good.len() / 2].into(), ":1: EOF"),
-        ("second.jsonl", format!("{good}\n{{\"schema\": tru}}\n"), ":2: expected ident"),
-        ("future.json", good.replace("result/1", "result/2"), ":1: its schema wbench.result/2"),
-        ("env.json", good.replace("result/1", "env/1"), ":1: its schema is wbench.env/1"),
-        ("lacks.json", good.replace("\"rates\"", "\"rods\""), ":1: missing field `rates`"),
-        ("log", "sysbench 1.0.20 (x)\nRunning the test with following options:\n".into(), ":2: the log ends"),
+        (
+            "second.jsonl",
+            format!("{good}\n{{\"schema\": tru}}\n"),
+            ":2: expected ident",
+        ),
+        (
+            "future.json",
+            good.replace("result/1", "result/2"),
+            ":1: its schema wbench.result/2",
+        ),
+        (
+            "env.json",
+            good.replace("result/1", "env/1"),
+            ":1: its schema is wbench.env/1",
+        ),
+        (
+            "lacks.json",
+            good.replace("\"rates\"", "\"rods\""),
+            ":1: missing field `rates`",
+        ),
+        (
+            "log",
+            "sysbench 1.0.20 (x)\nRunning the test with following options:\n".into(),
+            ":2: the log ends",
+        ),
     ] {
         let path = results.path().join(format!("bad/{file}"));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -228,12 +307,20 @@ fn what_is_no_result_is_named_with_reason_and_line() {
         let output = results.compare(&format!("a bad/{file}"));
         assert_eq!(output.status.code(), Some(2), "{file}");
         let named = format!("bad/{file}{told}");
-        assert!(stderr(&output).contains(&named), "{named}: {}", stderr(&output));
+        assert!(
+            stderr(&output).contains(&named),
+            "{named}: {}",
+            stderr(&output)
+        );
     }
     fs::write(results.path().join("bad/bytes"), b"{\"a\":\n\"\xff\"}").unwrap();
     let output = results.compare("a bad");
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("10 places could not be read"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("10 places could not be read"),
+        "{}",
+        stderr(&output)
+    );
     assert_eq!(results.compare("a bad --skip-bad").status.code(), Some(0));
     assert_eq!(results.compare("bad/log --skip-bad").status.code(), Some(2));
 }
@@ -248,7 +335,10 @@ fn runs_that_did_not_end_by_themselves_are_named_and_left_out_unless_asked_for()
     assert_eq!(told["rows"][0]["groups"][0]["n"], 8);
     assert_eq!(told["left_out"][0]["source"], "a/cut.json");
     let table = stdout(&results.compare("a"));
-    assert!(table.contains("a/cut.json is left out, as it was interrupted"), "{table}");
+    assert!(
+        table.contains("a/cut.json is left out, as it was interrupted"),
+        "{table}"
+    );
     let all = results.json("a --include-incomplete");
     assert_eq!(all["rows"][0]["groups"][0]["n"], 9);
 }
@@ -257,7 +347,10 @@ fn runs_that_did_not_end_by_themselves_are_named_and_left_out_unless_asked_for()
 fn files_arrays_lines_and_standard_input_give_the_same_answer() {
     let results = Results::new();
     results.group("a", around(1000.0));
-    let all: Vec<Value> = around(1000.0).into_iter().map(|r| results.result(r, |_| {})).collect();
+    let all: Vec<Value> = around(1000.0)
+        .into_iter()
+        .map(|r| results.result(r, |_| {}))
+        .collect();
     results.put("array.json", &json!(all));
     let lines: Vec<_> = all.iter().map(Value::to_string).collect();
     let lines = lines.join("\n");
@@ -269,12 +362,19 @@ fn files_arrays_lines_and_standard_input_give_the_same_answer() {
         .write_stdin(lines)
         .output()
         .unwrap();
-    let summary = |told: &Value| told["rows"][0]["groups"][0].to_string().replace("standard input", "");
+    let summary = |told: &Value| {
+        told["rows"][0]["groups"][0]
+            .to_string()
+            .replace("standard input", "")
+    };
     let one = |told: Value| summary(&told).split_once("\"n\"").unwrap().1.to_owned();
     let expected = one(results.json("a"));
     assert_eq!(one(results.json("array.json")), expected);
     assert_eq!(one(results.json("lines.jsonl")), expected);
-    assert_eq!(one(serde_json::from_slice(&piped.stdout).unwrap()), expected);
+    assert_eq!(
+        one(serde_json::from_slice(&piped.stdout).unwrap()),
+        expected
+    );
 }
 
 #[test]
@@ -282,7 +382,10 @@ fn percentiles_of_a_group_are_those_of_all_its_events_together() {
     let results = Results::new();
     let (mut files, mut all) = (Vec::new(), Vec::new());
     for (i, events) in [50, 400, 1000].into_iter().enumerate() {
-        let line = format!("cpu --max-prime {} --events {events} -q --json m/{i}.json", 100 + 900 * i);
+        let line = format!(
+            "cpu --max-prime {} --events {events} -q --json m/{i}.json",
+            100 + 900 * i
+        );
         fs::create_dir_all(results.path().join("m")).unwrap();
         wbench(results.path(), &line);
         let text = fs::read_to_string(results.path().join(format!("m/{i}.json"))).unwrap();
@@ -293,7 +396,8 @@ fn percentiles_of_a_group_are_those_of_all_its_events_together() {
         files.push(results.put(&format!("m/{i}.json"), &result));
     }
     let mut together = all.remove(0);
-    all.iter().for_each(|histogram| together.add(histogram).unwrap());
+    all.iter()
+        .for_each(|histogram| together.add(histogram).unwrap());
     let told = results.json("m --metric p99,p50");
     for (row, percent) in told["rows"].as_array().unwrap().iter().zip([99.0, 50.0]) {
         let group = &row["groups"][0];
@@ -343,7 +447,10 @@ fn what_else_differed_is_listed_once_and_what_is_suspicious_is_a_warning() {
         assert!(text.contains(told), "{told}: {text}");
     }
     let same = stdout(&results.compare("a a"));
-    assert!(!same.contains("What else differed") && !same.contains("Warnings"), "{same}");
+    assert!(
+        !same.contains("What else differed") && !same.contains("Warnings"),
+        "{same}"
+    );
 }
 
 #[test]
@@ -376,7 +483,10 @@ fn show_prints_what_the_run_printed() {
     let json = stdout(&wbench(dir.path(), "show r.json --format json"));
     assert_eq!(json, fs::read_to_string(dir.path().join("r.json")).unwrap());
     let sysbench = stdout(&wbench(dir.path(), "show r.json --format sysbench"));
-    assert!(sysbench.contains("    total number of events:              50\n"), "{sysbench}");
+    assert!(
+        sysbench.contains("    total number of events:              50\n"),
+        "{sysbench}"
+    );
     let absent = wbench(dir.path(), "show absent.json");
     assert_eq!(absent.status.code(), Some(1));
     assert!(stderr(&absent).contains("absent.json"));

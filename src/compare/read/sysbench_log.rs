@@ -257,7 +257,9 @@ impl<'a> Log<'a> {
         let mode = self.after("Doing ").and_then(mode);
         let sequential = mode.is_some_and(|mode| mode.starts_with("seq"));
         let block = self.after("Block size").and_then(size);
-        let merged = self.after("Merging requests  up to").and_then(size);
+        let merged = self
+            .after("Merging requests  up to")
+            .and_then(|line| size(line.split(' ').next()?));
         let merged = match (merged, block) {
             (Some(merged), Some(block)) if block > 0.0 => whole(merged / block),
             _ => json!(0),
