@@ -50,8 +50,10 @@ fn common(run: &Run, log: &str, ms_end: &str) {
     let ms = |name: &str| Some(between(log, name, ms_end)? * 1e6);
     is(run, "latency-mean", ms("avg:"));
     is(run, "latency-max", ms("max:"));
-    let threads = between(log, "Number of threads:", "\n").unwrap();
-    param(run, "threads", &threads.to_string());
+    // Not told at a low verbosity.
+    if let Some(threads) = between(log, "Number of threads:", "\n") {
+        param(run, "threads", &threads.to_string());
+    }
 }
 
 fn sysbench_1_0(dir: &Path, line: &str) -> String {
