@@ -3,8 +3,8 @@
 //! Read here are HdrHistograms in the V2 encoding with DEFLATE, as result files hold them: base64
 //! of a cookie, a length and a zlib stream of a header and counts; see HdrHistogram's
 //! `EncodableHistogram` and <https://github.com/HdrHistogram/HdrHistogram>. Only what is not zero
-//! is kept, and nothing that a header claims is believed before it is there: a file of a few
-//! bytes takes a few bytes of memory.
+//! is kept, and nothing that a header claims is believed before it is there: no file takes more
+//! memory than a histogram of all buckets.
 
 use std::io::{Cursor, Read};
 
@@ -27,6 +27,9 @@ const SUB_BUCKETS: u64 = 2048;
 
 /// Buckets up to the largest u64.
 const BUCKETS: usize = (SUB_BUCKETS / 2 * (64 - SUB_BUCKETS.ilog2() as u64 + 1)) as usize;
+
+/// The longest encoding of so many counts: none takes more than 9 bytes.
+const LONGEST_PAYLOAD: u64 = 9 * BUCKETS as u64;
 
 /// Points of a curve in each decade of the share that is above.
 const POINTS_PER_DECADE: i32 = 8;
@@ -162,11 +165,14 @@ fn counts(reader: &mut impl Read) -> Result<Vec<(usize, u64)>> {
         f64::from_bits(u64_of(reader)?) == 1.0,
         "its values are scaled"
     );
-    let mut payload = reader.take(length.into()).bytes();
+    let mut payload = Vec::new();
+    let most = u64::from(length).min(LONGEST_PAYLOAD);
+    reader.take(most).read_to_end(&mut payload)?;
+    let mut payload = payload.into_iter();
     let mut buckets = Vec::new();
     let mut bucket = 0usize;
     while let Some(first) = payload.next() {
-        let number = zigzag_leb128(first?, &mut payload)?;
+        let number = zigzag_leb128(first, &mut payload)?;
         if let Ok(zeros) = usize::try_from(number.unsigned_abs())
             && number < 0
         {
@@ -183,7 +189,7 @@ fn counts(reader: &mut impl Read) -> Result<Vec<(usize, u64)>> {
 }
 
 /// A signed number in zigzag LEB128 of at most 9 bytes, the ninth with 8 bits.
-fn zigzag_leb128(first: u8, rest: &mut impl Iterator<Item = std::io::Result<u8>>) -> Result<i64> {
+fn zigzag_leb128(first: u8, rest: &mut impl Iterator<Item = u8>) -> Result<i64> {
     let (mut number, mut shift, mut byte) = (0u64, 0, first);
     loop {
         if shift == 56 {
@@ -196,7 +202,7 @@ fn zigzag_leb128(first: u8, rest: &mut impl Iterator<Item = std::io::Result<u8>>
         }
         shift += 7;
         match rest.next() {
-            Some(next) => byte = next?,
+            Some(next) => byte = next,
             None => bail!("a count is cut short"),
         }
     }

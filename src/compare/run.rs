@@ -1,6 +1,5 @@
 //! One run as the comparison knows it, whatever wrote it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -52,8 +51,22 @@ impl fmt::Display for Source {
 
 /// What is known of a run: the dotted name of each field in the result file, and its value as
 /// text. A field that the source doesn't tell is absent; null is told, and is "null".
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Facts(BTreeMap<String, String>);
+///
+/// All of it stands in one piece of memory, as there may be many thousands of runs.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    text: String,
+    /// By path.
+    fields: Vec<Field>,
+}
+
+/// Where a fact stands in the text: its path, and behind it its value.
+#[derive(Debug, Clone, Copy)]
+struct Field {
+    path: usize,
+    value: usize,
+    end: usize,
+}
 
 /// Where the parameters of a run stand.
 pub const PARAMS: &str = "workload.params.";
@@ -63,40 +76,61 @@ pub const LABELS: &str = "labels.";
 
 impl Facts {
     /// Adds a value, each member of an object by its own name; arrays are no facts.
-    pub fn insert(&mut self, path: impl Into<String>, value: &Value) {
-        let path = path.into();
-        let text = match value {
+    pub fn insert(&mut self, path: &str, value: &Value) {
+        match value {
             Value::Object(members) => {
                 for (name, member) in members {
-                    self.insert(format!("{path}.{name}"), member);
+                    self.insert(&format!("{path}.{name}"), member);
                 }
-                return;
             }
-            Value::Array(_) => return,
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
+            Value::Array(_) => {}
+            Value::String(text) => self.insert_text(path, text),
+            other => self.insert_text(path, &other.to_string()),
+        }
+    }
+
+    fn insert_text(&mut self, path: &str, value: &str) {
+        let place = self.find(path);
+        let start = self.text.len();
+        self.text.push_str(path);
+        self.text.push_str(value);
+        let field = Field {
+            path: start,
+            value: start + path.len(),
+            end: self.text.len(),
         };
-        self.0.insert(path, text);
+        match place {
+            Ok(place) => self.fields[place] = field,
+            Err(place) => self.fields.insert(place, field),
+        }
+    }
+
+    fn find(&self, path: &str) -> Result<usize, usize> {
+        self.fields
+            .binary_search_by(|field| self.text[field.path..field.value].cmp(path))
+    }
+
+    fn at(&self, place: usize) -> (&str, &str) {
+        let Field { path, value, end } = self.fields[place];
+        (&self.text[path..value], &self.text[value..end])
     }
 
     /// The value of a field.
     pub fn get(&self, path: &str) -> Option<&str> {
-        self.0.get(path).map(String::as_str)
+        Some(self.at(self.find(path).ok()?).1)
     }
 
     /// All, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(path, value)| (path.as_str(), value.as_str()))
+        (0..self.fields.len()).map(|place| self.at(place))
     }
 
     /// The full name of what a user calls so: a label, else a parameter, else a field.
     pub fn resolve(&self, name: &str) -> Option<&str> {
         [LABELS, PARAMS, "workload.", ""]
             .iter()
-            .find_map(|prefix| self.0.get_key_value(&format!("{prefix}{name}")))
-            .map(|(path, _)| path.as_str())
+            .find_map(|prefix| self.find(&format!("{prefix}{name}")).ok())
+            .map(|place| self.at(place).0)
     }
 }
 

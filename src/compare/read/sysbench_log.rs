@@ -21,8 +21,12 @@ const NO_PERCENTILE_MS: f64 = 1e7;
 /// The first words of a log.
 const BANNER: &str = "sysbench ";
 
-/// The line with which a run begins, but not another command.
-const RUN: &str = "Running the test with following options:";
+/// Lines that a run has, and no other command: that with which it begins, which a low verbosity
+/// leaves out, and that which stands above its statistics.
+const RUN: [&str; 2] = [
+    "Running the test with following options:",
+    "Test execution summary:",
+];
 
 /// The text is a log of sysbench: one of its lines is a banner of a version known here.
 pub fn is_log(text: &str) -> bool {
@@ -52,7 +56,7 @@ pub fn runs(text: &str, file: &Arc<str>) -> Vec<Result<Run, Fault>> {
     let last_line = text.lines().count().max(1);
     let runs: Vec<_> = logs
         .iter()
-        .filter(|log| log.lines.contains(&RUN))
+        .filter(|log| log.lines.iter().any(|line| RUN.contains(line)))
         .map(|log| log.run(file))
         .collect();
     match runs.is_empty() {
@@ -118,7 +122,7 @@ impl<'a> Log<'a> {
             facts.insert("workload.threads", &whole(threads));
         }
         for (name, value) in self.params(test) {
-            facts.insert(format!("{PARAMS}{name}"), &value);
+            facts.insert(&format!("{PARAMS}{name}"), &value);
         }
         Ok(Run {
             source: Source {
@@ -138,13 +142,14 @@ impl<'a> Log<'a> {
     }
 
     fn test(&self) -> Option<Test> {
-        let has = |start| self.after(start).is_some();
-        if has("Doing CPU performance benchmark") || has("Prime numbers limit:") {
+        // By what stands in a report of any verbosity.
+        let has = |words| self.lines.iter().any(|line| line.contains(words));
+        if has("Maximum prime number checked") || has("Prime numbers limit:") {
             Some(Test::Cpu)
-        } else if has("Doing memory operations") || has("Running memory speed test") {
+        } else if has("ops/sec)") || has("Running memory speed test") {
             Some(Test::Memory)
         } else {
-            has("Extra file open flags:").then_some(Test::Fileio)
+            (has("Requests/sec executed") || has("fsyncs/s:")).then_some(Test::Fileio)
         }
     }
 
@@ -257,7 +262,9 @@ impl<'a> Log<'a> {
         let mode = self.after("Doing ").and_then(mode);
         let sequential = mode.is_some_and(|mode| mode.starts_with("seq"));
         let block = self.after("Block size").and_then(size);
-        let merged = self.after("Merging requests  up to").and_then(size);
+        let merged = self
+            .after("Merging requests  up to")
+            .and_then(|line| size(line.split(' ').next()?));
         let merged = match (merged, block) {
             (Some(merged), Some(block)) if block > 0.0 => whole(merged / block),
             _ => json!(0),
@@ -284,6 +291,8 @@ impl<'a> Log<'a> {
             || has("Calling fdatasync() at the end of test, Enabled");
         let all =
             has("Calling fsync() after each write") || has("Calling fdatasync() after each write");
+        // A low verbosity tells no parameter at all.
+        let told = has("Extra file open flags:");
         vec![
             ("mode", mode.map(Value::from)),
             (
@@ -299,10 +308,10 @@ impl<'a> Log<'a> {
                     .and_then(flags)
                     .map(Value::from),
             ),
-            ("fsync_freq", Some(whole(frequency.unwrap_or(0.0)))),
-            ("fsync_all", Some(all.into())),
-            ("fsync_end", Some(ends.into())),
-            ("fsync_mode", Some(call.into())),
+            ("fsync_freq", told.then(|| whole(frequency.unwrap_or(0.0)))),
+            ("fsync_all", told.then(|| all.into())),
+            ("fsync_end", told.then(|| ends.into())),
+            ("fsync_mode", told.then(|| call.into())),
             ("merged_requests", sequential.then_some(merged)),
             (
                 "rw_ratio",

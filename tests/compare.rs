@@ -1,0 +1,493 @@
+//! `wbench compare` and `wbench show`, from outside.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use assert_cmd::Command;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+fn wbench(dir: &Path, line: &str) -> Output {
+    let mut command = Command::cargo_bin("wbench").unwrap();
+    command.current_dir(dir).env_remove("NO_COLOR");
+    command.args(line.split_whitespace()).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A folder of results that one real run was the pattern for.
+struct Results {
+    dir: TempDir,
+    pattern: Value,
+}
+
+impl Results {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let run = wbench(dir.path(), "cpu --max-prime 100 --events 100 --json -");
+        let mut pattern: Value = serde_json::from_slice(&run.stdout).unwrap();
+        // Neither is of this test, and both differ from machine to machine.
+        pattern["warnings"] = json!([]);
+        pattern["noise"]["steal_s"] = json!(0.0);
+        Self { dir, pattern }
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The pattern with another rate, changed further.
+    fn result(&self, rate: f64, change: impl Fn(&mut Value)) -> Value {
+        let mut result = self.pattern.clone();
+        result["rates"]["events_per_s"] = json!(rate);
+        change(&mut result);
+        result
+    }
+
+    fn put(&self, file: &str, result: &Value) -> PathBuf {
+        let path = self.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, serde_json::to_string_pretty(result).unwrap()).unwrap();
+        path
+    }
+
+    /// A folder with a result of each rate.
+    fn group(&self, name: &str, rates: impl IntoIterator<Item = f64>) {
+        for (i, rate) in rates.into_iter().enumerate() {
+            self.put(&format!("{name}/{i:02}.json"), &self.result(rate, |_| {}));
+        }
+    }
+
+    fn compare(&self, line: &str) -> Output {
+        wbench(self.path(), &format!("compare {line}"))
+    }
+
+    fn json(&self, line: &str) -> Value {
+        let output = self.compare(&format!("{line} --format json"));
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+    }
+}
+
+/// Eight values about a middle, all different.
+fn around(middle: f64) -> Vec<f64> {
+    (-4..4)
+        .map(|i| middle * (1.0 + 0.003 * f64::from(i)))
+        .collect()
+}
+
+#[test]
+fn each_argument_is_a_group_and_the_first_is_the_baseline() {
+    let results = Results::new();
+    results.group("native", around(1000.0));
+    results.group("same", around(1000.1));
+    results.group("kvm", around(650.0));
+    let told = results.json("native/ same kvm");
+    assert_eq!(told["baseline"], "native");
+    let groups = told["rows"][0]["groups"].as_array().unwrap();
+    let verdicts: Vec<_> = groups.iter().map(|group| &group["verdict"]).collect();
+    assert_eq!(
+        verdicts,
+        [&Value::Null, &json!("undecided"), &json!("worse")]
+    );
+    let change = groups[2]["change_percent"]["value"].as_f64().unwrap();
+    assert!((change + 35.0).abs() < 0.5, "{change}");
+    let swapped = results.json("kvm native");
+    let back = &swapped["rows"][0]["groups"][1];
+    assert_eq!(back["verdict"], "better");
+    let back = back["change_percent"]["value"].as_f64().unwrap();
+    assert!(((1.0 + change / 100.0) * (1.0 + back / 100.0) - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn the_same_results_twice_are_not_told_apart() {
+    let results = Results::new();
+    results.group("a", around(1000.0));
+    let told = results.json("a a");
+    assert_eq!(told["groups"], json!(["a #1", "a #2"]));
+    let group = &told["rows"][0]["groups"][1];
+    assert_eq!(
+        (&group["verdict"], &group["p"]["raw"]),
+        (&json!("undecided"), &json!(1.0))
+    );
+    let table = stdout(&results.compare("a a"));
+    assert!(table.lines().nth(3).unwrap().ends_with("  ~"), "{table}");
+}
+
+#[test]
+fn parameters_that_differ_make_rows_of_their_own() {
+    let results = Results::new();
+    results.group("a", around(1000.0));
+    for (i, rate) in around(300.0).into_iter().enumerate() {
+        let other = results.result(rate, |r| r["workload"]["params"]["some_new_one"] = json!(7));
+        let usual = results.result(rate, |r| r["workload"]["params"]["some_new_one"] = json!(8));
+        results.put(&format!("a/other-{i}.json"), &other);
+        results.put(&format!("a/usual-{i}.json"), &usual);
+    }
+    let rows = results.json("a")["rows"].as_array().unwrap().clone();
+    let n: Vec<_> = rows
+        .iter()
+        .map(|row| row["groups"][0]["n"].as_u64().unwrap())
+        .collect();
+    assert_eq!(n, [8, 8, 8], "{rows:?}");
+}
+
+#[test]
+fn a_label_groups_and_another_makes_a_second_axis() {
+    let results = Results::new();
+    for env in ["native", "kvm"] {
+        for concurrency in [16, 2] {
+            for (i, rate) in around(1000.0 / f64::from(concurrency))
+                .into_iter()
+                .enumerate()
+            {
+                let labels = json!({"env": env, "concurrency": concurrency.to_string()});
+                let result = results.result(rate, |r| r["labels"] = labels.clone());
+                results.put(&format!("all/{env}-{concurrency}-{i}.json"), &result);
+            }
+        }
+    }
+    let told = results.json("all --by env --baseline native --vary concurrency");
+    assert_eq!(told["groups"], json!(["native", "kvm"]));
+    let axis: Vec<_> = told["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| &row["value"])
+        .collect();
+    assert_eq!(axis, ["2", "16"]);
+    let averaged = stdout(&results.compare("all --by env"));
+    assert!(
+        averaged.contains("--vary concurrency would tell them apart"),
+        "{averaged}"
+    );
+    let threads = results.json("all --by threads");
+    assert_eq!(threads["groups"], json!(["1"]));
+    for (line, word) in [("--by nothing", "'nothing'"), ("--baseline xen", "'xen'")] {
+        let output = results.compare(&format!("all {line}"));
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains(word), "{output:?}");
+    }
+}
+
+#[test]
+fn one_run_is_shown_without_p_and_asks_for_repeats() {
+    let results = Results::new();
+    results.group("a", [1000.0]);
+    results.group("b", [500.0]);
+    let group = &results.json("a b")["rows"][0]["groups"][1];
+    assert_eq!((&group["n"], &group["p"]), (&json!(1), &Value::Null));
+    assert_eq!(group["change_percent"]["value"], -50.0);
+    assert!(stdout(&results.compare("a b")).contains("needs repeats"));
+}
+
+#[test]
+fn the_gate_fails_on_what_is_worse_by_more_and_surely_so() {
+    let results = Results::new();
+    results.group("base", around(1000.0));
+    results.group("much", around(900.0));
+    results.group("little", around(970.0));
+    results.group("better", around(1500.0));
+    results.group(
+        "wild",
+        [100.0, 150.0, 120.0, 900.0, 2000.0, 3000.0, 1500.0, 2500.0],
+    );
+    results.group("single", [100.0]);
+    let other = results.result(100.0, |r| r["workload"]["params"]["max_prime"] = json!(7));
+    results.put("other/0.json", &other);
+    for (groups, status) in [
+        ("base much", 1),
+        ("base little", 0),
+        ("base better", 0),
+        ("base wild", 0),
+        ("base base", 0),
+        ("base single", 2),
+        ("base other", 2),
+        ("base", 2),
+        ("base absent", 2),
+        ("base better much", 1),
+    ] {
+        let output = results.compare(&format!("{groups} --fail-above 5%"));
+        assert_eq!(
+            output.status.code(),
+            Some(status),
+            "{groups}: {}",
+            stderr(&output)
+        );
+        let output = results.compare(&format!("{groups} --fail-above 50"));
+        assert_ne!(
+            output.status.code(),
+            Some(1),
+            "{groups}: {}",
+            stderr(&output)
+        );
+    }
+    let output = results.compare("base much --fail-above 5%");
+    assert!(
+        stderr(&output).contains("worse by 10.0 %"),
+        "{}",
+        stderr(&output)
+    );
+    // For a time, more is worse.
+    for (rate, path) in [(1.0, "fast"), (2.0, "slow")] {
+        for (i, value) in around(rate).into_iter().enumerate() {
+            let result = results.result(1.0, |r| r["totals"]["wall_s"] = json!(value));
+            results.put(&format!("{path}/{i}.json"), &result);
+        }
+    }
+    assert_eq!(
+        results
+            .compare("fast slow --metric time --fail-above 5%")
+            .status
+            .code(),
+        Some(1)
+    );
+    assert_eq!(
+        results
+            .compare("slow fast --metric time --fail-above 5%")
+            .status
+            .code(),
+        Some(0)
+    );
+}
+
+#[test]
+fn what_is_no_result_is_named_with_reason_and_line() {
+    let results = Results::new();
+    results.group("a", around(1000.0));
+    let good = results.result(1000.0, |_| {}).to_string();
+    for (file, content, told) in [
+        ("empty.json", String::new(), ":1: it is empty"),
+        (
+            "text.txt",
+            "hello\n".into(),
+            ":1: neither JSON nor a log of sysbench",
+        ),
+        (
+            "foreign.json",
+            "\n{\"a\": 1}".into(),
+            ":2: no result of wbench",
+        ),
+        ("cut.json", good[..good.len() / 2].into(), ":1: EOF"),
+        (
+            "second.jsonl",
+            format!("{good}\n{{\"schema\": tru}}\n"),
+            ":2: expected ident",
+        ),
+        (
+            "future.json",
+            good.replace("result/1", "result/2"),
+            ":1: its schema wbench.result/2",
+        ),
+        (
+            "env.json",
+            good.replace("result/1", "env/1"),
+            ":1: its schema is wbench.env/1",
+        ),
+        (
+            "lacks.json",
+            good.replace("\"rates\"", "\"rods\""),
+            ":1: missing field `rates`",
+        ),
+        (
+            "log",
+            "sysbench 1.0.20 (x)\nRunning the test with following options:\n".into(),
+            ":2: the log ends",
+        ),
+    ] {
+        let path = results.path().join(format!("bad/{file}"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        let output = results.compare(&format!("a bad/{file}"));
+        assert_eq!(output.status.code(), Some(2), "{file}");
+        let named = format!("bad/{file}{told}");
+        assert!(
+            stderr(&output).contains(&named),
+            "{named}: {}",
+            stderr(&output)
+        );
+    }
+    fs::write(results.path().join("bad/bytes"), b"{\"a\":\n\"\xff\"}").unwrap();
+    let output = results.compare("a bad");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("10 places could not be read"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(results.compare("a bad --skip-bad").status.code(), Some(0));
+    assert_eq!(results.compare("bad/log --skip-bad").status.code(), Some(2));
+}
+
+#[test]
+fn runs_that_did_not_end_by_themselves_are_named_and_left_out_unless_asked_for() {
+    let results = Results::new();
+    results.group("a", around(1000.0));
+    let cut = results.result(1.0, |r| r["status"] = json!("interrupted"));
+    results.put("a/cut.json", &cut);
+    let told = results.json("a");
+    assert_eq!(told["rows"][0]["groups"][0]["n"], 8);
+    assert_eq!(told["left_out"][0]["source"], "a/cut.json");
+    let table = stdout(&results.compare("a"));
+    assert!(
+        table.contains("a/cut.json is left out, as it was interrupted"),
+        "{table}"
+    );
+    let all = results.json("a --include-incomplete");
+    assert_eq!(all["rows"][0]["groups"][0]["n"], 9);
+}
+
+#[test]
+fn files_arrays_lines_and_standard_input_give_the_same_answer() {
+    let results = Results::new();
+    results.group("a", around(1000.0));
+    let all: Vec<Value> = around(1000.0)
+        .into_iter()
+        .map(|r| results.result(r, |_| {}))
+        .collect();
+    results.put("array.json", &json!(all));
+    let lines: Vec<_> = all.iter().map(Value::to_string).collect();
+    let lines = lines.join("\n");
+    fs::write(results.path().join("lines.jsonl"), &lines).unwrap();
+    let piped = Command::cargo_bin("wbench").unwrap();
+    let piped = { piped }
+        .current_dir(results.path())
+        .args(["compare", "-", "--format", "json"])
+        .write_stdin(lines)
+        .output()
+        .unwrap();
+    let summary = |told: &Value| {
+        told["rows"][0]["groups"][0]
+            .to_string()
+            .replace("standard input", "")
+    };
+    let one = |told: Value| summary(&told).split_once("\"n\"").unwrap().1.to_owned();
+    let expected = one(results.json("a"));
+    assert_eq!(one(results.json("array.json")), expected);
+    assert_eq!(one(results.json("lines.jsonl")), expected);
+    assert_eq!(
+        one(serde_json::from_slice(&piped.stdout).unwrap()),
+        expected
+    );
+}
+
+#[test]
+fn percentiles_of_a_group_are_those_of_all_its_events_together() {
+    let results = Results::new();
+    let (mut files, mut all) = (Vec::new(), Vec::new());
+    for (i, events) in [50, 400, 1000].into_iter().enumerate() {
+        let line = format!(
+            "cpu --max-prime {} --events {events} -q --json m/{i}.json",
+            100 + 900 * i
+        );
+        fs::create_dir_all(results.path().join("m")).unwrap();
+        wbench(results.path(), &line);
+        let text = fs::read_to_string(results.path().join(format!("m/{i}.json"))).unwrap();
+        let mut result: Value = serde_json::from_str(&text).unwrap();
+        let parsed: wbench::result::RunResult = serde_json::from_str(&text).unwrap();
+        all.push(parsed.latency_ns.unwrap().histogram().unwrap());
+        result["workload"] = results.pattern["workload"].clone();
+        files.push(results.put(&format!("m/{i}.json"), &result));
+    }
+    let mut together = all.remove(0);
+    all.iter()
+        .for_each(|histogram| together.add(histogram).unwrap());
+    let told = results.json("m --metric p99,p50");
+    for (row, percent) in told["rows"].as_array().unwrap().iter().zip([99.0, 50.0]) {
+        let group = &row["groups"][0];
+        assert_eq!(group["merged"], together.value_at_percentile(percent));
+        assert_eq!(group["latency_ns"]["events"], 1450);
+    }
+}
+
+#[test]
+fn machine_formats_have_every_number_unrounded() {
+    let results = Results::new();
+    let rates = [1.0 / 3.0, 2.0 / 3.0, 1.0];
+    results.group("a", rates);
+    let mean = rates.iter().sum::<f64>() / 3.0;
+    assert_eq!(results.json("a")["rows"][0]["groups"][0]["mean"], mean);
+    let csv = stdout(&results.compare("a --format csv"));
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let head = reader.headers().unwrap().clone();
+    let line = reader.records().next().unwrap().unwrap();
+    let column = head.iter().position(|name| name == "mean").unwrap();
+    assert_eq!(line[column].parse::<f64>().unwrap(), mean);
+}
+
+#[test]
+fn what_else_differed_is_listed_once_and_what_is_suspicious_is_a_warning() {
+    let results = Results::new();
+    results.group("a", around(1000.0));
+    for (i, rate) in around(1000.0).into_iter().enumerate() {
+        let result = results.result(rate, |r| {
+            r["host"]["kernel"] = json!("9.9");
+            r["clock"]["source"] = json!("monotonic");
+            r["clock"]["drift_ppm"] = json!(-350.0);
+            r["noise"]["steal_s"] = json!(1e6);
+            r["tool"]["version"] = json!("9.9.9");
+        });
+        results.put(&format!("b/{i}.json"), &result);
+    }
+    let text = stdout(&results.compare("a b"));
+    assert_eq!(text.matches("host.kernel: a: ").count(), 1, "{text}");
+    for told in [
+        "b: 9.9",
+        "different clocks timed the events",
+        "different versions of the program measured",
+        "the clock drifted in 8 runs, by up to 350 ppm",
+        "the hypervisor gave time of this machine to others in 8 runs",
+    ] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    let same = stdout(&results.compare("a a"));
+    assert!(
+        !same.contains("What else differed") && !same.contains("Warnings"),
+        "{same}"
+    );
+}
+
+#[test]
+fn colours_are_for_terminals_unless_asked_for() {
+    let results = Results::new();
+    results.group("a", around(1000.0));
+    results.group("b", around(500.0));
+    assert!(!stdout(&results.compare("a b")).contains('\x1b'));
+    let coloured = stdout(&results.compare("a b --color always"));
+    assert!(coloured.contains("\x1b[31mworse\x1b[0m"), "{coloured:?}");
+    assert!(!stdout(&results.compare("a b --color never")).contains('\x1b'));
+}
+
+#[test]
+fn a_comparison_goes_to_a_file_where_one_is_named() {
+    let results = Results::new();
+    results.group("a", around(1000.0));
+    let output = results.compare("a --format markdown --output told.md");
+    assert!(output.stdout.is_empty() && output.status.success());
+    let told = fs::read_to_string(results.path().join("told.md")).unwrap();
+    assert_eq!(told, stdout(&results.compare("a --format markdown")));
+    assert!(told.starts_with("### cpu · rate in events/s, more is better\n\n| group | n |"));
+}
+
+#[test]
+fn show_prints_what_the_run_printed() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = wbench(dir.path(), "cpu --max-prime 100 --events 50 --json r.json");
+    assert_eq!(stdout(&wbench(dir.path(), "show r.json")), stdout(&run));
+    let json = stdout(&wbench(dir.path(), "show r.json --format json"));
+    assert_eq!(json, fs::read_to_string(dir.path().join("r.json")).unwrap());
+    let sysbench = stdout(&wbench(dir.path(), "show r.json --format sysbench"));
+    assert!(
+        sysbench.contains("    total number of events:              50\n"),
+        "{sysbench}"
+    );
+    let absent = wbench(dir.path(), "show absent.json");
+    assert_eq!(absent.status.code(), Some(1));
+    assert!(stderr(&absent).contains("absent.json"));
+}

@@ -1,0 +1,6 @@
+#!/bin/sh
+# Makes the Python environment in which tests/scipy_reference.py runs: target/scipy.
+set -e
+cd "$(dirname "$0")/.."
+[ -x target/scipy/bin/python ] || python3 -m venv target/scipy
+target/scipy/bin/python -c 'import scipy' 2>/dev/null || target/scipy/bin/pip install --quiet scipy
