@@ -19,6 +19,7 @@ use crate::result::{RunResult, Workload};
 use crate::run::Run;
 use crate::signal;
 use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
+use crate::workload::fileio::prepare::prepare as fill;
 
 const PREFIX: &str = "wbench: ";
 
@@ -149,7 +150,7 @@ impl<'a> FileJob<'a> {
 
 fn prepare(files: &TestFiles, quiet: bool) -> Result<()> {
     let bar = preparing(files.set().total_size(), quiet);
-    let prepared = files.prepare(&mut |bytes| bar.inc(bytes));
+    let prepared = fill(files, &mut |bytes| bar.inc(bytes));
     bar.finish_and_clear();
     prepared
 }

@@ -18,6 +18,7 @@ use crate::result::{EndedBy, Interval, Workload};
 use crate::run::Run;
 use crate::signal;
 use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
+use crate::workload::fileio::prepare::prepare as fill;
 
 const PREFIX: &str = "FATAL: ";
 
@@ -60,7 +61,7 @@ fn prepare(plan: &FilePlan, verbosity: Verbosity) -> Result<Exit> {
     warn_of_rounding(plan, verbosity)?;
     let files = TestFiles::of(plan, Rule::Name)?;
     let unfinished = CleanUp(&files);
-    files.prepare(&mut |_| {})?;
+    fill(&files, &mut |_| {})?;
     unfinished.0.keep_made();
     Ok(Exit::Success)
 }

@@ -352,21 +352,21 @@ impl TestFiles {
         }
     }
 
-    /// Writes the whole set and syncs it.
-    ///
-    /// Files that are right already stay as they are under [`Rule::Stamp`]. On an error, what was
-    /// made is left to [`TestFiles::remove_made`].
-    pub fn prepare(&self, written: &mut dyn FnMut(u64)) -> Result<()> {
+    /// The files that `prepare` has to write: those that are not right already, or all where
+    /// that was asked for. Fails where something may not be replaced.
+    pub(super) fn to_be_written(&self) -> Result<Vec<u32>> {
         self.check_replaceable()?;
-        let mut to_write = Vec::new();
+        let mut needed = Vec::new();
         for file in self.numbers() {
-            if !self.recreate && self.is_right(file)? {
-                written(self.set.file_size);
-            } else {
-                to_write.push(file);
+            if self.recreate || !self.is_right(file)? {
+                needed.push(file);
             }
         }
-        super::prepare::write_files(self, &to_write, written)?;
+        Ok(needed)
+    }
+
+    /// Has the names of the set reach their device.
+    pub(super) fn sync_folder(&self) -> Result<()> {
         retry(|| fsync(&self.folder))
             .with_context(|| format!("syncing the folder {}", self.path.display()))
     }
@@ -513,177 +513,4 @@ fn flags_of(flags: OpenFlags) -> OFlag {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-    use std::num::NonZeroU32;
-    use std::os::unix::fs::symlink;
-
-    fn set(files: u32, file_size: u64) -> FileSet {
-        let files = NonZeroU32::new(files).unwrap();
-        FileSet::new(file_size * u64::from(files.get()), files, 512).unwrap()
-    }
-
-    fn test_files(folder: &tempfile::TempDir, rule: Rule) -> TestFiles {
-        let plan = FilePlan {
-            dir: folder.path().to_owned(),
-            set: set(3, 5120),
-            validate: false,
-            recreate: false,
-        };
-        TestFiles::of(&plan, rule).unwrap()
-    }
-
-    #[test]
-    fn prepared_files_have_their_size_and_pass_the_check() {
-        let folder = tempfile::tempdir().unwrap();
-        let files = test_files(&folder, Rule::Stamp);
-        let mut bytes = 0;
-        files.prepare(&mut |n| bytes += n).unwrap();
-        files.check().unwrap();
-        assert_eq!(bytes, files.set().total_size());
-        for file in 0..3 {
-            let content = std::fs::read(files.path_of(file)).unwrap();
-            assert_eq!(content.len(), 5120);
-        }
-    }
-
-    #[test]
-    fn prepared_data_is_the_same_every_time_and_has_no_sector_twice() {
-        let contents = || {
-            let folder = tempfile::tempdir().unwrap();
-            let files = test_files(&folder, Rule::Stamp);
-            files.prepare(&mut |_| {}).unwrap();
-            (0..3)
-                .flat_map(|f| std::fs::read(files.path_of(f)).unwrap())
-                .collect::<Vec<u8>>()
-        };
-        let (once, again) = (contents(), contents());
-        assert_eq!(once, again);
-        let sectors: BTreeSet<&[u8]> = once.chunks(512).collect();
-        assert_eq!(sectors.len(), 30);
-        let mut ends: BTreeSet<&[u8]> = BTreeSet::new();
-        assert!(once.chunks(512).all(|sector| ends.insert(&sector[16..])));
-    }
-
-    #[test]
-    fn missing_files_are_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let error = test_files(&folder, Rule::Stamp)
-            .check()
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("test_file.0 is missing"), "{error}");
-    }
-
-    #[test]
-    fn a_file_that_is_too_small_is_named_with_both_sizes() {
-        let folder = tempfile::tempdir().unwrap();
-        let files = test_files(&folder, Rule::Stamp);
-        files.prepare(&mut |_| {}).unwrap();
-        File::options()
-            .write(true)
-            .open(files.path_of(1))
-            .unwrap()
-            .set_len(100)
-            .unwrap();
-        let error = files.check().unwrap_err().to_string();
-        assert!(
-            error.contains("test_file.1") && error.contains("100") && error.contains("5120"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn a_file_of_somebody_else_is_neither_used_nor_replaced_nor_removed() {
-        let folder = tempfile::tempdir().unwrap();
-        let files = test_files(&folder, Rule::Stamp);
-        let foreign = vec![7; 5120];
-        std::fs::write(files.path_of(1), &foreign).unwrap();
-        assert!(files.prepare(&mut |_| {}).is_err());
-        assert!(files.check().is_err());
-        assert!(
-            files
-                .remove()
-                .unwrap_err()
-                .to_string()
-                .contains("test_file.1")
-        );
-        assert_eq!(std::fs::read(files.path_of(1)).unwrap(), foreign);
-    }
-
-    #[test]
-    fn an_empty_file_that_this_program_made_is_known_and_another_s_is_not() {
-        // In the target folder, as the attribute needs a file system that has them.
-        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
-        let killed = test_files(&folder, Rule::Stamp);
-        drop(killed.create_one(0, OFlag::empty()).unwrap());
-        File::create(killed.path_of(1)).unwrap();
-        let files = test_files(&folder, Rule::Stamp);
-        let error = files.remove().unwrap_err().to_string();
-        assert!(error.contains("test_file.1"), "{error}");
-        assert!(!files.path_of(0).exists() && files.path_of(1).exists());
-    }
-
-    #[test]
-    fn a_file_that_took_the_place_of_one_that_was_made_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let files = test_files(&folder, Rule::Stamp);
-        files.prepare(&mut |_| {}).unwrap();
-        // Both exist at once, so that they differ in their numbers.
-        let other = folder.path().join("other");
-        std::fs::write(&other, "precious").unwrap();
-        std::fs::rename(&other, files.path_of(1)).unwrap();
-        files.remove_made().unwrap();
-        assert_eq!(std::fs::read(files.path_of(1)).unwrap(), b"precious");
-        assert!(!files.path_of(0).exists());
-    }
-
-    #[test]
-    fn a_symbolic_link_is_never_followed() {
-        for rule in [Rule::Name, Rule::Stamp] {
-            let folder = tempfile::tempdir().unwrap();
-            let files = test_files(&folder, rule);
-            let target = folder.path().join("precious");
-            std::fs::write(&target, vec![1; 5120]).unwrap();
-            symlink(&target, files.path_of(0)).unwrap();
-            let error = files.prepare(&mut |_| {}).unwrap_err().to_string();
-            assert!(error.contains("symbolic link"), "{error}");
-            assert_eq!(std::fs::read(&target).unwrap(), vec![1; 5120]);
-            assert!(files.path_of(0).is_symlink());
-        }
-    }
-
-    #[test]
-    fn files_that_are_right_are_not_written_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let files = test_files(&folder, Rule::Stamp);
-        files.prepare(&mut |_| {}).unwrap();
-        let before = std::fs::metadata(files.path_of(2))
-            .unwrap()
-            .modified()
-            .unwrap();
-        test_files(&folder, Rule::Stamp)
-            .prepare(&mut |_| {})
-            .unwrap();
-        let after = std::fs::metadata(files.path_of(2))
-            .unwrap()
-            .modified()
-            .unwrap();
-        assert_eq!(before, after);
-    }
-
-    #[test]
-    fn only_what_was_made_is_removed() {
-        let folder = tempfile::tempdir().unwrap();
-        test_files(&folder, Rule::Stamp)
-            .prepare(&mut |_| {})
-            .unwrap();
-        std::fs::remove_file(folder.path().join("test_file.1")).unwrap();
-        let files = test_files(&folder, Rule::Stamp);
-        files.prepare(&mut |_| {}).unwrap();
-        drop(CleanUp(&files));
-        assert!(folder.path().join("test_file.0").exists());
-        assert!(!folder.path().join("test_file.1").exists());
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ mod mark;
 mod mmap;
 mod one_by_one;
 mod pattern;
-mod prepare;
+pub mod prepare;
 mod queued;
 pub mod requests;
 mod seal;

@@ -29,12 +29,21 @@ const AHEAD: usize = 2;
 /// O_DIRECT is taken for whole multiples of this only; the end of a file may have less.
 const DIRECT_UNIT: usize = 4096;
 
-/// Creates these files and writes them from start to end. `written` is told of bytes.
-pub(super) fn write_files(
-    files: &TestFiles,
-    numbers: &[u32],
-    written: &mut dyn FnMut(u64),
-) -> Result<()> {
+/// Writes the whole set and syncs it; `written` is told of the set's bytes as they are there.
+///
+/// Files that are right already stay as they are. On an error, what was made is left to
+/// [`TestFiles::remove_made`].
+pub fn prepare(files: &TestFiles, written: &mut dyn FnMut(u64)) -> Result<()> {
+    let numbers = files.to_be_written()?;
+    let set = files.set();
+    let right = u64::from(set.files.get()) - numbers.len() as u64;
+    written(right * set.file_size);
+    write_files(files, &numbers, written)?;
+    files.sync_folder()
+}
+
+/// Creates these files and writes them from start to end.
+fn write_files(files: &TestFiles, numbers: &[u32], written: &mut dyn FnMut(u64)) -> Result<()> {
     let content = Content::of(files);
     let waiting = Waiting::new(numbers);
     let stopped = AtomicBool::new(false);
