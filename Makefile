@@ -17,6 +17,7 @@ test: tools
 tools:
 	@missing=$$(for tool in $(TOOLS); do \
 	    PATH=$$PATH:/usr/sbin:/sbin command -v $${tool%%:*} >/dev/null || echo $${tool##*:}; done | sort -u); \
+	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
 	elif [ -n "$$missing" ]; then \
