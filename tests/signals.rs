@@ -109,7 +109,7 @@ fn a_signal_in_prepare_removes_what_was_made() {
 }
 
 #[test]
-fn a_signal_in_the_preparation_of_a_whole_job_is_told_in_report_and_result() {
+fn a_signal_in_the_preparation_of_a_whole_job_is_told_in_message_and_result() {
     let folder = folder();
     let words = format!("fileio --mode rndrd {LARGE} --json ../r.json");
     let files = folder.path().join("files");
@@ -121,7 +121,9 @@ fn a_signal_in_the_preparation_of_a_whole_job_is_told_in_report_and_result() {
     run.signal(Signal::SIGTERM);
     let output = run.finish();
     assert_ended(&output, 143);
-    assert!(text(&output.stdout).contains("interrupted: these are"));
+    assert!(text(&output.stderr).contains("interrupted by SIGTERM"));
+    // There are no figures to report.
+    assert_eq!(text(&output.stdout), "");
     let result = result_in(&folder.path().join("r.json"));
     assert_eq!(result["status"], "interrupted");
     assert_eq!(result["totals"]["events"], 0);
