@@ -188,6 +188,34 @@ fn one_run_is_shown_without_p_and_asks_for_repeats() {
 }
 
 #[test]
+fn a_metric_that_a_test_does_not_have_makes_no_row() {
+    let results = Results::new();
+    results.group("a", around(1000.0));
+    let told = results.json("a a --metric bandwidth,rate,fsync-p99");
+    let metrics: Vec<_> = told["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| &row["metric"])
+        .collect();
+    assert_eq!(metrics, ["rate"]);
+}
+
+#[test]
+fn values_that_are_all_the_same_are_not_told_apart_and_need_no_repeats() {
+    let results = Results::new();
+    results.group("a", [1000.0; 8]);
+    assert_eq!(
+        results.json("a a")["rows"][0]["groups"][1]["verdict"],
+        "undecided"
+    );
+    assert_eq!(
+        results.compare("a a --fail-above 5%").status.code(),
+        Some(0)
+    );
+}
+
+#[test]
 fn the_gate_fails_on_what_is_worse_by_more_and_surely_so() {
     let results = Results::new();
     results.group("base", around(1000.0));
