@@ -171,7 +171,7 @@ fn a_label_groups_and_another_makes_a_second_axis() {
     assert_eq!(threads["groups"], json!(["1"]));
     for (line, word) in [("--by nothing", "'nothing'"), ("--baseline xen", "'xen'")] {
         let output = results.compare(&format!("all {line}"));
-        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(output.status.code(), Some(2));
         assert!(stderr(&output).contains(word), "{output:?}");
     }
 }

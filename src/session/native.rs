@@ -17,7 +17,8 @@ use crate::run::Run;
 use crate::signal;
 use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
 
-const PREFIX: &str = "wbench: ";
+/// What stands before a message of this command line.
+pub(super) const PREFIX: &str = "wbench: ";
 
 /// Does what the words say.
 pub fn run(words: Vec<OsString>) -> Exit {
@@ -60,7 +61,7 @@ fn execute(command: Command) -> Result<Exit> {
             Ok(Exit::Success)
         }
         Command::Env { dir, json } => env::run(&dir, json.as_ref()),
-        Command::Compare(job) => compare::run(*job),
+        Command::Compare(job) => Ok(compare::run(&job)),
         Command::Show(job) => compare::show(&job),
     }
 }
