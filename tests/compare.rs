@@ -171,7 +171,7 @@ fn a_label_groups_and_another_makes_a_second_axis() {
     assert_eq!(threads["groups"], json!(["1"]));
     for (line, word) in [("--by nothing", "'nothing'"), ("--baseline xen", "'xen'")] {
         let output = results.compare(&format!("all {line}"));
-        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(output.status.code(), Some(2));
         assert!(stderr(&output).contains(word), "{output:?}");
     }
 }
@@ -185,6 +185,34 @@ fn one_run_is_shown_without_p_and_asks_for_repeats() {
     assert_eq!((&group["n"], &group["p"]), (&json!(1), &Value::Null));
     assert_eq!(group["change_percent"]["value"], -50.0);
     assert!(stdout(&results.compare("a b")).contains("needs repeats"));
+}
+
+#[test]
+fn a_metric_that_a_test_does_not_have_makes_no_row() {
+    let results = Results::new();
+    results.group("a", around(1000.0));
+    let told = results.json("a a --metric bandwidth,rate,fsync-p99");
+    let metrics: Vec<_> = told["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| &row["metric"])
+        .collect();
+    assert_eq!(metrics, ["rate"]);
+}
+
+#[test]
+fn values_that_are_all_the_same_are_not_told_apart_and_need_no_repeats() {
+    let results = Results::new();
+    results.group("a", [1000.0; 8]);
+    assert_eq!(
+        results.json("a a")["rows"][0]["groups"][1]["verdict"],
+        "undecided"
+    );
+    assert_eq!(
+        results.compare("a a --fail-above 5%").status.code(),
+        Some(0)
+    );
 }
 
 #[test]

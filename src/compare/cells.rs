@@ -79,6 +79,7 @@ impl<'a> Cells<'a> {
                 });
                 section(work, distinct, axis.collect(), question)
             })
+            .filter(|section| !section.tables.is_empty())
             .collect();
         drop(merged);
         (sections, warnings)
@@ -130,6 +131,8 @@ fn section(
         let points = points.iter();
         points.map(move |(point, groups)| entries(metric, groups, point, question.test))
     };
+    // A metric that none of the runs tells has no table.
+    let told = |table: &Table| table.rows.iter().flatten().any(Option::is_some);
     let tables = metrics.into_iter().map(|metric| Table {
         metric,
         rows: rows(metric).collect(),
@@ -137,7 +140,7 @@ fn section(
     Section {
         work,
         distinct,
-        tables: tables.collect(),
+        tables: tables.filter(told).collect(),
         points: points.into_iter().map(|(point, _)| point).collect(),
     }
 }

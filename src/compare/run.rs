@@ -141,7 +141,7 @@ pub struct Figures {
     pub wall_s: Option<f64>,
     /// Events per second.
     pub events_per_s: Option<f64>,
-    /// Units of 2^20 bytes per second.
+    /// Units of 2^20 bytes per second; None where nothing moves.
     pub mib_per_s: Option<f64>,
     /// Durations of the events.
     pub latency: Durations,

@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 
 use anyhow::{Context, Result, anyhow};
 
+use super::native::PREFIX;
 use crate::cli::compare::{Color, CompareJob, ReportFormat, ShowJob};
 use crate::compare::compare;
 use crate::compare::gate::Gate;
@@ -17,8 +18,17 @@ use crate::report::sysbench::{self, Verbosity};
 use crate::report::text;
 use crate::result::RunResult;
 
+/// Answers a question about results. Any error means that it could not be told: 1 is for what
+/// is worse.
+pub fn run(job: &CompareJob) -> Exit {
+    answer(job).unwrap_or_else(|error| {
+        eprintln!("{PREFIX}{error:#}");
+        Exit::Untold
+    })
+}
+
 /// Answers, then names what could not be read, then says what the gate says.
-pub fn run(job: CompareJob) -> Result<Exit> {
+fn answer(job: &CompareJob) -> Result<Exit> {
     let readings: Vec<Reading> = job.inputs.iter().map(read).collect();
     let (mut runs, mut bad) = (Vec::new(), Vec::new());
     for (input, reading) in readings.into_iter().enumerate() {
@@ -28,15 +38,15 @@ pub fn run(job: CompareJob) -> Result<Exit> {
     let found = !runs.is_empty();
     let comparison = compare(&job.inputs, runs, &job.question)?;
     if found {
-        let text = job.format.text(&comparison, has_colours(&job))?;
+        let text = job.format.text(&comparison, has_colours(job))?;
         job.output.write_text(&text)?;
     }
     for bad in &bad {
-        eprintln!("wbench: {bad}");
+        eprintln!("{PREFIX}{bad}");
     }
     if !bad.is_empty() {
         let places = count(bad.len() as u64, "place");
-        eprintln!("wbench: {places} could not be read");
+        eprintln!("{PREFIX}{places} could not be read");
     }
     if !found || (!bad.is_empty() && !job.skip_bad) {
         return Ok(Exit::Untold);
@@ -48,12 +58,12 @@ pub fn run(job: CompareJob) -> Result<Exit> {
         Gate::Pass => Ok(Exit::Success),
         Gate::Fail(rows) => {
             for row in rows {
-                eprintln!("wbench: {row}, and {limit} % is allowed");
+                eprintln!("{PREFIX}{row}, and {limit} % is allowed");
             }
             Ok(Exit::Failure)
         }
         Gate::Untold(reason) => {
-            eprintln!("wbench: {reason}");
+            eprintln!("{PREFIX}{reason}");
             Ok(Exit::Untold)
         }
     }

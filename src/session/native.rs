@@ -21,7 +21,8 @@ use crate::signal;
 use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
 use crate::workload::fileio::prepare::prepare as fill;
 
-const PREFIX: &str = "wbench: ";
+/// What stands before a message of this command line.
+pub(super) const PREFIX: &str = "wbench: ";
 
 /// Does what the words say.
 pub fn run(words: Vec<OsString>) -> Exit {
@@ -67,7 +68,7 @@ fn execute(command: Command) -> Result<Exit> {
             Ok(Exit::Success)
         }
         Command::Env { dir, json } => env::run(&dir, json.as_ref()),
-        Command::Compare(job) => compare::run(*job),
+        Command::Compare(job) => Ok(compare::run(&job)),
         Command::Show(job) => compare::show(&job),
     }
 }

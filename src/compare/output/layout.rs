@@ -45,25 +45,17 @@ pub fn block(comparison: &Comparison, section: &Section, table: &Table) -> Block
     let metric = table.metric;
     let merged = matches!(metric, Metric::Latency(_, Point::At(_)));
     let axis = comparison.vary.as_ref();
+    let corrected = comparison.corrected > 1;
+    // Percentiles of runs are not averaged.
+    let middle = match merged {
+        true => "of all events",
+        false => "mean ± sd",
+    };
     let head = axis
         .cloned()
         .into_iter()
-        .chain(["group", "n"].map(Into::into))
-        .chain(merged.then(|| "of all events".into()))
-        .chain(
-            [
-                "mean ± sd",
-                "median [95 %]",
-                "change [95 %]",
-                if comparison.corrected > 1 {
-                    "p (Holm)"
-                } else {
-                    "p"
-                },
-                "verdict",
-            ]
-            .map(Into::into),
-        )
+        .chain(["group", "n", middle, "median [95 %]", "change [95 %]"].map(Into::into))
+        .chain([if corrected { "p (Holm)" } else { "p" }, "verdict"].map(Into::into))
         .collect();
     let rows = section.rows(&comparison.groups, table).flat_map(|row| {
         let at = axis.map(|_| row.point.value.clone().unwrap_or_default());
@@ -107,9 +99,10 @@ pub fn with_unit(metric: Metric) -> String {
 fn cells(metric: Metric, merged: bool, place: usize, group: &str, entry: &Entry) -> Vec<String> {
     let summary = &entry.summary;
     let value = |v: f64| quantity(metric, v);
-    let mean = match summary.stddev {
-        Some(stddev) => format!("{} ± {}", value(summary.mean), value(stddev)),
-        None => value(summary.mean),
+    let middle = match (merged, summary.stddev) {
+        (true, _) => entry.merged.map_or("-".into(), |ns| value(ns as f64)),
+        (false, Some(stddev)) => format!("{} ± {}", value(summary.mean), value(stddev)),
+        (false, None) => value(summary.mean),
     };
     let against = entry.against.as_ref();
     let change = |against: &Against| match against.change {
@@ -120,12 +113,10 @@ fn cells(metric: Metric, merged: bool, place: usize, group: &str, entry: &Entry)
     let verdict = |against: &Against| against.verdict.to_string();
     let absent = if place == 0 { "baseline" } else { "-" };
     let of = |told: &dyn Fn(&Against) -> String| against.map_or_else(String::new, told);
-    let all = merged.then(|| entry.merged.map_or("-".into(), |ns| value(ns as f64)));
     [group.to_owned(), summary.n.to_string()]
         .into_iter()
-        .chain(all)
         .chain([
-            mean,
+            middle,
             with_interval(summary.median, value),
             against.map_or_else(|| absent.into(), change),
             of(&p),
@@ -200,7 +191,7 @@ fn legend(comparison: &Comparison) -> Vec<String> {
         .any(|row| matches!(row.metric, Metric::Latency(_, Point::At(_))));
     if merged {
         sentences.push(
-            "of all events: the percentile of the histograms of all runs merged; the other columns \
+            "of all events: the percentile of the histograms of all runs merged; median, change and p \
              are about each run's own percentile"
                 .into(),
         );

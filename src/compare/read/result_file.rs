@@ -111,7 +111,8 @@ pub fn run(document: Document<'_>, file: &Arc<str>) -> Result<Run, Fault> {
         figures: Figures {
             wall_s: Some(told.totals.wall_s),
             events_per_s: Some(told.rates.events_per_s),
-            mib_per_s: Some(told.rates.mib_per_s),
+            // 0 is written where the events move nothing.
+            mib_per_s: Some(told.rates.mib_per_s).filter(|rate| *rate > 0.0),
             latency: told.latency_ns.map(Durations::from).unwrap_or_default(),
             fsync: told
                 .fsync_latency_ns

@@ -193,11 +193,8 @@ impl<'a> Log<'a> {
         });
         Figures {
             events_per_s: done.and_then(|done| leading_number(done.split_once('(')?.1)),
-            mib_per_s: match moved {
-                Some((_, rate)) => leading_number(rate),
-                // The line is left out where nothing moves.
-                None => Some(0.0),
-            },
+            // The line is left out where nothing moves.
+            mib_per_s: moved.and_then(|(_, rate)| leading_number(rate)),
             ..Figures::default()
         }
     }

@@ -1,10 +1,11 @@
-//! Bars of the mean with the standard deviation, by group, along the second axis.
+//! Bars of the mean with the standard deviation, or of the percentile of all events, by group,
+//! along the second axis.
 
 use anyhow::Result;
 use plotters::prelude::*;
 
 use super::canvas::{self, BELOW, LEFT, MARGIN, RULE, failed};
-use crate::compare::comparison::{Section, Table};
+use crate::compare::comparison::{Entry, Section, Table};
 use crate::compare::metric::Metric;
 use crate::compare::output::layout::quantity;
 
@@ -14,15 +15,38 @@ const FILLED: f64 = 0.8;
 /// The longest label below a place.
 const LABEL: usize = 10;
 
+/// A bar.
+#[derive(Clone, Copy)]
+struct Bar {
+    height: f64,
+    /// Of the line about its end, either way.
+    spread: Option<f64>,
+}
+
+impl Bar {
+    fn of(entry: &Entry) -> Self {
+        match entry.merged {
+            Some(ns) => Self {
+                height: ns as f64,
+                spread: None,
+            },
+            None => Self {
+                height: entry.summary.mean,
+                spread: entry.summary.stddev,
+            },
+        }
+    }
+}
+
 /// The chart as SVG.
 pub fn chart(section: &Section, table: &Table, groups: usize) -> Result<String> {
-    let summaries = || {
+    let bars = || {
         table.rows.iter().enumerate().flat_map(|(place, row)| {
             let told = row.iter().enumerate();
-            told.filter_map(move |(group, entry)| Some((place, group, entry.as_ref()?.summary)))
+            told.filter_map(move |(group, entry)| Some((place, group, Bar::of(entry.as_ref()?))))
         })
     };
-    let tops = summaries().map(|(.., s)| s.mean + s.stddev.unwrap_or(0.0));
+    let tops = bars().map(|(.., bar)| bar.height + bar.spread.unwrap_or(0.0));
     let top = tops.fold(0.0, f64::max) * 1.05;
     let top = if top > 0.0 { top } else { 1.0 };
     canvas::svg(|area| {
@@ -45,16 +69,16 @@ pub fn chart(section: &Section, table: &Table, groups: usize) -> Result<String> 
             .draw()
             .map_err(|error| failed(&error))?;
         let width = FILLED / groups as f64;
-        for (place, group, summary) in summaries() {
+        for (place, group, bar) in bars() {
             let left = place as f64 + (1.0 - FILLED) / 2.0 + group as f64 * width;
             let (colour, _) = canvas::colour_of_group(group);
-            let bar = Rectangle::new(
-                [(left, 0.0), (left + 0.92 * width, summary.mean)],
+            let shape = Rectangle::new(
+                [(left, 0.0), (left + 0.92 * width, bar.height)],
                 colour.filled(),
             );
             let middle = left + 0.46 * width;
-            let spread = summary.stddev.map(|sd| {
-                let (low, high) = ((summary.mean - sd).max(0.0), summary.mean + sd);
+            let spread = bar.spread.map(|sd| {
+                let (low, high) = ((bar.height - sd).max(0.0), bar.height + sd);
                 let cap = 0.2 * width;
                 [
                     vec![(middle, low), (middle, high)],
@@ -62,7 +86,7 @@ pub fn chart(section: &Section, table: &Table, groups: usize) -> Result<String> 
                     vec![(middle - cap, high), (middle + cap, high)],
                 ]
             });
-            chart.draw_series([bar]).map_err(|error| failed(&error))?;
+            chart.draw_series([shape]).map_err(|error| failed(&error))?;
             let lines = spread.into_iter().flatten();
             chart
                 .draw_series(lines.map(|line| PathElement::new(line, BLACK)))

@@ -135,12 +135,14 @@ fn page_table(comparison: &Comparison, section: &Section, table: &Table) -> Resu
         Some(vary) => format!(" by {vary}"),
         None => String::new(),
     };
+    let mut entries = table.rows.iter().flatten().flatten();
+    let what = match entries.any(|entry| entry.merged.is_some()) {
+        true => "of all events together",
+        false => "mean of the runs, with the standard deviation",
+    };
     Ok(PageTable {
         headline: layout::headline(table.metric),
-        caption: format!(
-            "{}{along}: mean of the runs, with the standard deviation",
-            layout::with_unit(table.metric)
-        ),
+        caption: format!("{}{along}: {what}", layout::with_unit(table.metric)),
         bars: bars::chart(section, table, comparison.groups.len())?,
         rows: rows.collect(),
         head,
