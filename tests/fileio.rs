@@ -713,7 +713,7 @@ fn a_failure_in_prepare_leaves_nothing_behind_in_either_dialect() {
         let run = traced(
             folder.path(),
             words,
-            &["inject=pwrite64:error=ENOSPC:when=2"],
+            &["inject=pwrite64:error=ENOSPC:when=1"],
         );
         assert_ended(&run.output, 1);
         let message = text(&run.output.stderr);

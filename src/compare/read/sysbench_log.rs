@@ -354,7 +354,7 @@ fn mode(words: &str) -> Option<&'static str> {
 fn io_mode(words: &str) -> Option<&'static str> {
     let mode = match words.strip_suffix(" I/O mode")? {
         "synchronous" => "sync",
-        "asynchronous" => "async",
+        "asynchronous" => "aio",
         mapped if mapped.contains("mmap") => "mmap",
         _ => return None,
     };

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Error, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::uio::pwrite;
@@ -147,11 +147,11 @@ impl<'a> Sink<'a> {
         match retry(|| fallocate(&self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, size)) {
             Err(Errno::ENOSPC) => {
                 let path = self.files.path_of(self.number);
-                Err(Error::new(Errno::ENOSPC).context(format!(
+                bail!(
                     "reserving {size} bytes for {}: no space left on the device; take a smaller \
                      total size, or another folder with --dir",
                     path.display()
-                )))
+                )
             }
             // Where a file system can't reserve, it writes all the same.
             _ => Ok(()),
