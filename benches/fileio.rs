@@ -5,9 +5,6 @@
 //! machine that changes its pace in between changes both. `WBENCH_BENCH_DIR` names the folder to
 //! work in, which wants 24 GiB; `WBENCH_BENCH_PAIRS` the number of pairs.
 
-use std::fs::File;
-use std::hint::black_box;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -18,20 +15,15 @@ use serde_json::Value;
 /// Seconds of a run that is compared by its rate.
 const SECONDS: u64 = 5;
 
-/// The same for reads of memory, which any neighbour disturbs: shorter, and so many times as many.
-const CACHED_SECONDS: u64 = 1;
-const CACHED_PAIRS: usize = 4;
-
 /// Runs, and prints what came of it.
 type Comparison = fn(&Yard) -> Result<()>;
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&String> = words.iter().filter(|w| !w.starts_with("--")).collect();
-    let comparisons: [(&str, Comparison); 7] = [
+    let comparisons: [(&str, Comparison); 6] = [
         ("aio against fio", |yard| queue(yard, "aio", "libaio")),
         ("uring against fio", |yard| queue(yard, "uring", "io_uring")),
-        ("sync against a bare loop", cached_reads),
         ("prepare against dd", prepare_against_dd),
         ("prepare against sysbench", prepare_against_sysbench),
         ("memory of 16 threads", memory),
@@ -189,46 +181,6 @@ fn queue(yard: &Yard, io: &str, engine: &str) -> Result<()> {
     };
     compare(yard.pairs, "reads/s", ">= 0.97", ours, ("fio", theirs))?;
     yard.wbench("cleanup --files 8").map(drop)
-}
-
-/// Random reads of files that are in memory.
-fn cached_reads(yard: &Yard) -> Result<()> {
-    const FILES: u64 = 4;
-    const BLOCKS: u64 = (64 << 20) / 4096;
-    let set = "--files 4 --total-size 256M";
-    yard.wbench(&format!("prepare {set}"))?;
-    let files = (0..FILES)
-        .map(|file| File::open(yard.path().join(format!("test_file.{file}"))))
-        .collect::<std::io::Result<Vec<_>>>()?;
-    for file in 0..FILES {
-        std::fs::read(yard.path().join(format!("test_file.{file}")))?;
-    }
-    let ours = || {
-        let run = format!("run --mode rndrd --flags none --events 0 --time {CACHED_SECONDS} {set}");
-        yard.wbench(&run)?["rates"]["events_per_s"]
-            .as_f64()
-            .context("a rate")
-    };
-    let theirs = || {
-        let (start, mut reads, mut state) = (Instant::now(), 0u64, 1u64);
-        let mut block = vec![1; 4096];
-        while start.elapsed() < Duration::from_secs(CACHED_SECONDS) {
-            for _ in 0..10_000 {
-                state = state
-                    .wrapping_mul(6364136223846793005)
-                    .wrapping_add(1442695040888963407);
-                let at = state >> 33;
-                let file = &files[(at % FILES) as usize];
-                file.read_exact_at(&mut block, at / FILES % BLOCKS * 4096)?;
-                black_box(&block);
-                reads += 1;
-            }
-        }
-        Ok(reads as f64 / start.elapsed().as_secs_f64())
-    };
-    let pairs = yard.pairs * CACHED_PAIRS;
-    compare(pairs, "reads/s", ">= 0.95", ours, ("loop", theirs))?;
-    yard.wbench("cleanup --files 4").map(drop)
 }
 
 const PREPARED_MIB: f64 = 8192.0;
