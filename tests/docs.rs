@@ -70,6 +70,22 @@ fn the_report_in_the_readme_has_the_lines_that_a_run_prints() {
     assert_eq!(names(&String::from_utf8_lossy(&run.stdout)), names(shown));
 }
 
+#[test]
+fn the_comparison_in_the_readme_is_what_its_command_prints() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let command = "wbench compare quiet/ busy/";
+    let run = Command::new(env!("CARGO_BIN_EXE_wbench"))
+        .args(command.split(' ').skip(1))
+        .current_dir(root.join("docs/examples"))
+        .output()
+        .unwrap();
+    assert!(run.status.success());
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let shown = readme.split(&format!("$ {command}\n")).nth(1).unwrap();
+    let shown = shown.split("```").next().unwrap();
+    assert_eq!(String::from_utf8_lossy(&run.stdout), shown);
+}
+
 /// The words on the left of a report.
 fn names(report: &str) -> Vec<String> {
     let lines = report
