@@ -158,7 +158,8 @@ fn bare_preads(dir: &Path, reads: usize) -> f64 {
     reads as f64 / start.elapsed().as_secs_f64()
 }
 
-/// Each run reads other places than any before, so that no cache below the device knows them.
+/// Each run reads other places than any before, so that no cache below the device knows them, and
+/// drops the files' pages first, as fio does.
 fn direct_reads(pairs: usize, dir: &Path) -> bool {
     let comparison = Comparison {
         name: "random 4K reads, O_DIRECT, 1 thread : fio psync",
@@ -172,7 +173,17 @@ fn direct_reads(pairs: usize, dir: &Path) -> bool {
         seed = seed.wrapping_add(1);
         let seed = seed.to_string();
         let words = [
-            "fileio", "run", "--mode", "rndrd", "--time", "2", "--events", "0", "--seed", &seed,
+            "fileio",
+            "run",
+            "--mode",
+            "rndrd",
+            "--time",
+            "2",
+            "--events",
+            "0",
+            "--drop-cache",
+            "--seed",
+            &seed,
         ];
         wbench(&[&words[..], &words_of(&job)].concat())
     };
