@@ -24,5 +24,7 @@ pub mod run;
 pub mod session;
 pub mod signal;
 pub mod size;
+pub mod start;
 pub mod warning;
+mod window;
 pub mod workload;

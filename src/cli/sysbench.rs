@@ -413,6 +413,7 @@ impl<'a> Values<'a> {
             stack_size: (stack_size > DEFAULT_STACK).then_some(stack_size),
             labels: BTreeMap::new(),
             files,
+            start_at: None,
         })
     }
 

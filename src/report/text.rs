@@ -9,7 +9,8 @@ use crate::plan::{
     Test,
 };
 use crate::result::{
-    ClockInfo, Host, Interval, Latency, PageCache, RunResult, Status, Storage, Warning, Workload,
+    ClockInfo, Host, Interval, Latency, PageCache, RunResult, Start, Status, Storage, Warning,
+    Workload,
 };
 use crate::size::Size;
 
@@ -28,6 +29,9 @@ pub fn report(result: &RunResult) -> String {
             _ => "FAILED: these are the figures up to then",
         };
         lines.named("status", status);
+    }
+    if let Some(start) = &result.start {
+        lines.named("start", &self::start(start));
     }
     lines.named("rate", &rate(result));
     lines.named("done", &done(result, of_fileio));
@@ -104,6 +108,14 @@ pub fn environment(
     lines.named("O_DIRECT", direct);
     lines.warnings(warnings);
     lines.0
+}
+
+fn start(start: &Start) -> String {
+    let late = match start.late_s {
+        Some(late_s) => format!("{} late", duration(late_s * 1e9)),
+        None => "which it did not come to".to_owned(),
+    };
+    format!("{}, {late}", start.asked_at)
 }
 
 /// What a line of an interval tells of a test, beside its events.
