@@ -8,8 +8,8 @@
 //! - It puts the additive charts of the iterations together by their place in the list, and the
 //!   figures in a chart by name. So the list depends on what was to run, never on what came of
 //!   it, and a unit depends on the test, never on a value.
-//! - It rounds tables to 3 decimals and heads statistics with "(sec)", whatever they are of. So
-//!   each row's name has its unit.
+//! - It rounds tables to 3 decimals and heads statistics with "(sec)", whatever they are of; on a
+//!   terminal it shows lines as such statistics, too. So each name has its unit.
 //! - It takes the figures of whatever ended with exit status 0. So those of a run that is not
 //!   complete, which `wbench show` can print, stand in no additive chart.
 //! - It decodes the output in pieces of 4096 bytes. So all of it is ASCII.
@@ -209,14 +209,14 @@ fn additive(result: &RunResult) -> [Chart<Additive>; 3] {
     }
     let latency = result.latency_ns.as_ref();
     let percentiles = latency.map_or(Vec::new(), |latency| {
-        let of = |name: &str, ns: u64| (name.to_owned(), unit.of_ns(ns as f64));
+        let of = |name, ns: u64| (format!("{name}, {}", unit.name), unit.of_ns(ns as f64));
         vec![
             of("p50", latency.p50),
             of("p95", latency.p95),
             of("p99", latency.p99),
         ]
     });
-    let main = vec![(rate.name.to_owned(), rate.value)];
+    let main = vec![(format!("{}, {}", rate.name, rate.unit), rate.value)];
     [
         Chart {
             description: "The units are those that the rows name, whatever the columns are headed \
