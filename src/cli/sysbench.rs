@@ -16,7 +16,17 @@ use crate::report::sysbench::Verbosity;
 use crate::size::Size;
 
 /// An option: its name, what it takes, its default, and what it means.
-struct Opt(&'static str, &'static str, &'static str, &'static str);
+#[derive(Debug, Clone, Copy)]
+pub struct Opt(
+    /// Its name, without the dashes.
+    pub &'static str,
+    /// What stands behind the `=`; in brackets where that may be left out.
+    pub &'static str,
+    /// Its default, empty where it has none.
+    pub &'static str,
+    /// What it means.
+    pub &'static str,
+);
 
 const GENERAL: &[Opt] = &[
     Opt("num-threads", "N", "1", "number of threads to use"),
@@ -193,7 +203,13 @@ const FILEIO: &[Opt] = &[
     ),
 ];
 
-const ALL: [&[Opt]; 4] = [GENERAL, CPU, MEMORY, FILEIO];
+/// All options, under the headings of the usage.
+pub const OPTIONS: [(&str, &[Opt]); 4] = [
+    ("General options", GENERAL),
+    ("cpu options", CPU),
+    ("memory options", MEMORY),
+    ("fileio options", FILEIO),
+];
 
 const COMMANDS: [&str; 5] = ["prepare", "run", "cleanup", "help", "version"];
 
@@ -210,10 +226,11 @@ pub fn is_known_word(word: &str) -> bool {
 }
 
 fn find(name: &str) -> Option<&'static Opt> {
-    ALL.iter()
-        .copied()
-        .flatten()
-        .find(|option| option.0 == name)
+    all().find(|option| option.0 == name)
+}
+
+fn all() -> impl Iterator<Item = &'static Opt> {
+    OPTIONS.iter().flat_map(|(_, options)| *options)
 }
 
 /// What is to be done.
@@ -577,13 +594,7 @@ pub fn usage() -> String {
     let mut text = String::from(
         "Usage:\n  sysbench [general-options]... --test=<test-name> [test-options]... command\n",
     );
-    let parts = [
-        ("General options", GENERAL),
-        ("cpu options", CPU),
-        ("memory options", MEMORY),
-        ("fileio options", FILEIO),
-    ];
-    for (title, options) in parts {
+    for (title, options) in OPTIONS {
         text.push_str(&format!("\n{title}:\n"));
         for Opt(name, takes, default, about) in options {
             let option = format!("--{name}={takes}");
@@ -731,11 +742,6 @@ mod tests {
     #[test]
     fn the_usage_names_every_option() {
         let text = usage();
-        assert!(
-            ALL.iter()
-                .copied()
-                .flatten()
-                .all(|option| text.contains(&format!("--{}=", option.0)))
-        );
+        assert!(all().all(|option| text.contains(&format!("--{}=", option.0))));
     }
 }
