@@ -38,7 +38,8 @@ tools:
 	    PATH=$$PATH:/usr/sbin:/sbin command -v $${tool%%:*} >/dev/null || echo $${tool##*:}; done | sort -u); \
 	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
+	    apt-get update -qq && for package in $$missing; do \
+	        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$package >/dev/null || exit 1; done; \
 	elif [ -n "$$missing" ]; then \
 	    echo "the tests need these packages: $$missing" >&2; exit 1; fi
 

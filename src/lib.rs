@@ -4,7 +4,8 @@
 //! The way of the data is one line: words ([`cli`]) become a [`plan`]; the [`engine`] runs a
 //! [`workload`] under a [`clock`]; what was measured ([`measure`]) becomes a [`result`]
 //! document ([`run`]), which also tells of the [`host`]; and that becomes text ([`report`]) or
-//! a file. Many result files become a comparison ([`compare`]). A [`session`] goes this way for each of the two command lines.
+//! a file. The results of a long job are kept while it goes on
+//! ([`journal`]). Many result files become a comparison ([`compare`]). A [`session`] goes this way for each of the two command lines.
 
 pub mod cli;
 pub mod clock;
@@ -13,6 +14,7 @@ pub mod engine;
 pub mod exit;
 pub mod harness;
 pub mod host;
+pub mod journal;
 pub mod measure;
 pub mod output;
 pub mod plan;

@@ -1,6 +1,7 @@
 //! Where text and documents go: standard output, or a file that appears whole or not at all.
 
-use std::io::{self, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -51,7 +52,7 @@ impl Destination {
     pub fn write_text(&self, text: &str) -> Result<()> {
         match self {
             Self::Stdout => print(text),
-            Self::File(path) => write_whole(path, text.as_bytes())
+            Self::File(path) => write_whole(path, |out| out.write_all(text.as_bytes()))
                 .with_context(|| format!("writing the file {}", path.display())),
         }
     }
@@ -79,22 +80,26 @@ impl Destination {
 /// Writes a file beside its final name, syncs it and renames it.
 ///
 /// A special file such as /dev/null or a pipe is written to as it is.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write_whole(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     if is_special(path) {
-        return std::fs::OpenOptions::new()
-            .write(true)
-            .open(path)?
-            .write_all(bytes);
+        let mut out = BufWriter::new(OpenOptions::new().write(true).open(path)?);
+        fill(&mut out)?;
+        return out.flush();
     }
     let folder = folder_of(path);
-    let mut beside = tempfile::Builder::new()
+    let beside = tempfile::Builder::new()
         .prefix(".wbench-")
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
         .tempfile_in(folder)?;
-    beside.write_all(bytes)?;
+    let mut out = BufWriter::new(beside);
+    fill(&mut out)?;
+    let beside = out.into_inner()?;
     beside.as_file().sync_all()?;
     beside.persist(path)?;
-    std::fs::File::open(folder)?.sync_all()
+    File::open(folder)?.sync_all()
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -104,7 +109,8 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-fn is_special(path: &Path) -> bool {
+/// Something is there that is neither a file nor a folder: it can't be replaced.
+pub fn is_special(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|found| !found.is_file() && !found.is_dir())
 }

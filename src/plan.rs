@@ -54,6 +54,17 @@ pub struct FilePlan {
     pub recreate: bool,
 }
 
+/// What becomes of the test files around a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileHandling {
+    /// They are there, and stay.
+    AsTheyAre,
+    /// They are made where they are missing, and removed where they were made.
+    Whole,
+    /// They are made where they are missing, and stay.
+    MakeAndKeep,
+}
+
 /// The test and its parameters, as they stand in the result file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

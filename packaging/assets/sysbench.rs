@@ -45,13 +45,17 @@ Exit status: 0 done; 1 failed, or help printed; 2 a run that hung was given up
         }))
 }
 
-fn argument(&Opt(name, takes, default, about): &Opt) -> Arg {
-    let argument = Arg::new(name).long(name).help(about).require_equals(true);
+fn argument(option: &Opt) -> Arg {
+    let argument = Arg::new(option.name)
+        .long(option.name)
+        .help(option.about)
+        .require_equals(true);
+    let takes = option.takes;
     let argument = match takes.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
         Some(takes) => argument.num_args(0..=1).value_name(takes),
         None => argument.num_args(1).value_name(takes),
     };
-    match default {
+    match option.default {
         "" => argument,
         default => argument.default_value(default),
     }

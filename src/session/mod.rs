@@ -2,6 +2,7 @@
 
 mod compare;
 pub mod env;
+mod measure;
 mod native;
 mod progress;
 mod sysbench;

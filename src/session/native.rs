@@ -2,24 +2,22 @@
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::sync::Arc;
 
 use anyhow::{Error, Result};
 use clap::Parser;
 
-use super::progress::{IntervalLines, Watcher, preparing};
+use super::measure::{measure as measured, prepare};
+use super::progress::{IntervalLines, Watcher};
 use super::{compare, env, fail};
-use crate::cli::native::{Cli, Command, FileHandling, Output};
+use crate::cli::native::{Cli, Command, Output};
 use crate::exit::Exit;
 use crate::output::{self, Destination};
-use crate::plan::{RunPlan, Test};
+use crate::plan::{FileHandling, RunPlan};
 use crate::report::text;
 use crate::report::text::Columns;
 use crate::result::{RunResult, Workload};
-use crate::run::Run;
 use crate::signal;
 use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
-use crate::workload::fileio::prepare::prepare as fill;
 
 /// What stands before a message of this command line.
 pub(super) const PREFIX: &str = "wbench: ";
@@ -78,82 +76,13 @@ fn measure(plan: &RunPlan, handling: FileHandling, output: &Output) -> Result<Ex
         json.check()?;
     }
     signal::watch()?;
-    let files = plan.files.as_ref();
-    let files = files
-        .map(|files| TestFiles::of(files, Rule::Stamp))
-        .transpose()?;
-    let files = files.map(Arc::new);
-    let job = FileJob::of(plan, handling, files.as_deref())?;
-    let run = Run::begin(plan)?;
-    let guard = files.as_deref().map(CleanUp);
-    let result = match job.prepare(output.quiet) {
-        Ok(()) => run.measure(files.clone(), &mut watcher(plan, output)),
-        Err(error) => run.not_run(&error),
-    };
-    let told = tell(&result, output);
-    let cleaned = job.finish();
-    drop(guard);
-    if let Some(error) = &result.error {
-        eprintln!("{PREFIX}{error}");
-    }
-    told.and(cleaned)?;
-    Ok(Exit::of(&result))
-}
-
-/// What has to be done about the files around a run.
-struct FileJob<'a> {
-    files: Option<&'a TestFiles>,
-    makes: bool,
-    keeps: bool,
-}
-
-impl<'a> FileJob<'a> {
-    /// Fails where the files are not as the run needs them, and it may not make them.
-    fn of(plan: &RunPlan, handling: FileHandling, files: Option<&'a TestFiles>) -> Result<Self> {
-        let (Some(files), Test::Fileio(params)) = (files, &plan.test) else {
-            return Ok(Self {
-                files: None,
-                makes: false,
-                keeps: false,
-            });
-        };
-        let creates = params.mode.creates_files();
-        let whole = handling == FileHandling::Whole;
-        let absent = files.are_absent()?;
-        let may_make = (absent || files.recreate()) && handling != FileHandling::AsTheyAre;
-        if !creates && !may_make {
-            files.check()?;
-        }
-        Ok(Self {
-            files: Some(files),
-            makes: may_make && !creates,
-            // Files that were there before stay, even if the run makes them anew.
-            keeps: !(whole && absent),
-        })
-    }
-
-    fn prepare(&self, quiet: bool) -> Result<()> {
-        match self.files {
-            Some(files) if self.makes => prepare(files, quiet),
-            _ => Ok(()),
-        }
-    }
-
-    fn finish(&self) -> Result<()> {
-        match self.files {
-            Some(files) if self.keeps => files.keep_made(),
-            Some(files) => files.remove_made()?,
-            None => {}
-        }
-        Ok(())
-    }
-}
-
-fn prepare(files: &TestFiles, quiet: bool) -> Result<()> {
-    let bar = preparing(files.set().total_size(), quiet);
-    let prepared = fill(files, &mut |bytes| bar.inc(bytes));
-    bar.finish_and_clear();
-    prepared
+    let mut watcher = watcher(plan, output);
+    let mut exit = Exit::Success;
+    measured(plan, handling, output.quiet, &mut watcher, |result| {
+        exit = Exit::of(result);
+        tell(result, output)
+    })?;
+    Ok(exit)
 }
 
 fn watcher(plan: &RunPlan, output: &Output) -> Watcher {

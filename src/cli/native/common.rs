@@ -1,0 +1,144 @@
+//! What every measuring command takes, and how its values are read.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+
+use super::Command;
+use crate::cli::LONGEST_SECONDS;
+use crate::output::Destination;
+use crate::plan::{ClockChoice, FileHandling, FilePlan, Limits, RunPlan, Seed, Test};
+
+#[derive(Debug, Args)]
+pub(super) struct CommonArgs {
+    /// Worker threads
+    #[arg(long, default_value = "1", value_name = "N")]
+    threads: NonZeroUsize,
+
+    /// The percentile in reports that show one, 1 to 100
+    #[arg(long, default_value_t = 95, value_name = "P", value_parser = clap::value_parser!(u8).range(1..=100))]
+    percentile: u8,
+
+    /// Seed of the random streams [default: the stream of sysbench 0.4.12]
+    #[arg(long, value_name = "N")]
+    seed: Option<u32>,
+
+    /// Bind each worker thread to a CPU of its own, as far as there are enough
+    #[arg(long)]
+    pin: bool,
+
+    /// The clock that times events
+    #[arg(long, value_enum, default_value_t, value_name = "CLOCK")]
+    clock: ClockChoice,
+
+    /// Print statistics every so many seconds [default: never]
+    #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
+    report_interval: Option<Duration>,
+
+    /// A label for the result, such as env=kvm; may be repeated
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
+
+    /// Write the result as JSON to this file; - for standard output, with nothing else on it
+    #[arg(long, value_name = "FILE")]
+    json: Option<String>,
+
+    /// Print no report and no progress
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+/// Where a result goes.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// As JSON to here.
+    pub json: Option<Destination>,
+    /// No report and no progress.
+    pub quiet: bool,
+}
+
+impl Output {
+    /// The report for a person goes to standard output.
+    pub fn reports(&self) -> bool {
+        !self.quiet && self.json != Some(Destination::Stdout)
+    }
+}
+
+impl CommonArgs {
+    pub(super) fn into_plan(
+        self,
+        test: Test,
+        limits: Limits,
+        files: Option<FilePlan>,
+    ) -> (RunPlan, Output) {
+        let output = Output {
+            json: self.json.as_deref().map(Destination::from),
+            quiet: self.quiet,
+        };
+        let plan = RunPlan {
+            test,
+            threads: self.threads,
+            limits,
+            percentile: self.percentile,
+            seed: Seed(self.seed),
+            pin: self.pin,
+            clock: self.clock,
+            report_interval: self.report_interval,
+            stack_size: None,
+            labels: self.labels.into_iter().collect::<BTreeMap<_, _>>(),
+            files,
+        };
+        (plan, output)
+    }
+}
+
+pub(super) fn limits(time: Duration, events: u64) -> Limits {
+    Limits {
+        max_time_s: (!time.is_zero()).then_some(time.as_secs_f64()),
+        max_requests: (events > 0).then_some(events),
+        forced_shutdown_s: None,
+    }
+}
+
+pub(super) fn measure(plan: RunPlan, files: FileHandling, output: Output) -> Command {
+    Command::Measure {
+        plan: Box::new(plan),
+        files,
+        output,
+    }
+}
+
+pub(super) fn seconds(text: &str) -> Result<Duration> {
+    let seconds: f64 = text
+        .parse()
+        .with_context(|| format!("'{text}' is no number of seconds"))?;
+    ensure!(
+        (0.0..=LONGEST_SECONDS).contains(&seconds),
+        "{text} is not between 0 and {LONGEST_SECONDS} seconds"
+    );
+    ensure!(
+        seconds == 0.0 || seconds >= SHORTEST_SECONDS,
+        "{text} is neither 0 nor at least {SHORTEST_SECONDS} seconds"
+    );
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+/// The shortest time that can be asked for; what rounds to nothing would be no limit.
+const SHORTEST_SECONDS: f64 = 0.001;
+
+pub(super) fn positive_seconds(text: &str) -> Result<Duration> {
+    let interval = seconds(text)?;
+    ensure!(!interval.is_zero(), "an interval takes some time");
+    Ok(interval)
+}
+
+pub(super) fn label(text: &str) -> Result<(String, String)> {
+    let (key, value) = text
+        .split_once('=')
+        .filter(|(key, _)| !key.is_empty())
+        .with_context(|| format!("'{text}' is no label: KEY=VALUE is accepted"))?;
+    Ok((key.to_owned(), value.to_owned()))
+}

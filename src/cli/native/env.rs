@@ -1,0 +1,28 @@
+//! The words of `wbench env`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Command;
+use crate::output::Destination;
+
+#[derive(Debug, Args)]
+pub(super) struct EnvArgs {
+    /// The folder whose storage is looked at
+    #[arg(long, default_value = ".", value_name = "FOLDER")]
+    dir: PathBuf,
+
+    /// Write it as JSON to this file; - or nothing for standard output
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
+    json: Option<String>,
+}
+
+impl EnvArgs {
+    pub(super) fn into_command(self) -> Command {
+        Command::Env {
+            dir: self.dir,
+            json: self.json.as_deref().map(Destination::from),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The words of the memory test.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::Command;
+use super::common::{CommonArgs, limits, measure, seconds};
+use crate::plan::{FileHandling, MemoryAccess, MemoryOper, MemoryParams, MemoryScope, Test};
+use crate::size::Size;
+
+#[derive(Debug, Args)]
+pub(super) struct MemoryArgs {
+    /// What an event does to its block
+    #[arg(long, value_enum, default_value = "write", value_name = "OPER")]
+    oper: MemoryOper,
+
+    /// Bytes touched in one event, a multiple of 4 (K, M, G, T: powers of 1024)
+    #[arg(long, default_value = "1K", value_name = "SIZE")]
+    block_size: Size,
+
+    /// Stop after so many bytes, over all threads
+    #[arg(long, default_value = "100G", value_name = "SIZE")]
+    total_size: Size,
+
+    /// One block for all threads, or one each
+    #[arg(long, value_enum, default_value = "global", value_name = "SCOPE")]
+    scope: MemoryScope,
+
+    /// Touch the block in order, or 4 bytes at a time at random positions
+    #[arg(long, value_enum, default_value = "seq", value_name = "ACCESS")]
+    access: MemoryAccess,
+
+    /// Take the block from the pool of huge pages
+    #[arg(long)]
+    hugetlb: bool,
+
+    /// Stop after so many events, over all threads; 0 = no limit
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    events: u64,
+
+    /// Stop after so many seconds; 0 = no limit
+    #[arg(long, default_value = "300", value_name = "SECONDS", value_parser = seconds)]
+    time: Duration,
+
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+impl MemoryArgs {
+    pub(super) fn into_command(self) -> Result<Command> {
+        let params = MemoryParams {
+            block_size_bytes: self.block_size.0,
+            total_size_bytes: self.total_size.0,
+            oper: self.oper,
+            scope: self.scope,
+            access: self.access,
+            hugetlb: self.hugetlb,
+        };
+        let test = Test::Memory(params.validated()?);
+        let limits = limits(self.time, self.events);
+        let (plan, output) = self.common.into_plan(test, limits, None);
+        Ok(measure(plan, FileHandling::AsTheyAre, output))
+    }
+}
