@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::size::Size;
 
 /// One measurement, ready to be run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RunPlan {
     /// The test and its parameters.
     pub test: Test,

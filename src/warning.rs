@@ -36,6 +36,8 @@ pub enum RunWarning {
     MappedFlags,
     /// The files are smaller than was asked for, as this sentence says.
     RoundedFiles(String),
+    /// The run is so small a part of what its profile says.
+    Scaled(f64),
 }
 
 impl RunWarning {
@@ -93,6 +95,7 @@ impl RunWarning {
             Self::PageCache(_) => "page-cache",
             Self::MappedFlags => "mapped-flags",
             Self::RoundedFiles(_) => "rounded-files",
+            Self::Scaled(_) => "scaled",
         }
     }
 }
@@ -138,6 +141,11 @@ impl fmt::Display for RunWarning {
                 f.write_str("--flags has no effect on mapped files: they are the page cache")
             }
             Self::RoundedFiles(sentence) => f.write_str(sentence),
+            Self::Scaled(scale) => write!(
+                f,
+                "times, events, totals and file sets are {scale} of the profile's: a first look, no \
+                 figure to compare with a whole run's"
+            ),
             Self::HarnessShare(share) => write!(
                 f,
                 "{:.0} % of each event's time went to the harness, not to its work: larger blocks \
