@@ -9,8 +9,8 @@ use crate::plan::{
     Test,
 };
 use crate::result::{
-    ClockInfo, Host, Interval, Latency, PageCache, RunResult, Start, Status, Storage, Warning,
-    Workload,
+    ClockInfo, Host, Interval, Latency, PageCache, RunResult, Start, Status, Storage, SuiteRun,
+    Warning, Workload,
 };
 use crate::size::Size;
 
@@ -32,6 +32,9 @@ pub fn report(result: &RunResult) -> String {
     }
     if let Some(start) = &result.start {
         lines.named("start", &self::start(start));
+    }
+    if let Some(suite) = &result.suite {
+        lines.named("suite", &self::suite(suite));
     }
     lines.named("rate", &rate(result));
     lines.named("done", &done(result, of_fileio));
@@ -281,7 +284,19 @@ fn files(params: &FileioParams) -> String {
     )
 }
 
-fn rate(result: &RunResult) -> String {
+fn suite(place: &SuiteRun) -> String {
+    let scale = match place.scale {
+        1.0 => String::new(),
+        scale => format!(", scale {scale}"),
+    };
+    format!(
+        "{} of {}, round {}{scale}",
+        place.measurement, place.profile, place.round
+    )
+}
+
+/// The rates that mean something for a test.
+pub(super) fn rate(result: &RunResult) -> String {
     let events = format!("{} events/s", significant(result.rates.events_per_s));
     match moves_bytes(&result.workload) {
         true => format!("{events}, {} MiB/s", significant(result.rates.mib_per_s)),
@@ -290,7 +305,7 @@ fn rate(result: &RunResult) -> String {
 }
 
 /// The test's events move bytes.
-pub fn moves_bytes(workload: &Workload) -> bool {
+pub(super) fn moves_bytes(workload: &Workload) -> bool {
     match &workload.params.test {
         Test::Cpu(_) => false,
         Test::Memory(memory) => memory.oper != MemoryOper::None,
