@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::format::{count, duration, significant, thousands};
+use super::format::{count, duration, gib, mib_or_gib, significant, thousands};
 use super::sysbench::mean_and_deviation;
 use crate::plan::{
     FileMode, FileioParams, FsyncMode, IoMode, MemoryAccess, MemoryOper, MemoryScope, OpenFlags,
@@ -397,15 +397,4 @@ fn page_cache(cache: &PageCache) -> String {
         mib_or_gib(cache.resident_bytes as f64),
         mib_or_gib(cache.set_bytes as f64)
     )
-}
-
-fn mib_or_gib(bytes: f64) -> String {
-    match bytes < f64::from(1 << 30) {
-        true => format!("{:.1} MiB", bytes / f64::from(1 << 20)),
-        false => gib(bytes),
-    }
-}
-
-fn gib(bytes: f64) -> String {
-    format!("{:.1} GiB", bytes / f64::from(1 << 30))
 }
