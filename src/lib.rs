@@ -25,6 +25,8 @@ pub mod run;
 pub mod session;
 pub mod signal;
 pub mod size;
+pub mod start;
 pub mod suite;
 pub mod warning;
+mod window;
 pub mod workload;

@@ -43,6 +43,9 @@ pub struct RunResult {
     pub ended_by: EndedBy,
     /// Why it failed, else null.
     pub error: Option<String>,
+    /// The moment that the run waited for (`--start-at`), else null.
+    #[serde(default)]
+    pub start: Option<Start>,
     /// Sums over the run.
     pub totals: Totals,
     /// Sums divided by `totals.wall_s`.
@@ -319,11 +322,23 @@ pub enum EndedBy {
     ForcedShutdown,
 }
 
+/// A start at a moment that was named, so that many runs start together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Start {
+    /// The moment, RFC 3339 in UTC to the nanosecond.
+    pub asked_at: String,
+    /// How long after it the first thread began, on CLOCK_REALTIME; null where the run ended
+    /// before.
+    pub late_s: Option<f64>,
+}
+
 /// Sums over a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Totals {
-    /// From before the files were opened and the threads created to after the last ended.
+    /// From before the files were opened and the threads created to after the last ended,
+    /// without the wait for a moment to start at.
     pub wall_s: f64,
     /// Timed requests.
     pub events: u64,

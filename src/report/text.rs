@@ -9,8 +9,8 @@ use crate::plan::{
     Test,
 };
 use crate::result::{
-    ClockInfo, Host, Interval, Latency, PageCache, RunResult, Status, Storage, SuiteRun, Warning,
-    Workload,
+    ClockInfo, Host, Interval, Latency, PageCache, RunResult, Start, Status, Storage, SuiteRun,
+    Warning, Workload,
 };
 use crate::size::Size;
 
@@ -32,6 +32,9 @@ pub fn report(result: &RunResult) -> String {
     }
     if let Some(suite) = &result.suite {
         lines.named("suite", &self::suite(suite));
+    }
+    if let Some(start) = &result.start {
+        lines.named("start", &self::start(start));
     }
     lines.named("rate", &rate(result));
     lines.named("done", &done(result, of_fileio));
@@ -108,6 +111,14 @@ pub fn environment(
     lines.named("O_DIRECT", direct);
     lines.warnings(warnings);
     lines.0
+}
+
+fn start(start: &Start) -> String {
+    let late = match start.late_s {
+        Some(late_s) => format!("{} late", duration(late_s * 1e9)),
+        None => "which it did not come to".to_owned(),
+    };
+    format!("{}, {late}", start.asked_at)
 }
 
 /// What a line of an interval tells of a test, beside its events.
@@ -294,7 +305,7 @@ pub(super) fn rate(result: &RunResult) -> String {
 }
 
 /// The test's events move bytes.
-pub(super) fn moves_bytes(workload: &Workload) -> bool {
+pub fn moves_bytes(workload: &Workload) -> bool {
     match &workload.params.test {
         Test::Cpu(_) => false,
         Test::Memory(memory) => memory.oper != MemoryOper::None,

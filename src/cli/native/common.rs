@@ -11,6 +11,8 @@ use super::Command;
 use crate::cli::LONGEST_SECONDS;
 use crate::output::Destination;
 use crate::plan::{ClockChoice, FileHandling, FilePlan, Limits, RunPlan, Seed, Test};
+use crate::report::ReportFormat;
+use crate::start::StartAt;
 
 #[derive(Debug, Args)]
 pub(super) struct CommonArgs {
@@ -38,6 +40,10 @@ pub(super) struct CommonArgs {
     #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
     report_interval: Option<Duration>,
 
+    /// Be ready, then begin at this moment: RFC 3339 in UTC, or seconds since 1970, with decimals
+    #[arg(long, value_name = "TIME", value_parser = start_at)]
+    start_at: Option<StartAt>,
+
     /// A label for the result, such as env=kvm; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
@@ -46,7 +52,11 @@ pub(super) struct CommonArgs {
     #[arg(long, value_name = "FILE")]
     json: Option<String>,
 
-    /// Print no report and no progress
+    /// Print the report in this form [default: text; none with --quiet or --json -]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<ReportFormat>,
+
+    /// Print no progress, and no report that was not asked for
     #[arg(long, short)]
     pub(super) quiet: bool,
 }
@@ -56,14 +66,30 @@ pub(super) struct CommonArgs {
 pub struct Output {
     /// As JSON to here.
     pub json: Option<Destination>,
-    /// No report and no progress.
+    /// The report on standard output.
+    pub report: Option<ReportFormat>,
+    /// No progress.
     pub quiet: bool,
 }
 
 impl Output {
-    /// The report for a person goes to standard output.
-    pub fn reports(&self) -> bool {
-        !self.quiet && self.json != Some(Destination::Stdout)
+    /// Fails where two documents would be on standard output.
+    fn of(json: Option<Destination>, format: Option<ReportFormat>, quiet: bool) -> Result<Self> {
+        let taken = json == Some(Destination::Stdout);
+        ensure!(
+            !(taken && format.is_some()),
+            "--json - and --format both print to standard output: give --json a file, or leave \
+             one of them out"
+        );
+        let report = match quiet || taken {
+            true => format,
+            false => Some(format.unwrap_or_default()),
+        };
+        Ok(Self {
+            json,
+            report,
+            quiet,
+        })
     }
 }
 
@@ -73,11 +99,9 @@ impl CommonArgs {
         test: Test,
         limits: Limits,
         files: Option<FilePlan>,
-    ) -> (RunPlan, Output) {
-        let output = Output {
-            json: self.json.as_deref().map(Destination::from),
-            quiet: self.quiet,
-        };
+    ) -> Result<(RunPlan, Output)> {
+        let json = self.json.as_deref().map(Destination::from);
+        let output = Output::of(json, self.format, self.quiet)?;
         let plan = RunPlan {
             test,
             threads: self.threads,
@@ -90,8 +114,9 @@ impl CommonArgs {
             stack_size: None,
             labels: self.labels.into_iter().collect::<BTreeMap<_, _>>(),
             files,
+            start_at: self.start_at,
         };
-        (plan, output)
+        Ok((plan, output))
     }
 }
 
@@ -133,6 +158,10 @@ pub(super) fn positive_seconds(text: &str) -> Result<Duration> {
     let interval = seconds(text)?;
     ensure!(!interval.is_zero(), "an interval takes some time");
     Ok(interval)
+}
+
+fn start_at(text: &str) -> Result<StartAt> {
+    text.parse::<StartAt>()?.validated()
 }
 
 pub(super) fn label(text: &str) -> Result<(String, String)> {

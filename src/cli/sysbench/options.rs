@@ -2,11 +2,16 @@
 
 use super::COMMANDS;
 
-/// An option: its name, what it takes, its default, and what it means.
-pub(super) struct Opt {
+/// An option.
+#[derive(Debug, Clone, Copy)]
+pub struct Opt {
+    /// Its name, without the dashes.
     pub name: &'static str,
+    /// What stands behind the `=`; in brackets where that may be left out.
     pub takes: &'static str,
+    /// Its default, empty where it has none.
     pub default: &'static str,
+    /// What it means.
     pub about: &'static str,
 }
 
@@ -200,13 +205,21 @@ const FILEIO: &[Opt] = &[
     ),
 ];
 
-pub(super) const ALL: [&[Opt]; 4] = [GENERAL, CPU, MEMORY, FILEIO];
+/// All options, under the headings of the usage.
+pub const OPTIONS: [(&str, &[Opt]); 4] = [
+    ("General options", GENERAL),
+    ("cpu options", CPU),
+    ("memory options", MEMORY),
+    ("fileio options", FILEIO),
+];
+
+/// All options.
+pub(super) fn all() -> impl Iterator<Item = &'static Opt> {
+    OPTIONS.iter().flat_map(|(_, options)| *options)
+}
 
 pub(super) fn find(name: &str) -> Option<&'static Opt> {
-    ALL.iter()
-        .copied()
-        .flatten()
-        .find(|option| option.name == name)
+    all().find(|option| option.name == name)
 }
 
 /// The usage, with every option and its default.
@@ -214,13 +227,7 @@ pub fn usage() -> String {
     let mut text = String::from(
         "Usage:\n  sysbench [general-options]... --test=<test-name> [test-options]... command\n",
     );
-    let parts = [
-        ("General options", GENERAL),
-        ("cpu options", CPU),
-        ("memory options", MEMORY),
-        ("fileio options", FILEIO),
-    ];
-    for (title, options) in parts {
+    for (title, options) in OPTIONS {
         text.push_str(&format!("\n{title}:\n"));
         for Opt {
             name,
