@@ -11,6 +11,8 @@ use crate::exit::Exit;
 use crate::host::{self, Root};
 use crate::journal::Journal;
 use crate::output::{Destination, print};
+use crate::plan::RunPlan;
+use crate::report::ReportFormat;
 use crate::report::format::count;
 use crate::report::suite::table;
 use crate::result::{RunResult, Status};
@@ -97,14 +99,18 @@ impl Suite<'_> {
     /// Measures one after the other, until a signal comes or a result can't be kept. That a
     /// measurement fails is no reason not to make the others.
     fn measure(&mut self, missing: &[&Member]) -> Result<()> {
-        for member in missing {
+        for (i, member) in missing.iter().enumerate() {
             signal::go_on()?;
-            let Some(mut result) = self.one(member)? else {
+            let plan = RunPlan {
+                start_at: self.job.start_at.filter(|_| i == 0),
+                ..member.plan.clone()
+            };
+            let Some(mut result) = self.one(&plan)? else {
                 continue;
             };
             member.sign(&mut result);
             self.progress.ended(&result);
-            let left = self.files.after(&member.plan, &result);
+            let left = self.files.after(&plan, &result);
             self.results.push(result.clone());
             self.journal.add(result)?;
             left?;
@@ -113,12 +119,9 @@ impl Suite<'_> {
     }
 
     /// Makes one measurement; None where a signal came before it began.
-    fn one(&mut self, member: &Member) -> Result<Option<RunResult>> {
-        let plan = &member.plan;
-        let size = plan
-            .files
-            .as_ref()
-            .map_or(0, |files| files.set.total_size());
+    fn one(&mut self, plan: &RunPlan) -> Result<Option<RunResult>> {
+        let files = plan.files.as_ref();
+        let size = files.map_or(0, |files| files.set.total_size());
         let mut done = 0;
         let (files, progress) = (&mut self.files, &mut self.progress);
         progress.begins();
@@ -141,39 +144,46 @@ impl Suite<'_> {
         let cleaned = self.files.finish();
         drop(self.progress);
         let finished = self.journal.finish();
-        if !self.job.quiet && self.job.json != Destination::Stdout {
-            print(&table(members, &self.results))?;
+        // The figures of a long suite are not lost with a file that could not be written.
+        match self.job.report {
+            Some(ReportFormat::Text) => print(&table(members, &self.results))?,
+            Some(format) => print(&format.of(&self.results)?)?,
+            None => {}
         }
-        let failed: Vec<_> = self
-            .results
-            .iter()
-            .filter(|result| result.status == Status::Failed)
-            .collect();
-        for result in &failed {
-            let name = result.suite.as_ref().map_or("", |place| &place.measurement);
-            let error = result.error.as_deref().unwrap_or("failed");
-            eprintln!("{PREFIX}{name}: {error}");
-        }
+        tell_failures(&self.results);
         let interrupted = match measured {
             Err(error) if error.is::<Interrupted>() => Some(error),
             other => other.map(|()| None)?,
         };
         finished?;
         cleaned?;
-        let complete = self.results.iter().filter(|r| r.status == Status::Complete);
-        let complete = complete.count();
-        if let (true, Destination::File(path)) = (complete < members.len(), &self.job.json) {
-            let (told, path) = (of_results(complete, members.len()), path.display());
+        let with = |status| {
+            self.results
+                .iter()
+                .filter(move |r| r.status == status)
+                .count()
+        };
+        let (there, all) = (with(Status::Complete), members.len());
+        if let (true, Destination::File(path)) = (there < all, &self.job.json) {
+            let (told, path) = (of_results(there, all), path.display());
             eprintln!("{PREFIX}{told} in {path}; --resume goes on with the others");
         }
-        Ok(match (interrupted, failed.is_empty()) {
+        Ok(match (interrupted, with(Status::Failed)) {
             (Some(error), _) => {
                 eprintln!("{PREFIX}{error}");
                 Exit::interrupted()
             }
-            (None, true) => Exit::Success,
-            (None, false) => Exit::Failure,
+            (None, 0) => Exit::Success,
+            (None, _) => Exit::Failure,
         })
+    }
+}
+
+fn tell_failures(results: &[RunResult]) {
+    for result in results {
+        if let (Some(place), Some(error)) = (&result.suite, &result.error) {
+            eprintln!("{PREFIX}{}: {error}", place.measurement);
+        }
     }
 }
 
