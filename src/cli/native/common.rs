@@ -12,6 +12,7 @@ use crate::cli::LONGEST_SECONDS;
 use crate::output::Destination;
 use crate::plan::{ClockChoice, FileHandling, FilePlan, Limits, RunPlan, Seed, Test};
 use crate::report::ReportFormat;
+use crate::start::StartAt;
 
 #[derive(Debug, Args)]
 pub(super) struct CommonArgs {
@@ -38,6 +39,10 @@ pub(super) struct CommonArgs {
     /// Print statistics every so many seconds [default: never]
     #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
     report_interval: Option<Duration>,
+
+    /// Be ready, then begin at this moment: RFC 3339 in UTC, or seconds since 1970, with decimals
+    #[arg(long, value_name = "TIME", value_parser = start_at)]
+    start_at: Option<StartAt>,
 
     /// A label for the result, such as env=kvm; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
@@ -109,6 +114,7 @@ impl CommonArgs {
             stack_size: None,
             labels: self.labels.into_iter().collect::<BTreeMap<_, _>>(),
             files,
+            start_at: self.start_at,
         };
         Ok((plan, output))
     }
@@ -152,6 +158,10 @@ pub(super) fn positive_seconds(text: &str) -> Result<Duration> {
     let interval = seconds(text)?;
     ensure!(!interval.is_zero(), "an interval takes some time");
     Ok(interval)
+}
+
+fn start_at(text: &str) -> Result<StartAt> {
+    text.parse::<StartAt>()?.validated()
 }
 
 pub(super) fn label(text: &str) -> Result<(String, String)> {
