@@ -148,7 +148,7 @@ impl Cli {
             Subcommands::Cpu(args) => args.into_command(),
             Subcommands::Memory(args) => args.into_command(),
             Subcommands::Fileio(command) => command.into_command(),
-            Subcommands::Suite(args) => Ok(Command::Suite(Box::new(args.into_job()))),
+            Subcommands::Suite(args) => Ok(Command::Suite(Box::new(args.into_job()?))),
             Subcommands::Env(args) => Ok(args.into_command()),
             Subcommands::Compare(args) => Ok(Command::Compare(Box::new(args.into_job()))),
             Subcommands::Show(args) => Ok(Command::Show(args.into_job())),

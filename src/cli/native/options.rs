@@ -14,7 +14,8 @@ use crate::plan::RunPlan;
 /// The tests.
 pub const TESTS: [&str; 3] = ["cpu", "memory", "fileio"];
 
-/// Options of a command that say nothing of what is measured: where results and files go.
+/// Options of a command that say nothing of what is measured: when it begins, and where results and
+/// files go.
 const OF_THE_COMMAND: [&str; 7] = ["help", "json", "label", "quiet", "keep", "dir", "recreate"];
 
 /// An option that says what is measured.

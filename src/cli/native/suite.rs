@@ -7,9 +7,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use super::common::{label, positive_seconds};
+use super::common::{Output, label, positive_seconds, start_at};
 use crate::output::Destination;
 use crate::plan::ClockChoice;
+use crate::report::ReportFormat;
+use crate::start::StartAt;
 use crate::suite::Changes;
 use crate::suite::profile::{DEFAULT, built_in_names};
 
@@ -55,6 +57,11 @@ pub(super) struct SuiteArgs {
     #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
     report_interval: Option<Duration>,
 
+    /// Be ready, then begin the first measurement at this moment: RFC 3339 in UTC, or seconds since
+    /// 1970, with decimals
+    #[arg(long, value_name = "TIME", value_parser = start_at)]
+    start_at: Option<StartAt>,
+
     /// A label for each result, such as env=kvm; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
@@ -64,11 +71,16 @@ pub(super) struct SuiteArgs {
     #[arg(long, default_value = "wbench-suite.json", value_name = "FILE")]
     json: String,
 
+    /// Print the results in this form; text: as one table [default: text; none with --quiet or
+    /// --json -]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<ReportFormat>,
+
     /// Keep the test files
     #[arg(long)]
     keep: bool,
 
-    /// Print no table and no progress
+    /// Print no progress, and no table that was not asked for
     #[arg(long, short)]
     quiet: bool,
 }
@@ -93,17 +105,24 @@ pub struct SuiteJob {
     pub rounds: NonZeroU32,
     /// Go on where the result file ends.
     pub resume: bool,
+    /// The moment at which the first measurement begins.
+    pub start_at: Option<StartAt>,
     /// Where the results go.
     pub json: Destination,
+    /// The form in which they stand on standard output.
+    pub report: Option<ReportFormat>,
     /// The test files stay.
     pub keep: bool,
-    /// No table and no progress.
+    /// No progress.
     pub quiet: bool,
 }
 
 impl SuiteArgs {
-    pub(super) fn into_job(self) -> SuiteJob {
-        SuiteJob {
+    /// Fails where two documents would be on standard output.
+    pub(super) fn into_job(self) -> Result<SuiteJob> {
+        let json = Destination::from(self.json.as_str());
+        let output = Output::of(Some(json.clone()), self.format, self.quiet)?;
+        Ok(SuiteJob {
             profile: self.profile,
             show: self.show,
             changes: Changes {
@@ -117,10 +136,12 @@ impl SuiteArgs {
             },
             rounds: self.repeat,
             resume: self.resume,
-            json: Destination::from(self.json.as_str()),
+            start_at: self.start_at,
+            json,
+            report: output.report,
             keep: self.keep,
             quiet: self.quiet,
-        }
+        })
     }
 }
 

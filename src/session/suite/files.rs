@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow, ensure};
 
-use crate::plan::{FilePlan, RunPlan, Test};
+use crate::host::free_bytes;
+use crate::plan::{FilePlan, OpenFlags, RunPlan, Test};
+use crate::report::format::mib_or_gib;
 use crate::result::{EndedBy, RunResult};
+use crate::workload::fileio::direct_io_in;
 use crate::workload::fileio::files::{Rule, TestFiles};
 use crate::workload::fileio::prepare::prepare;
 
@@ -22,8 +25,18 @@ struct Held {
     files: Arc<TestFiles>,
     /// They were there before the suite, and so stay.
     were_there: bool,
-    /// Every block of them is written.
-    whole: bool,
+    state: State,
+}
+
+/// What a run would find of the files.
+#[derive(Debug)]
+enum State {
+    /// Every block of every file.
+    Whole,
+    /// Less, or nothing.
+    Wanting,
+    /// What stood in the way of making them, which is not tried again.
+    Failed(String),
 }
 
 impl SharedFiles {
@@ -32,9 +45,32 @@ impl SharedFiles {
         Self { keep, held: None }
     }
 
-    /// Fails where the files of a plan could not be made, before much time is spent on others.
-    pub fn check(plan: &FilePlan) -> Result<()> {
-        TestFiles::of(plan, Rule::Stamp)?.check_replaceable()
+    /// Fails where the files of a plan could not be made or not be used so, before much time is
+    /// spent on other measurements.
+    pub fn check(plan: &RunPlan) -> Result<()> {
+        let (Test::Fileio(params), Some(wanted)) = (&plan.test, &plan.files) else {
+            return Ok(());
+        };
+        let files = TestFiles::of(wanted, Rule::Stamp)?;
+        files.check_replaceable()?;
+        let dir = wanted.dir.display();
+        ensure!(
+            params.flags != OpenFlags::Direct || direct_io_in(&wanted.dir) != Some(false),
+            "{dir} has no O_DIRECT; name another folder with --dir"
+        );
+        let needed = wanted.set.total_size();
+        if files.are_absent()?
+            && let Some(free) = free_bytes(&wanted.dir)
+        {
+            ensure!(
+                needed <= free,
+                "the test files take {}, and {dir} has room for {}: make room, name another \
+                 folder with --dir, or take less with --scale",
+                mib_or_gib(needed as f64),
+                mib_or_gib(free as f64)
+            );
+        }
+        Ok(())
     }
 
     /// The files that a plan needs, as a run of its own would find them: whole, or absent where
@@ -49,13 +85,12 @@ impl SharedFiles {
         };
         let held = self.hold(wanted)?;
         if params.mode.creates_files() {
-            held.whole = false;
+            held.state = State::Wanting;
             // Removing files takes time that is none of the run's.
             held.files.remove()?;
             held.files.sync_folder()?;
-        } else if !held.whole {
-            prepare(&held.files, written)?;
-            held.whole = true;
+        } else {
+            held.make(written)?;
         }
         Ok(Some(Arc::clone(&held.files)))
     }
@@ -70,7 +105,7 @@ impl SharedFiles {
             (true, EndedBy::Work | EndedBy::Time) => Ok(()),
             // What an error left may have holes.
             (true, _) | (_, EndedBy::Error) if params.mode.writes() => {
-                held.whole = false;
+                held.state = State::Wanting;
                 match held.were_there {
                     true => Ok(()),
                     false => held.files.remove_made(),
@@ -119,11 +154,31 @@ impl Held {
         let were_there = !files.are_absent()?;
         Ok(Self {
             // As for a run of its own, larger files that are there will do.
-            whole: were_there && files.check().is_ok(),
+            state: match were_there && files.check().is_ok() {
+                true => State::Whole,
+                false => State::Wanting,
+            },
             plan: plan.clone(),
             files: Arc::new(files),
             were_there,
         })
+    }
+
+    fn make(&mut self, written: &mut dyn FnMut(u64)) -> Result<()> {
+        match &self.state {
+            State::Whole => return Ok(()),
+            State::Failed(reason) => return Err(anyhow!("{reason}")),
+            State::Wanting => {}
+        }
+        let made = prepare(&self.files, written);
+        self.state = match &made {
+            Ok(()) => State::Whole,
+            Err(error) => State::Failed(format!("{error:#}")),
+        };
+        if made.is_err() && !self.were_there {
+            self.files.remove_made()?;
+        }
+        made
     }
 
     /// The same bytes of the same files are wanted, whatever the requests to them.

@@ -3,7 +3,7 @@
 mod files;
 mod progress;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::native::PREFIX;
 use crate::cli::native::SuiteJob;
@@ -11,7 +11,9 @@ use crate::exit::Exit;
 use crate::host::{self, Root};
 use crate::journal::Journal;
 use crate::output::{Destination, print};
-use crate::plan::{OpenFlags, Test};
+use crate::plan::RunPlan;
+use crate::report::ReportFormat;
+use crate::report::format::count;
 use crate::report::suite::table;
 use crate::result::{RunResult, Status};
 use crate::run::Run;
@@ -19,7 +21,6 @@ use crate::signal::{self, Interrupted};
 use crate::suite::profile::Source;
 use crate::suite::resume::{Scene, counting};
 use crate::suite::{Member, members};
-use crate::workload::fileio;
 use files::SharedFiles;
 use progress::Overall;
 
@@ -32,18 +33,10 @@ pub fn run(job: &SuiteJob) -> Result<Exit> {
     }
     let members = members(&profile, &job.changes, job.rounds)?;
     let (journal, found) = journal(job, &members)?;
-    let missing: Vec<&Member> = members
-        .iter()
-        .filter(|member| {
-            found
-                .iter()
-                .all(|r| r.suite.as_ref() != Some(&member.place))
-        })
-        .collect();
-    check(&missing)?;
+    let missing = missing(&members, &found);
     if job.resume && !job.quiet {
-        let (there, left) = (found.len(), missing.len());
-        eprintln!("{PREFIX}{there} of the results are there, {left} are missing");
+        let (there, all) = (found.len(), found.len() + missing.len());
+        eprintln!("{PREFIX}{} there already", of_results(there, all));
     }
     signal::watch()?;
     let mut suite = Suite {
@@ -57,9 +50,11 @@ pub fn run(job: &SuiteJob) -> Result<Exit> {
     suite.end(&members, measured)
 }
 
-/// The results so far, and where those to come are kept.
+/// The results so far, and where those to come are kept: begun when nothing stands in the way of
+/// the files of what is missing.
 fn journal(job: &SuiteJob, members: &[Member]) -> Result<(Journal, Vec<RunResult>)> {
     if !job.resume {
+        check_files(&missing(members, &[]))?;
         return Ok((Journal::begin(&job.json)?, Vec::new()));
     }
     ensure!(
@@ -70,25 +65,25 @@ fn journal(job: &SuiteJob, members: &[Member]) -> Result<(Journal, Vec<RunResult
         host: host::fingerprint(&Root::default()),
         folder: host::storage(&Root::default(), &job.changes.dir).path,
     };
-    Journal::resume_with(&job.json, |found| counting(found, members, &scene))
+    Journal::resume_with(&job.json, |found| {
+        let found = counting(found, members, &scene)?;
+        check_files(&missing(members, &found))?;
+        Ok(found)
+    })
 }
 
-/// Fails where the files of a measurement can't be made, or not be used so, before the others
-/// have taken their time.
-fn check(missing: &[&Member]) -> Result<()> {
-    for member in missing {
-        let (Test::Fileio(params), Some(files)) = (&member.plan.test, &member.plan.files) else {
-            continue;
-        };
-        SharedFiles::check(files)?;
-        ensure!(
-            params.flags != OpenFlags::Direct || fileio::direct_io_in(&files.dir) != Some(false),
-            "{} has no O_DIRECT, which {} takes: name another folder with --dir",
-            files.dir.display(),
-            member.place.measurement
-        );
-    }
-    Ok(())
+fn missing<'a>(members: &'a [Member], found: &[RunResult]) -> Vec<&'a Member> {
+    let is_there = |member: &&Member| {
+        let place = Some(&member.place);
+        found.iter().any(|result| result.suite.as_ref() == place)
+    };
+    members.iter().filter(|member| !is_there(member)).collect()
+}
+
+fn check_files(missing: &[&Member]) -> Result<()> {
+    missing.iter().try_for_each(|member| {
+        SharedFiles::check(&member.plan).with_context(|| member.place.measurement.clone())
+    })
 }
 
 /// A suite at work.
@@ -104,33 +99,35 @@ impl Suite<'_> {
     /// Measures one after the other, until a signal comes or a result can't be kept. That a
     /// measurement fails is no reason not to make the others.
     fn measure(&mut self, missing: &[&Member]) -> Result<()> {
-        for member in missing {
+        for (i, member) in missing.iter().enumerate() {
             signal::go_on()?;
-            let Some(mut result) = self.one(member)? else {
+            let plan = RunPlan {
+                start_at: self.job.start_at.filter(|_| i == 0),
+                ..member.plan.clone()
+            };
+            let Some(mut result) = self.one(&plan)? else {
                 continue;
             };
             member.sign(&mut result);
-            self.files.after(&member.plan, &result)?;
             self.progress.ended(&result);
+            let left = self.files.after(&plan, &result);
             self.results.push(result.clone());
             self.journal.add(result)?;
+            left?;
         }
         signal::go_on().map_err(Into::into)
     }
 
     /// Makes one measurement; None where a signal came before it began.
-    fn one(&mut self, member: &Member) -> Result<Option<RunResult>> {
-        let plan = &member.plan;
-        let size = plan
-            .files
-            .as_ref()
-            .map_or(0, |files| files.set.total_size());
+    fn one(&mut self, plan: &RunPlan) -> Result<Option<RunResult>> {
+        let files = plan.files.as_ref();
+        let size = files.map_or(0, |files| files.set.total_size());
         let mut done = 0;
         let (files, progress) = (&mut self.files, &mut self.progress);
-        progress.preparing(0, size);
+        progress.begins();
         let ready = files.ready(plan, &mut |bytes| {
             done += bytes;
-            progress.preparing(done, size);
+            progress.prepared(done, size);
         });
         if signal::is_caught() {
             return Ok(None);
@@ -147,29 +144,50 @@ impl Suite<'_> {
         let cleaned = self.files.finish();
         drop(self.progress);
         let finished = self.journal.finish();
-        if !self.job.quiet && self.job.json != Destination::Stdout {
-            print(&table(members, &self.results))?;
+        // The figures of a long suite are not lost with a file that could not be written.
+        match self.job.report {
+            Some(ReportFormat::Text) => print(&table(members, &self.results))?,
+            Some(format) => print(&format.of(&self.results)?)?,
+            None => {}
         }
-        let failed: Vec<_> = self
-            .results
-            .iter()
-            .filter(|result| result.status == Status::Failed)
-            .collect();
-        for result in &failed {
-            let name = result.suite.as_ref().map_or("", |place| &place.measurement);
-            let error = result.error.as_deref().unwrap_or("failed");
-            eprintln!("{PREFIX}{name}: {error}");
-        }
+        tell_failures(&self.results);
         let interrupted = match measured {
-            Err(error) if error.is::<Interrupted>() => true,
-            other => other.map(|()| false)?,
+            Err(error) if error.is::<Interrupted>() => Some(error),
+            other => other.map(|()| None)?,
         };
         finished?;
         cleaned?;
-        Ok(match (interrupted, failed.is_empty()) {
-            (true, _) => Exit::interrupted(),
-            (false, true) => Exit::Success,
-            (false, false) => Exit::Failure,
+        let with = |status| {
+            self.results
+                .iter()
+                .filter(move |r| r.status == status)
+                .count()
+        };
+        let (there, all) = (with(Status::Complete), members.len());
+        if let (true, Destination::File(path)) = (there < all, &self.job.json) {
+            let (told, path) = (of_results(there, all), path.display());
+            eprintln!("{PREFIX}{told} in {path}; --resume goes on with the others");
+        }
+        Ok(match (interrupted, with(Status::Failed)) {
+            (Some(error), _) => {
+                eprintln!("{PREFIX}{error}");
+                Exit::interrupted()
+            }
+            (None, 0) => Exit::Success,
+            (None, _) => Exit::Failure,
         })
     }
+}
+
+fn tell_failures(results: &[RunResult]) {
+    for result in results {
+        if let (Some(place), Some(error)) = (&result.suite, &result.error) {
+            eprintln!("{PREFIX}{}: {error}", place.measurement);
+        }
+    }
+}
+
+fn of_results(some: usize, all: usize) -> String {
+    let are = if some == 1 { "is" } else { "are" };
+    format!("{some} of {} {are}", count(all as u64, "measurement"))
 }

@@ -7,7 +7,7 @@ use indicatif::{HumanDuration, ProgressBar};
 
 use crate::engine::{Observer, Progress};
 use crate::report::suite::line;
-use crate::result::RunResult;
+use crate::result::{RunResult, Status};
 use crate::session::native::PREFIX;
 use crate::session::progress::{PACE, STEPS, bar};
 use crate::suite::Member;
@@ -28,9 +28,8 @@ pub struct Overall {
     ended: usize,
     /// What the measurements of a name took the last time.
     took: BTreeMap<String, Duration>,
-    /// The work of this moment: since when, and how much of it is done.
+    /// When the measurement at work began, or its files.
     since: Instant,
-    part: f64,
     /// The furthest that was shown, of [`STEPS`]: a bar does not go back.
     shown: u64,
 }
@@ -57,20 +56,23 @@ impl Overall {
             ended: found.len(),
             took: BTreeMap::new(),
             since: now,
-            part: 0.0,
             shown: 0,
         };
         found.iter().for_each(|result| overall.learn(result));
         overall
     }
 
-    /// The next measurement's files are looked at, and made where they have to be.
-    pub fn preparing(&mut self, done_bytes: u64, total_bytes: u64) {
-        if done_bytes == 0 {
-            self.since = Instant::now();
-        }
-        self.part = done_bytes as f64 / total_bytes.max(1) as f64;
-        let rest = rest(self.since.elapsed(), self.part, None);
+    /// The next measurement begins, with its files.
+    pub fn begins(&mut self) {
+        self.since = Instant::now();
+        let first = self.steps.front().map(|step| self.expected(step));
+        self.show("", first.unwrap_or_default());
+    }
+
+    /// So much of its files is made.
+    pub fn prepared(&mut self, done_bytes: u64, total_bytes: u64) {
+        let part = done_bytes as f64 / total_bytes.max(1) as f64;
+        let rest = rest(self.since.elapsed(), part, None);
         let first = self.steps.front().map(|step| self.expected(step));
         self.show("files", rest + first.unwrap_or_default());
     }
@@ -80,7 +82,6 @@ impl Overall {
         self.learn(result);
         self.steps.pop_front();
         self.ended += 1;
-        self.part = 0.0;
         if !self.quiet {
             let (n, of, line) = (self.ended, self.total, line(result));
             self.bar.suspend(|| eprintln!("{PREFIX}{n}/{of} {line}"));
@@ -88,7 +89,7 @@ impl Overall {
     }
 
     fn learn(&mut self, result: &RunResult) {
-        if let Some(place) = &result.suite {
+        if let (Some(place), Status::Complete) = (&result.suite, result.status) {
             let took = Duration::try_from_secs_f64(result.totals.wall_s).unwrap_or_default();
             self.took.insert(place.measurement.clone(), took);
         }
@@ -132,20 +133,15 @@ fn rest(elapsed: Duration, part: f64, limit: Option<Duration>) -> Duration {
 }
 
 impl Observer for Overall {
-    fn started(&mut self) {
-        self.since = Instant::now();
-        self.part = 0.0;
-    }
-
     fn pace(&self) -> Option<Duration> {
         (!self.bar.is_hidden()).then_some(PACE)
     }
 
     fn progress(&mut self, elapsed: Duration, progress: Progress) {
         let of = progress.total.map(|total| total.max(1) as f64);
-        self.part = of.map_or(0.0, |of| (progress.done as f64 / of).min(1.0));
+        let part = of.map_or(0.0, |of| (progress.done as f64 / of).min(1.0));
         let limit = self.steps.front().and_then(|step| step.limit);
-        self.show("", rest(elapsed, self.part, limit));
+        self.show("", rest(elapsed, part, limit));
     }
 }
 
