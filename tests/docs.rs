@@ -102,7 +102,7 @@ fn every_option_of_the_command_line_stands_in_the_manual() {
     let manual =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/manual.md"))
             .unwrap();
-    for command in ["cpu", "memory", "fileio", "env", "compare", "show"] {
+    for command in ["cpu", "memory", "fileio", "suite", "env", "compare", "show"] {
         let help = Command::new(env!("CARGO_BIN_EXE_wbench"))
             .args([command, "--help"])
             .output()

@@ -636,3 +636,40 @@ fn what_is_changed_for_all_measurements_stands_in_each_result() {
         assert!(!result["intervals"].as_array().unwrap().is_empty());
     }
 }
+
+#[test]
+fn the_profile_in_the_manual_is_one() {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/manual.md");
+    let manual = std::fs::read_to_string(manual).unwrap();
+    let block = manual
+        .split("```toml\n")
+        .nth(1)
+        .expect("a profile in the manual");
+    let place = Place::with(block.split("```").next().unwrap());
+    assert_ended(&place.suite("--show"), 0);
+    assert_ended(&place.suite("--scale 0.001 --quiet"), 0);
+    let results = place.results();
+    assert_eq!(names(&results), ["random-aio"]);
+    assert_eq!(results[0]["workload"]["params"]["io_mode"], "aio");
+}
+
+#[test]
+fn a_suite_begins_at_the_moment_it_was_told_and_prints_the_report_that_was_asked_for() {
+    let place = Place::with(SMALL);
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let at = now.as_secs_f64() + 1.0;
+    let output = place.suite(&format!("--start-at {at:.3} --format json"));
+    assert_ended(&output, 0);
+    let results = place.results();
+    assert!(
+        results[0]["start"]["late_s"].is_number(),
+        "{}",
+        results[0]["start"]
+    );
+    assert!(results[1..].iter().all(|result| result["start"].is_null()));
+    let printed = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
+    assert_eq!(printed.map(|it| it.unwrap()).collect::<Vec<_>>(), results);
+    assert_ended(&place.suite("--json - --format rally"), 1);
+}
