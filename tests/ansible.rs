@@ -199,7 +199,7 @@ fn all_hosts_start_at_one_moment_and_a_repeated_play_does_what_is_missing_and_no
         let labels = serde_json::json!({"host": host, "run": "run1", "site": "two words"});
         assert_eq!(result["labels"], labels);
         // All were ready when the moment came.
-        assert_eq!(result["start"]["at"], results[0]["start"]["at"]);
+        assert_eq!(result["start"]["asked_at"], results[0]["start"]["asked_at"]);
         assert!(number(result, "/start/late_s") >= 0.0);
         assert!(
             !result["warnings"].to_string().contains("start"),
