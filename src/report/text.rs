@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::format::{count, duration, significant, thousands};
+use super::format::{count, duration, gib, mib_or_gib, significant, thousands};
 use super::sysbench::mean_and_deviation;
 use crate::plan::{
     FileMode, FileioParams, FsyncMode, IoMode, MemoryAccess, MemoryOper, MemoryScope, OpenFlags,
@@ -30,11 +30,11 @@ pub fn report(result: &RunResult) -> String {
         };
         lines.named("status", status);
     }
-    if let Some(start) = &result.start {
-        lines.named("start", &self::start(start));
-    }
     if let Some(suite) = &result.suite {
         lines.named("suite", &self::suite(suite));
+    }
+    if let Some(start) = &result.start {
+        lines.named("start", &self::start(start));
     }
     lines.named("rate", &rate(result));
     lines.named("done", &done(result, of_fileio));
@@ -305,7 +305,7 @@ pub(super) fn rate(result: &RunResult) -> String {
 }
 
 /// The test's events move bytes.
-pub(super) fn moves_bytes(workload: &Workload) -> bool {
+pub fn moves_bytes(workload: &Workload) -> bool {
     match &workload.params.test {
         Test::Cpu(_) => false,
         Test::Memory(memory) => memory.oper != MemoryOper::None,
@@ -408,15 +408,4 @@ fn page_cache(cache: &PageCache) -> String {
         mib_or_gib(cache.resident_bytes as f64),
         mib_or_gib(cache.set_bytes as f64)
     )
-}
-
-fn mib_or_gib(bytes: f64) -> String {
-    match bytes < f64::from(1 << 30) {
-        true => format!("{:.1} MiB", bytes / f64::from(1 << 20)),
-        false => gib(bytes),
-    }
-}
-
-fn gib(bytes: f64) -> String {
-    format!("{:.1} GiB", bytes / f64::from(1 << 30))
 }
