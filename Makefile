@@ -3,6 +3,9 @@
 # What the tests and the comparison with peers run beside wbench: command and Debian package.
 TOOLS = strace:strace sysbench:sysbench fio:fio mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs \
         filefrag:e2fsprogs readelf:binutils python3:python3 chromium:chromium
+# The fleets.
+TOOLS += sshd:openssh-server ssh:openssh-client ip:iproute2 slurmctld:slurmctld slurmd:slurmd \
+        sbatch:slurm-client runc:runc jq:jq
 
 # The time of the source stands in all that is packaged: two builds of one commit are the same bytes.
 ifndef SOURCE_DATE_EPOCH

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use nix::unistd::User;
 use serde_json::Value;
 
-use common::{Running, WBENCH, assert_ended, folder, parsed, result_in, text, wbench};
+use common::{Running, WBENCH, assert_ended, folder, parsed, text, wbench};
 use ssh::Sshd;
 
 /// Small runs of each test, and of one that also has intervals and fsyncs.
@@ -271,15 +271,26 @@ fn rally_runs_the_task_over_ssh_and_its_report_shows_the_figures() {
     let outputs: Vec<&Value> = iterations.map(|it| &it["output"]).collect();
     assert_eq!(outputs.len(), 8);
     // The results themselves can be had back, and have the figures that the charts show.
-    for (i, output) in outputs.iter().enumerate() {
-        let result = folder.path().join(format!("{i}.json"));
-        fs::write(&result, the_result_in(output)).unwrap();
+    fs::write(folder.path().join("results.json"), results.to_string()).unwrap();
+    let readme = fs::read_to_string(root().join("packaging/rally/README.md")).unwrap();
+    let filter = readme.split("jq -c '").nth(1).unwrap();
+    let mut jq = common::tool("jq");
+    jq.args(["-c", filter.split('\'').next().unwrap(), "results.json"])
+        .current_dir(folder.path());
+    let had_back = Running::start(jq).finish().stdout;
+    let had_back = text(&had_back);
+    assert_eq!(had_back.lines().count(), outputs.len());
+    for (output, result) in outputs.iter().zip(had_back.lines()) {
         let charted = &output["additive"][0]["data"][0];
         assert_eq!(charted[0], "rate, events/s");
-        assert_eq!(charted[1], result_in(&result)["rates"]["events_per_s"]);
+        assert_eq!(
+            charted[1],
+            parsed(result.as_bytes())["rates"]["events_per_s"]
+        );
     }
-    let compared = wbench(folder.path(), "compare 0.json 1.json 2.json 3.json").assert();
-    compared.success();
+    fs::write(folder.path().join("runs.json"), had_back).unwrap();
+    let line = "compare runs.json --by env --vary concurrency";
+    wbench(folder.path(), line).assert().success();
 
     let report = ["task", "report", "--html-static", "--out", "report.html"];
     assert_ended(&rally.run(&report, &[]), 0);
@@ -305,17 +316,6 @@ fn rally_runs_the_task_over_ssh_and_its_report_shows_the_figures() {
     ] {
         assert!(alone.contains(shown), "{shown}: {alone}");
     }
-}
-
-/// As the manual says: the lines of the last chart, joined.
-fn the_result_in(output: &Value) -> String {
-    let charts = output["complete"].as_array().unwrap();
-    let chart = charts.iter().find(|chart| {
-        let title = chart["title"].as_str().unwrap();
-        title.starts_with("wbench.result/1")
-    });
-    let lines = chart.unwrap()["data"].as_array().unwrap();
-    lines.iter().map(|line| line.as_str().unwrap()).collect()
 }
 
 /// What a browser makes of a place in a page.
