@@ -119,20 +119,17 @@ fn every_chart_passes_rallys_own_validation_and_is_drawn() {
 }
 
 #[test]
-fn a_result_that_is_shown_again_is_what_the_run_printed() {
+fn several_results_are_one_document() {
     let folder = folder();
-    let run = "memory --total-size 1M --format rally --json r.json";
-    let printed = wbench(folder.path(), run).assert().success();
-    let shown = wbench(folder.path(), "show r.json --format rally")
-        .assert()
-        .success();
-    assert_eq!(printed.get_output().stdout, shown.get_output().stdout);
-    let both = wbench(folder.path(), "show r.json r.json --format rally")
-        .assert()
-        .success();
-    let charts = |output: &[u8]| parsed(output)["additive"].as_array().unwrap().len();
-    let (one, two) = (&shown.get_output().stdout, &both.get_output().stdout);
-    assert_eq!(charts(two), 2 * charts(one));
+    let run = "memory --total-size 1M --quiet --json r.json";
+    wbench(folder.path(), run).assert().success();
+    let charts = |files: &str| {
+        let show = format!("show {files} --format rally");
+        let shown = wbench(folder.path(), &show).assert().success();
+        let document = parsed(&shown.get_output().stdout);
+        document["additive"].as_array().unwrap().len()
+    };
+    assert_eq!(charts("r.json r.json"), 2 * charts("r.json"));
 }
 
 #[test]
