@@ -141,6 +141,13 @@ fn the_container_of_the_job_prints_labelled_results_and_nothing_else() {
     config["process"]["capabilities"] = json!({});
     config["process"]["noNewPrivileges"] = json!(true);
     config["root"]["readonly"] = container["securityContext"]["readOnlyRootFilesystem"].clone();
+    let limits = &container["resources"]["limits"];
+    assert_eq!(
+        (&limits["cpu"], &limits["memory"]),
+        (&json!("1"), &json!("512Mi"))
+    );
+    config["linux"]["resources"]["cpu"] = json!({"quota": 100_000, "period": 100_000});
+    config["linux"]["resources"]["memory"] = json!({"limit": 512 << 20});
     let data = json!({
         "destination": container["volumeMounts"][0]["mountPath"],
         "source": bundle.path().join("data"),
@@ -164,6 +171,8 @@ fn the_container_of_the_job_prints_labelled_results_and_nothing_else() {
             "env": "kubernetes", "node": "node1", "pod": "wbench-2-abcde", "instance": "2",
         });
         assert_eq!(result["labels"], labels);
+        let cgroup = json!({"cpu_quota_cpus": 1.0, "memory_limit_bytes": 512 << 20});
+        assert_eq!(result["host"]["cgroup"], cgroup);
     }
     assert!(results[0]["start"]["late_s"].is_number());
     fs::write(bundle.path().join("log.json"), &ran.stdout).unwrap();
