@@ -3,9 +3,6 @@
 # What the tests and the comparison with peers run beside wbench: command and Debian package.
 TOOLS = strace:strace sysbench:sysbench fio:fio mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs \
         filefrag:e2fsprogs readelf:binutils python3:python3 chromium:chromium
-# The fleets.
-TOOLS += sshd:openssh-server ssh:openssh-client ip:iproute2 slurmctld:slurmctld slurmd:slurmd \
-        sbatch:slurm-client runc:runc jq:jq
 
 # The time of the source stands in all that is packaged: two builds of one commit are the same bytes.
 ifndef SOURCE_DATE_EPOCH
@@ -34,6 +31,10 @@ rpm: build assets
 # All tests; a missing tool is a failure, not a silent skip.
 test: tools
 	cargo test --no-fail-fast
+
+# The tests of fleets run what sites run.
+TOOLS += sshd:openssh-server ssh:openssh-client ip:iproute2 slurmctld:slurmctld slurmd:slurmd \
+        sbatch:slurm-client runc:runc jq:jq
 
 # Installs what is missing where that can be done, and says what is missing where it can't.
 tools:
