@@ -32,6 +32,10 @@ rpm: build assets
 test: tools
 	cargo test --no-fail-fast
 
+# The tests of fleets run what sites run.
+TOOLS += sshd:openssh-server ssh:openssh-client ip:iproute2 slurmctld:slurmctld slurmd:slurmd \
+        sbatch:slurm-client runc:runc jq:jq
+
 # Installs what is missing where that can be done, and says what is missing where it can't.
 tools:
 	@missing=$$(for tool in $(TOOLS); do \
