@@ -10,7 +10,7 @@ SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y C
 endif
 export SOURCE_DATE_EPOCH
 
-.PHONY: build assets install rpm test tools bench schema
+.PHONY: build assets install rpm deb image test tools bench schema
 
 build:
 	cargo build --release --locked
@@ -20,13 +20,19 @@ assets:
 	cargo run --quiet --locked --example assets -- target/assets
 
 # Binary, man pages, completions and the files for other tools, below $(DESTDIR)$(PREFIX).
-export DESTDIR PREFIX ZSHDIR
+export DESTDIR PREFIX ZSHDIR LICENSEDIR
 install:
 	packaging/install $(INSTALL)
 
 # The packages, in target/packages.
 rpm: build assets
 	packaging/rpm/build
+
+deb: build assets
+	packaging/deb/build
+
+image: build
+	packaging/container/build
 
 # All tests; a missing tool is a failure, not a silent skip.
 test: tools
