@@ -71,6 +71,9 @@ impl<'a> FileJob<'a> {
         if !creates && !may_make {
             files.check()?;
         }
+        if may_make && !creates {
+            files.check_folder(params)?;
+        }
         Ok(Self {
             files: Some(files),
             makes: may_make && !creates,
