@@ -27,12 +27,6 @@ pub fn make(goals: &[&str]) {
     assert_ended(&make.output().expect("make"), 0);
 }
 
-/// Makes packages and gives the one whose name ends so.
-pub fn made(goal: &str, ending: &str) -> PathBuf {
-    make(&[goal]);
-    package(ending)
-}
-
 /// The package that was made whose name ends so.
 pub fn package(ending: &str) -> PathBuf {
     let folder = checkout().join("target/packages");

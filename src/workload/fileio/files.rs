@@ -299,7 +299,8 @@ impl TestFiles {
     pub fn check_folder(&self, params: &FileioParams) -> Result<()> {
         let refused =
             params.flags == OpenFlags::Direct && direct::is_supported_in(&self.path) == Some(false);
-        ensure!(!refused, "{}: {}", self.path.display(), refusal::NO_DIRECT);
+        let why = || refusal::no_direct(&self.path);
+        ensure!(!refused, "{}: {}", self.about("opening", 0), why());
         Ok(())
     }
 
@@ -308,7 +309,7 @@ impl TestFiles {
         let (Some(first), OpenFlags::Direct) = (files.first(), params.flags) else {
             return Ok(());
         };
-        direct::check_fit(first.as_fd(), params)
+        direct::check_fit(first.as_fd(), &self.path, params)
             .with_context(|| format!("O_DIRECT in {}", self.path.display()))
     }
 
