@@ -57,6 +57,15 @@ impl Journal {
     /// Goes on with a job, and gives the results that it has: all that are whole. Begins it where
     /// there are none.
     pub fn resume(destination: &Destination) -> Result<(Self, Vec<RunResult>)> {
+        Self::resume_with(destination, Ok)
+    }
+
+    /// Goes on with a job and those of its results that are chosen to count. Where choosing fails,
+    /// all stays as it was.
+    pub fn resume_with(
+        destination: &Destination,
+        choose: impl FnOnce(Vec<RunResult>) -> Result<Vec<RunResult>>,
+    ) -> Result<(Self, Vec<RunResult>)> {
         destination.check()?;
         let Some(path) = file_of(destination) else {
             return Ok((Self::in_memory(destination), Vec::new()));
@@ -66,6 +75,8 @@ impl Journal {
             Some(found) => found,
             None => array(path)?,
         };
+        let found =
+            choose(found).with_context(|| format!("{} can't be resumed", path.display()))?;
         // Written anew and whole: a line cut in half is gone, and an array becomes lines.
         write_whole(&partial, |out| {
             found.iter().try_for_each(|it| line(out, it))

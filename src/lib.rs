@@ -25,6 +25,7 @@ pub mod session;
 pub mod signal;
 pub mod size;
 pub mod start;
+pub mod sweep;
 pub mod warning;
 mod window;
 pub mod workload;

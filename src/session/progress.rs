@@ -31,10 +31,10 @@ pub fn preparing(total_bytes: u64, quiet: bool) -> ProgressBar {
     bar(total_bytes, template, quiet)
 }
 
-fn bar(length: u64, template: &str, quiet: bool) -> ProgressBar {
+/// A bar on standard error, hidden where that is no terminal or nothing is to be said.
+pub(super) fn bar(length: u64, template: &str, quiet: bool) -> ProgressBar {
     let target = match quiet {
         true => ProgressDrawTarget::hidden(),
-        // Hidden where standard error is no terminal.
         false => ProgressDrawTarget::stderr(),
     };
     let style =

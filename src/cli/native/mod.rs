@@ -5,6 +5,7 @@ mod cpu;
 mod env;
 mod fileio;
 mod memory;
+mod sweep;
 
 use std::path::PathBuf;
 
@@ -16,11 +17,13 @@ use crate::output::Destination;
 use crate::plan::{FileHandling, FilePlan, RunPlan};
 
 pub use common::Output;
+pub use sweep::SweepJob;
 
 use cpu::CpuArgs;
 use env::EnvArgs;
 use fileio::FileioCommand;
 use memory::MemoryArgs;
+use sweep::SweepArgs;
 
 /// Measures cpu, memory and file I/O the same way on bare metal, in VMs and in containers
 #[derive(Debug, Parser)]
@@ -66,6 +69,18 @@ Examples:
   wbench fileio cleanup --dir /data              only remove the files"
     )]
     Fileio(Box<FileioCommand>),
+    /// Run many instances at once, by commands that start them, and gather their results
+    #[command(after_help = "\
+Examples:
+  wbench sweep --concurrency 1,2,4,8 --count 8 --dir /data --json all.json -- fileio --mode seqrd
+  wbench sweep --concurrency 1,2,4,8 --count 8 --json all.json --launch native= \\
+      --launch 'docker=docker run --rm -v {dir}:/data IMAGE wbench {args} --dir /data' \\
+      -- fileio --mode seqrd
+  wbench compare all.json --by env --vary concurrency     what came of it
+
+Exit status: 0 all done; 1 an instance failed, and the others are done; 130 or 143 interrupted by
+SIGINT or SIGTERM, with the results up to then, which --resume completes")]
+    Sweep(Box<SweepArgs>),
     /// Print what this machine is, the state of its clock, and what may mislead
     #[command(after_help = "Example:\n  wbench env --dir /data")]
     Env(EnvArgs),
@@ -108,6 +123,8 @@ pub enum Command {
         /// Which.
         files: FilePlan,
     },
+    /// Run many instances of a measurement at once.
+    Sweep(Box<SweepJob>),
     /// Print the fingerprint of the machine.
     Env {
         /// The folder whose storage counts.
@@ -130,6 +147,7 @@ impl Cli {
             Subcommands::Cpu(args) => args.into_command(),
             Subcommands::Memory(args) => args.into_command(),
             Subcommands::Fileio(command) => command.into_command(),
+            Subcommands::Sweep(args) => Ok(Command::Sweep(Box::new(args.into_job()?))),
             Subcommands::Env(args) => Ok(args.into_command()),
             Subcommands::Compare(args) => Ok(Command::Compare(Box::new(args.into_job()))),
             Subcommands::Show(args) => Ok(Command::Show(args.into_job())),
