@@ -16,7 +16,7 @@ use crate::size::Size;
 use crate::start::StartAt;
 
 /// One measurement, ready to be run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RunPlan {
     /// The test and its parameters.
     pub test: Test,

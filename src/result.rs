@@ -26,6 +26,9 @@ pub struct RunResult {
     pub started_at: String,
     /// What the user said of this run (`--label`).
     pub labels: BTreeMap<String, String>,
+    /// Its place in a suite; null for a run of its own.
+    #[serde(default)]
+    pub suite: Option<SuiteRun>,
     /// The sweep that it was an instance of (`wbench sweep`), else null.
     #[serde(default)]
     pub launch: Option<Launch>,
@@ -85,6 +88,21 @@ impl Tool {
             version: env!("CARGO_PKG_VERSION").into(),
         }
     }
+}
+
+/// The place of a run in a suite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SuiteRun {
+    /// The profile's name.
+    pub profile: String,
+    /// The measurement's name in the profile.
+    pub measurement: String,
+    /// The round of the suite that it belongs to, from 1.
+    pub round: u32,
+    /// By this the profile's times, events, totals and file sets were multiplied; 1 = as the
+    /// profile has them.
+    pub scale: f64,
 }
 
 /// What started a run as one of many. Its environment is the label `env`.

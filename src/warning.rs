@@ -41,6 +41,8 @@ pub enum RunWarning {
     LateStart(f64),
     /// The files are smaller than was asked for, as this sentence says.
     RoundedFiles(String),
+    /// The run is so small a part of what its profile says.
+    Scaled(f64),
 }
 
 impl RunWarning {
@@ -105,6 +107,7 @@ impl RunWarning {
             Self::MappedFlags => "mapped-flags",
             Self::LateStart(_) => "late-start",
             Self::RoundedFiles(_) => "rounded-files",
+            Self::Scaled(_) => "scaled",
         }
     }
 }
@@ -155,6 +158,11 @@ impl fmt::Display for RunWarning {
                  alone meanwhile"
             ),
             Self::RoundedFiles(sentence) => f.write_str(sentence),
+            Self::Scaled(scale) => write!(
+                f,
+                "times, events, totals and file sets are {scale} of the profile's: a first look, no \
+                 figure to compare with a whole run's"
+            ),
             Self::HarnessShare(share) => write!(
                 f,
                 "{:.0} % of each event's time went to the harness, not to its work: larger blocks \

@@ -23,7 +23,7 @@ use crate::result::Host;
 
 pub use noise::{NoiseBefore, noise_start};
 pub use root::Root;
-pub use storage::storage;
+pub use storage::{free_bytes, storage};
 pub use warning::{HostWarning, noise_warnings, warnings};
 
 /// Memory that can be had now: what the kernel holds available, within the control group's limit.

@@ -65,6 +65,7 @@ impl Planned {
             tool: Tool::this(),
             started_at: humantime::format_rfc3339_seconds(self.launched).to_string(),
             labels: self.labels,
+            suite: None,
             launch: Some(self.launch),
             host: Host::default(),
             clock: ClockInfo {

@@ -74,7 +74,11 @@ pub struct Output {
 
 impl Output {
     /// Fails where two documents would be on standard output.
-    fn of(json: Option<Destination>, format: Option<ReportFormat>, quiet: bool) -> Result<Self> {
+    pub(super) fn of(
+        json: Option<Destination>,
+        format: Option<ReportFormat>,
+        quiet: bool,
+    ) -> Result<Self> {
         let taken = json == Some(Destination::Stdout);
         ensure!(
             !(taken && format.is_some()),
@@ -160,7 +164,7 @@ pub(super) fn positive_seconds(text: &str) -> Result<Duration> {
     Ok(interval)
 }
 
-fn start_at(text: &str) -> Result<StartAt> {
+pub(super) fn start_at(text: &str) -> Result<StartAt> {
     text.parse::<StartAt>()?.validated()
 }
 

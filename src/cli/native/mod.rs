@@ -5,6 +5,8 @@ mod cpu;
 mod env;
 mod fileio;
 mod memory;
+pub mod options;
+mod suite;
 mod sweep;
 
 use std::path::PathBuf;
@@ -17,12 +19,14 @@ use crate::output::Destination;
 use crate::plan::{FileHandling, FilePlan, RunPlan};
 
 pub use common::Output;
+pub use suite::SuiteJob;
 pub use sweep::SweepJob;
 
 use cpu::CpuArgs;
 use env::EnvArgs;
 use fileio::FileioCommand;
 use memory::MemoryArgs;
+use suite::SuiteArgs;
 use sweep::SweepArgs;
 
 /// Measures cpu, memory and file I/O the same way on bare metal, in VMs and in containers
@@ -34,6 +38,7 @@ use sweep::SweepArgs;
 Examples:
   wbench fileio --mode seqwr            write 8G in 128 files with O_DIRECT, 4K at a time
   wbench memory --oper read --json -    the result as JSON on standard output
+  wbench suite --scale 0.01             the study's seven measurements, small, in one table
   wbench env                            what this machine is, and what may mislead
 
 The command line of sysbench 0.4.12 is understood as well, when it comes first
@@ -69,6 +74,17 @@ Examples:
   wbench fileio cleanup --dir /data              only remove the files"
     )]
     Fileio(Box<FileioCommand>),
+    /// Measure all that a profile says, one after the other: the study in one command
+    #[command(after_help = "\
+Examples:
+  wbench suite --scale 0.01 --dir /data            a first look, in seconds
+  wbench suite --dir /data --label env=kvm         the study: up to half an hour
+  wbench suite --dir /data --repeat 6 --resume     go on with what is missing of six rounds
+  wbench suite --show > mine.toml                  a profile to change, for --profile mine.toml
+
+Exit status: 0 done; 1 a measurement failed, and the others are done; 130 or 143 interrupted by
+SIGINT or SIGTERM, with the results up to then, which --resume completes")]
+    Suite(Box<SuiteArgs>),
     /// Run many instances at once, by commands that start them, and gather their results
     #[command(after_help = "\
 Examples:
@@ -123,6 +139,8 @@ pub enum Command {
         /// Which.
         files: FilePlan,
     },
+    /// Measure all that a profile says.
+    Suite(Box<SuiteJob>),
     /// Run many instances of a measurement at once.
     Sweep(Box<SweepJob>),
     /// Print the fingerprint of the machine.
@@ -147,6 +165,7 @@ impl Cli {
             Subcommands::Cpu(args) => args.into_command(),
             Subcommands::Memory(args) => args.into_command(),
             Subcommands::Fileio(command) => command.into_command(),
+            Subcommands::Suite(args) => Ok(Command::Suite(Box::new(args.into_job()?))),
             Subcommands::Sweep(args) => Ok(Command::Sweep(Box::new(args.into_job()?))),
             Subcommands::Env(args) => Ok(args.into_command()),
             Subcommands::Compare(args) => Ok(Command::Compare(Box::new(args.into_job()))),
