@@ -12,10 +12,10 @@ use crate::exit::Exit;
 use crate::host::{self, Root};
 use crate::journal::Journal;
 use crate::output::{self, Destination};
-use crate::plan::Test;
+use crate::report::sweep::{line, table};
 use crate::result::RunResult;
 use crate::signal;
-use crate::sweep::digest::{Digest, line, summary};
+use crate::sweep::digest::Digest;
 use crate::sweep::folders::Folders;
 use crate::sweep::pool::{self, Listener};
 use crate::sweep::space::{Need, Room};
@@ -124,7 +124,6 @@ struct Teller<'a> {
     digests: Vec<Digest>,
     bar: ProgressBar,
     quiet: bool,
-    moves_bytes: bool,
 }
 
 impl<'a> Teller<'a> {
@@ -142,15 +141,12 @@ impl<'a> Teller<'a> {
             digests: done,
             bar,
             quiet: job.quiet,
-            moves_bytes: !matches!(sweep.measurement.plan.test, Test::Cpu(_))
-                && !sweep.measurement.is_empty_event(),
         }
     }
 
     /// What of a batch has no result yet.
     fn missing(&self, batch: Batch) -> Batch {
-        let is_done =
-            |instance: &Instance| self.digests.iter().any(|it| it.instance() == *instance);
+        let is_done = |instance: &Instance| self.digests.iter().any(|it| it.instance == *instance);
         let instances = batch
             .instances
             .into_iter()
@@ -186,7 +182,7 @@ impl<'a> Teller<'a> {
         end?;
         self.journal.finish()?;
         if !job.quiet && !self.digests.is_empty() {
-            let mut text = summary(sweep, &self.digests, self.moves_bytes);
+            let mut text = table(sweep, &self.digests);
             if let Destination::File(path) = &job.json {
                 let path = path.display().to_string();
                 let path = shlex::try_quote(&path)?;
@@ -203,7 +199,7 @@ impl<'a> Teller<'a> {
             eprintln!("{PREFIX}interrupted: --resume goes on with what is missing");
             return Ok(Exit::interrupted());
         }
-        match self.digests.iter().all(Digest::is_complete) {
+        match self.digests.iter().all(|it| it.complete) {
             true => Ok(Exit::Success),
             false => Ok(Exit::Failure),
         }

@@ -20,7 +20,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::plan::{FileHandling, RunPlan, Test};
-use crate::result::{Launch, Runner, Workload};
+use crate::result::{Launch, Runner};
 use crate::start::StartAt;
 use launcher::{Launcher, Place, names_option};
 
@@ -223,11 +223,6 @@ impl Sweep {
 }
 
 impl Measurement {
-    /// Its events do nothing, by intention.
-    pub fn is_empty_event(&self) -> bool {
-        Workload::of(&self.plan).params.is_empty_event()
-    }
-
     /// The words in a line, quoted where they need it.
     pub fn typed(&self) -> String {
         shlex::try_join(self.words.iter().map(String::as_str)).unwrap_or_default()
