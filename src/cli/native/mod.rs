@@ -9,6 +9,7 @@ pub mod options;
 mod suite;
 mod sweep;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -157,9 +158,17 @@ pub enum Command {
 }
 
 impl Cli {
+    /// Understands words, the first of which is the program's name.
+    // One copy of clap's large functions for all who ask.
+    #[inline(never)]
+    pub fn of(words: Vec<OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(words)
+    }
+
     /// The command with every default filled in.
     ///
     /// Fails where values that are right one by one don't go together.
+    #[inline(never)]
     pub fn into_command(self) -> Result<Command> {
         match self.command {
             Subcommands::Cpu(args) => args.into_command(),
