@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 
 use anyhow::{Error, Result};
-use clap::Parser;
 
 use super::measure::{measure as measured, prepare};
 use super::progress::{IntervalLines, Watcher};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use super::process::{Cut, Ended};
@@ -98,13 +98,14 @@ impl Planned {
     }
 
     fn parsed(&self, stdout: &[u8]) -> Result<RunResult> {
-        ensure!(!stdout.trim_ascii().is_empty(), "it printed no result");
-        let AnyVersion { schema } = serde_json::from_slice(stdout).map_err(no_result)?;
+        let stdout = std::str::from_utf8(stdout).context("what it printed is no text")?;
+        ensure!(!stdout.trim().is_empty(), "it printed no result");
+        let AnyVersion { schema } = serde_json::from_str(stdout).map_err(no_result)?;
         ensure!(
             schema == SCHEMA,
             "it printed a document of {schema}, not of {SCHEMA}"
         );
-        let result: RunResult = serde_json::from_slice(stdout).map_err(no_result)?;
+        let result: RunResult = serde_json::from_str(stdout).map_err(no_result)?;
         ensure!(
             result.workload == self.workload,
             "it printed the result of another measurement: {}",

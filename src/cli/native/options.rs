@@ -6,7 +6,7 @@
 use std::error::Error as _;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, CommandFactory, Parser};
+use clap::{ArgAction, CommandFactory};
 
 use super::{Cli, Command};
 use crate::plan::RunPlan;

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::{Args, Parser};
+use clap::Args;
 
 use super::common::{label, positive_seconds};
 use super::{Cli, Command};
 use crate::output::Destination;
 use crate::plan::{FileHandling, Test};
 use crate::result::Runner;
-use crate::sweep::launcher::{Launcher, Place};
+use crate::sweep::launcher::{Launcher, Place, names_option};
 use crate::sweep::{Environment, Instance, Measurement, OWN_LABELS, Sweep};
 
 #[derive(Debug, Args)]
@@ -170,6 +170,12 @@ fn refuse_own_label(key: &str) -> Result<()> {
     Ok(())
 }
 
+/// What words would make this program do.
+fn understood(words: Vec<String>) -> Result<Command> {
+    let words = ["wbench".to_owned()].into_iter().chain(words);
+    Cli::of(words.map(Into::into).collect())?.into_command()
+}
+
 /// Understands the words as this program will in each instance.
 fn measurement(words: Vec<String>) -> Result<Measurement> {
     let example = Place {
@@ -181,8 +187,7 @@ fn measurement(words: Vec<String>) -> Result<Measurement> {
     let filled = words
         .iter()
         .map(|word| example.fill(word, None).into_owned());
-    let command =
-        Cli::try_parse_from(["wbench".to_owned()].into_iter().chain(filled))?.into_command()?;
+    let command = understood(filled.collect())?;
     let Command::Measure {
         plan,
         files,
@@ -198,10 +203,7 @@ fn measurement(words: Vec<String>) -> Result<Measurement> {
         ("--json", output.json.is_some()),
         ("--quiet", output.quiet),
         ("--start-at", plan.start_at.is_some()),
-        (
-            "--format",
-            crate::sweep::launcher::names_option(&words, "--format"),
-        ),
+        ("--format", names_option(&words, "--format")),
     ] {
         ensure!(
             !is_given,
@@ -242,6 +244,5 @@ fn check_together(sweep: &Sweep) -> Result<()> {
         number: 1,
     };
     let args = sweep.args(first, ".", None);
-    Cli::try_parse_from(["wbench".to_owned()].into_iter().chain(args))?.into_command()?;
-    Ok(())
+    understood(args).map(drop)
 }
