@@ -4,10 +4,29 @@
 TOOLS = strace:strace sysbench:sysbench fio:fio mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs \
         filefrag:e2fsprogs readelf:binutils python3:python3 chromium:chromium
 
-.PHONY: build test tools bench schema
+# The time of the source stands in all that is packaged: two builds of one commit are the same bytes.
+ifndef SOURCE_DATE_EPOCH
+SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y Cargo.lock)
+endif
+export SOURCE_DATE_EPOCH
+
+.PHONY: build assets install rpm test tools bench schema
 
 build:
-	cargo build --release
+	cargo build --release --locked
+
+# Man pages, completions and third parties' licences, in target/assets.
+assets:
+	cargo run --quiet --locked --example assets -- target/assets
+
+# Binary, man pages, completions and the files for other tools, below $(DESTDIR)$(PREFIX).
+export DESTDIR PREFIX ZSHDIR
+install:
+	packaging/install $(INSTALL)
+
+# The packages, in target/packages.
+rpm: build assets
+	packaging/rpm/build
 
 # All tests; a missing tool is a failure, not a silent skip.
 test: tools

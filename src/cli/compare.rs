@@ -12,6 +12,7 @@ use crate::compare::output::Format;
 use crate::compare::read::Input;
 use crate::compare::stats;
 use crate::output::Destination;
+use crate::report::ReportFormat;
 
 /// The words behind `wbench compare`.
 #[derive(Debug, Args)]
@@ -141,18 +142,6 @@ pub struct ShowArgs {
     /// The form of the report
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: ReportFormat,
-}
-
-/// The form of a report of one result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum ReportFormat {
-    /// As after a run
-    #[default]
-    Text,
-    /// As sysbench 0.4.12 prints it
-    Sysbench,
-    /// The result file
-    Json,
 }
 
 /// Results to be shown again.

@@ -1,5 +1,60 @@
 //! A result becomes text. A report never measures.
 
 pub mod format;
+pub mod rally;
 pub mod sysbench;
 pub mod text;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
+use self::sysbench::Verbosity;
+use crate::result::RunResult;
+
+/// The form of a report of results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ReportFormat {
+    /// For a person
+    #[default]
+    Text,
+    /// As sysbench 0.4.12 prints it
+    Sysbench,
+    /// The result file
+    Json,
+    /// Charts, as Rally's scenario VMTasks.boot_runcommand_delete takes them
+    Rally,
+}
+
+impl ReportFormat {
+    /// It is for programs.
+    pub fn is_document(self) -> bool {
+        matches!(self, Self::Json | Self::Rally)
+    }
+
+    /// The report of results, with a newline at its end.
+    pub fn of(self, results: &[RunResult]) -> Result<String> {
+        if self == Self::Rally {
+            return rally::document(results);
+        }
+        let reports: Result<Vec<String>> = results.iter().map(|it| self.of_one(it)).collect();
+        let between = if self == Self::Json { "" } else { "\n" };
+        Ok(reports?.join(between))
+    }
+
+    fn of_one(self, result: &RunResult) -> Result<String> {
+        match self {
+            Self::Text => Ok(text::report(result)),
+            Self::Sysbench => {
+                let verbosity = Verbosity::INFO;
+                Ok(sysbench::preamble(verbosity, &result.workload, false)
+                    + &sysbench::started(verbosity)
+                    + &sysbench::summary(verbosity, result)?)
+            }
+            Self::Json => {
+                let json = serde_json::to_string_pretty(result);
+                Ok(json.context("making JSON of the result")? + "\n")
+            }
+            Self::Rally => rally::document(std::slice::from_ref(result)),
+        }
+    }
+}

@@ -278,7 +278,7 @@ fn rate(result: &RunResult) -> String {
 }
 
 /// The test's events move bytes.
-fn moves_bytes(workload: &Workload) -> bool {
+pub fn moves_bytes(workload: &Workload) -> bool {
     match &workload.params.test {
         Test::Cpu(_) => false,
         Test::Memory(memory) => memory.oper != MemoryOper::None,

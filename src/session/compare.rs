@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use anyhow::{Context, Result, anyhow};
 
 use super::native::PREFIX;
-use crate::cli::compare::{Color, CompareJob, ReportFormat, ShowJob};
+use crate::cli::compare::{Color, CompareJob, ShowJob};
 use crate::compare::compare;
 use crate::compare::gate::Gate;
 use crate::compare::read::documents::documents;
@@ -14,8 +14,6 @@ use crate::compare::read::{Input, Reading, read, text_of};
 use crate::exit::Exit;
 use crate::output::{Destination, print};
 use crate::report::format::count;
-use crate::report::sysbench::{self, Verbosity};
-use crate::report::text;
 use crate::result::RunResult;
 
 /// Answers a question about results. Any error means that it could not be told: 1 is for what
@@ -83,29 +81,12 @@ fn has_colours(job: &CompareJob) -> bool {
 
 /// Prints the report of each result again.
 pub fn show(job: &ShowJob) -> Result<Exit> {
-    for (i, input) in job.inputs.iter().enumerate() {
-        let results = results(input).with_context(|| input.to_string())?;
-        for (j, result) in results.iter().enumerate() {
-            if i + j > 0 && job.format != ReportFormat::Json {
-                print("\n")?;
-            }
-            show_one(result, job.format)?;
-        }
+    let mut all = Vec::new();
+    for input in &job.inputs {
+        all.extend(results(input).with_context(|| input.to_string())?);
     }
+    print(&job.format.of(&all)?)?;
     Ok(Exit::Success)
-}
-
-fn show_one(result: &RunResult, format: ReportFormat) -> Result<()> {
-    match format {
-        ReportFormat::Text => print(&text::report(result)),
-        ReportFormat::Json => Destination::Stdout.write(result),
-        ReportFormat::Sysbench => {
-            let verbosity = Verbosity::INFO;
-            print(&sysbench::preamble(verbosity, &result.workload, false))?;
-            print(&sysbench::started(verbosity))?;
-            print(&sysbench::summary(verbosity, result)?)
-        }
-    }
 }
 
 fn results(input: &Input) -> Result<Vec<RunResult>> {

@@ -11,9 +11,9 @@ use super::progress::{IntervalLines, Watcher};
 use super::{compare, env, fail};
 use crate::cli::native::{Cli, Command, Output};
 use crate::exit::Exit;
-use crate::output::{self, Destination};
+use crate::output;
 use crate::plan::{FileHandling, RunPlan};
-use crate::report::text;
+use crate::report::ReportFormat;
 use crate::report::text::Columns;
 use crate::result::{RunResult, Workload};
 use crate::signal;
@@ -86,10 +86,10 @@ fn measure(plan: &RunPlan, handling: FileHandling, output: &Output) -> Result<Ex
 }
 
 fn watcher(plan: &RunPlan, output: &Output) -> Watcher {
-    let lines = match (output.quiet, &output.json) {
+    let lines = match (output.quiet, output.report) {
         (true, _) => IntervalLines::Nowhere,
-        (false, Some(Destination::Stdout)) => IntervalLines::Stderr,
-        (false, _) => IntervalLines::Stdout,
+        (false, Some(ReportFormat::Text)) => IntervalLines::Stdout,
+        (false, _) => IntervalLines::Stderr,
     };
     let columns = Columns::of(&Workload::of(plan));
     Watcher::new(plan.limits.max_time(), lines, columns, output.quiet)
@@ -101,10 +101,15 @@ fn tell(result: &RunResult, output: &Output) -> Result<()> {
         None => Ok(()),
     };
     // The figures of a long run are not lost with a file that could not be written.
-    // Those of a run that never began are none; its error tells all there is.
-    let printed = match output.reports() && result.totals.wall_s > 0.0 {
-        true => output::print(&text::report(result)),
-        false => Ok(()),
+    // A program gets its document in any case; to a person the error tells all there is of a run
+    // that never began.
+    let began = result.totals.wall_s > 0.0;
+    let report = output.report.filter(|format| began || format.is_document());
+    let printed = match report {
+        Some(format) => format
+            .of(std::slice::from_ref(result))
+            .and_then(|report| output::print(&report)),
+        None => Ok(()),
     };
     written.and(printed)
 }

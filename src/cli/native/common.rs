@@ -11,6 +11,7 @@ use super::Command;
 use crate::cli::LONGEST_SECONDS;
 use crate::output::Destination;
 use crate::plan::{ClockChoice, FileHandling, FilePlan, Limits, RunPlan, Seed, Test};
+use crate::report::ReportFormat;
 
 #[derive(Debug, Args)]
 pub(super) struct CommonArgs {
@@ -46,7 +47,11 @@ pub(super) struct CommonArgs {
     #[arg(long, value_name = "FILE")]
     json: Option<String>,
 
-    /// Print no report and no progress
+    /// Print the report in this form [default: text; none with --quiet or --json -]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<ReportFormat>,
+
+    /// Print no progress, and no report that was not asked for
     #[arg(long, short)]
     pub(super) quiet: bool,
 }
@@ -56,14 +61,30 @@ pub(super) struct CommonArgs {
 pub struct Output {
     /// As JSON to here.
     pub json: Option<Destination>,
-    /// No report and no progress.
+    /// The report on standard output.
+    pub report: Option<ReportFormat>,
+    /// No progress.
     pub quiet: bool,
 }
 
 impl Output {
-    /// The report for a person goes to standard output.
-    pub fn reports(&self) -> bool {
-        !self.quiet && self.json != Some(Destination::Stdout)
+    /// Fails where two documents would be on standard output.
+    fn of(json: Option<Destination>, format: Option<ReportFormat>, quiet: bool) -> Result<Self> {
+        let taken = json == Some(Destination::Stdout);
+        ensure!(
+            !(taken && format.is_some()),
+            "--json - and --format both print to standard output: give --json a file, or leave \
+             one of them out"
+        );
+        let report = match quiet || taken {
+            true => format,
+            false => Some(format.unwrap_or_default()),
+        };
+        Ok(Self {
+            json,
+            report,
+            quiet,
+        })
     }
 }
 
@@ -73,11 +94,9 @@ impl CommonArgs {
         test: Test,
         limits: Limits,
         files: Option<FilePlan>,
-    ) -> (RunPlan, Output) {
-        let output = Output {
-            json: self.json.as_deref().map(Destination::from),
-            quiet: self.quiet,
-        };
+    ) -> Result<(RunPlan, Output)> {
+        let json = self.json.as_deref().map(Destination::from);
+        let output = Output::of(json, self.format, self.quiet)?;
         let plan = RunPlan {
             test,
             threads: self.threads,
@@ -91,7 +110,7 @@ impl CommonArgs {
             labels: self.labels.into_iter().collect::<BTreeMap<_, _>>(),
             files,
         };
-        (plan, output)
+        Ok((plan, output))
     }
 }
 

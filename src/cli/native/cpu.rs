@@ -34,7 +34,7 @@ impl CpuArgs {
             max_prime: self.max_prime,
         });
         let limits = limits(self.time, self.events);
-        let (plan, output) = self.common.into_plan(test, limits, None);
+        let (plan, output) = self.common.into_plan(test, limits, None)?;
         Ok(measure(plan, FileHandling::AsTheyAre, output))
     }
 }

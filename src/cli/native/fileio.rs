@@ -224,7 +224,7 @@ impl FileioArgs {
         let all_once = if mode.is_sequential() { 0 } else { 10_000 };
         let limits = limits(self.time, self.events.unwrap_or(all_once));
         let test = Test::Fileio(params.validated(files.set)?);
-        let (plan, output) = self.common.into_plan(test, limits, Some(files));
+        let (plan, output) = self.common.into_plan(test, limits, Some(files))?;
         Ok(measure(plan, handling, output))
     }
 }

@@ -60,7 +60,7 @@ impl MemoryArgs {
         };
         let test = Test::Memory(params.validated()?);
         let limits = limits(self.time, self.events);
-        let (plan, output) = self.common.into_plan(test, limits, None);
+        let (plan, output) = self.common.into_plan(test, limits, None)?;
         Ok(measure(plan, FileHandling::AsTheyAre, output))
     }
 }

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use plotters::prelude::*;
 
-use super::canvas::{self, BELOW, LEFT, MARGIN, RULE, failed};
+use super::canvas::{self, BELOW, LEFT, MARGIN, failed};
 use crate::compare::comparison::{Entry, Section, Table};
 use crate::compare::metric::Metric;
 use crate::compare::output::layout::quantity;
@@ -38,8 +38,8 @@ impl Bar {
     }
 }
 
-/// The chart as SVG.
-pub fn chart(section: &Section, table: &Table, groups: usize) -> Result<String> {
+/// The chart as SVG; `level` is the name of the level axis.
+pub fn chart(section: &Section, table: &Table, groups: usize, level: &str) -> Result<String> {
     let bars = || {
         table.rows.iter().enumerate().flat_map(|(place, row)| {
             let told = row.iter().enumerate();
@@ -56,18 +56,7 @@ pub fn chart(section: &Section, table: &Table, groups: usize) -> Result<String> 
             .y_label_area_size(LEFT)
             .build_cartesian_2d(0.0..table.rows.len() as f64, 0.0..top)
             .map_err(|error| failed(&error))?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .x_labels(0)
-            .y_labels(6)
-            .y_label_formatter(&|value| upright(table.metric, *value))
-            .label_style(canvas::type_of_labels())
-            .bold_line_style(RULE)
-            .light_line_style(TRANSPARENT)
-            .axis_style(BLACK)
-            .draw()
-            .map_err(|error| failed(&error))?;
+        canvas::upright_axis(&mut chart, 6, &|value| upright(table.metric, *value))?;
         let width = FILLED / groups as f64;
         for (place, group, bar) in bars() {
             let left = place as f64 + (1.0 - FILLED) / 2.0 + group as f64 * width;
@@ -102,7 +91,7 @@ pub fn chart(section: &Section, table: &Table, groups: usize) -> Result<String> 
                 Some((x, text))
             })
             .collect();
-        canvas::labels_below(area, &labels)
+        canvas::level_axis(area, &labels, level)
     })
 }
 

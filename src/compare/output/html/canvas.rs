@@ -5,11 +5,13 @@
 
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::{Ranged, ValueFormatter};
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// Pixels of a chart.
-const SIZE: (u32, u32) = (380, 240);
+const SIZE: (u32, u32) = (380, 256);
 
 /// Pixels of the text.
 const FONT: u32 = 12;
@@ -20,8 +22,8 @@ const LETTER: usize = 7;
 /// Pixels left of the area where data is drawn, for the labels of the upright axis.
 pub const LEFT: u32 = 72;
 
-/// Pixels below it, for the labels of the level axis.
-pub const BELOW: u32 = 30;
+/// Pixels below it, for the labels of the level axis and its name.
+pub const BELOW: u32 = 46;
 
 /// Pixels between the level axis and its labels.
 const GAP: u32 = 7;
@@ -29,8 +31,11 @@ const GAP: u32 = 7;
 /// Pixels between the area and the other edges.
 pub const MARGIN: u32 = 10;
 
+/// Pixels between the level axis and the top of its name.
+const TO_NAME: u32 = GAP + FONT + 6;
+
 /// The lines behind the data.
-pub const RULE: RGBColor = RGBColor(0xcc, 0xcc, 0xcc);
+const RULE: RGBColor = RGBColor(0xcc, 0xcc, 0xcc);
 
 /// Colours that stay apart for colour-blind readers, and on white as on black (Okabe and Ito,
 /// Color Universal Design, without its black and yellow).
@@ -68,16 +73,44 @@ pub fn failed(error: &dyn std::fmt::Display) -> anyhow::Error {
     anyhow!("drawing a chart: {error}")
 }
 
+/// Draws the upright axis with about so many labels, and the lines behind the data.
+pub fn upright_axis<Y>(
+    chart: &mut ChartContext<'_, SVGBackend<'_>, Cartesian2d<RangedCoordf64, Y>>,
+    labels: usize,
+    label: &dyn Fn(&f64) -> String,
+) -> Result<()>
+where
+    Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
+{
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .x_labels(0)
+        .y_labels(labels)
+        .y_label_formatter(label)
+        .label_style(type_of_labels())
+        .bold_line_style(RULE)
+        .light_line_style(TRANSPARENT)
+        .axis_style(BLACK)
+        .draw()
+        .map_err(|error| failed(&error))
+}
+
 /// The type of labels, in the page's font.
-pub fn type_of_labels() -> TextStyle<'static> {
+fn type_of_labels() -> TextStyle<'static> {
     ("sans-serif", FONT).into_font().color(&BLACK)
 }
 
-/// Labels below the area at these pixels, as many of them as have room beside each other.
-pub fn labels_below(area: &Area<'_>, labels: &[(i32, String)]) -> Result<()> {
+/// Labels below the area at these pixels, as many of them as have room beside each other, and
+/// the name of what they tell.
+pub fn level_axis(area: &Area<'_>, labels: &[(i32, String)], name: &str) -> Result<()> {
     let style = type_of_labels().pos(Pos::new(HPos::Center, VPos::Top));
     let half = |text: &str| (text.chars().count() * LETTER / 2) as i32;
-    let height = (SIZE.1 - BELOW + GAP) as i32;
+    let axis = SIZE.1 - BELOW;
+    let write = |text: &str, x: i32, below: u32| {
+        let label = Text::new(text.to_owned(), (x, (axis + below) as i32), style.clone());
+        area.draw(&label).map_err(|error| failed(&error))
+    };
     let mut free_from = i32::MIN;
     for (x, text) in labels {
         let half = half(text);
@@ -89,9 +122,9 @@ pub fn labels_below(area: &Area<'_>, labels: &[(i32, String)]) -> Result<()> {
         if x - half < free_from {
             continue;
         }
-        let label = Text::new(text.clone(), (x, height), style.clone());
-        area.draw(&label).map_err(|error| failed(&error))?;
+        write(text, x, GAP)?;
         free_from = x + half + LETTER as i32;
     }
-    Ok(())
+    let middle = (LEFT + (SIZE.0 - MARGIN)) / 2;
+    write(name, middle as i32, TO_NAME)
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use plotters::prelude::*;
 
-use super::canvas::{self, BELOW, LEFT, MARGIN, RULE, failed};
+use super::canvas::{self, BELOW, LEFT, MARGIN, failed};
 use crate::compare::histogram::Merged;
 use crate::report::format::duration;
 
@@ -29,18 +29,7 @@ pub fn chart(groups: &[Option<Merged>]) -> Result<Option<String>> {
             .y_label_area_size(LEFT)
             .build_cartesian_2d(0.0..decades, whole_decades.log_scale())
             .map_err(|error| failed(&error))?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .x_labels(0)
-            .y_labels(8)
-            .y_label_formatter(&|ns| duration(*ns))
-            .label_style(canvas::type_of_labels())
-            .bold_line_style(RULE)
-            .light_line_style(TRANSPARENT)
-            .axis_style(BLACK)
-            .draw()
-            .map_err(|error| failed(&error))?;
+        canvas::upright_axis(&mut chart, 8, &|ns| duration(*ns))?;
         for (place, curve) in curves {
             let (colour, _) = canvas::colour_of_group(place);
             let line = LineSeries::new(curve, colour.stroke_width(2));
@@ -50,7 +39,7 @@ pub fn chart(groups: &[Option<Merged>]) -> Result<Option<String>> {
             .chain((1..=decades as i32).map(|nines| (0.1f64.powi(nines), percent(nines))))
             .map(|(above, text)| (chart.backend_coord(&(-above.log10(), shortest)).0, text))
             .collect();
-        canvas::labels_below(area, &labels)
+        canvas::level_axis(area, &labels, "percentile")
     })?;
     Ok(Some(svg))
 }

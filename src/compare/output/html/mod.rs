@@ -90,15 +90,17 @@ fn page_section(comparison: &Comparison, section: &Section) -> Result<PageSectio
         .collect();
     let mut distributions = Vec::new();
     for point in &section.points {
-        if let Some(chart) = latency::chart(&point.latency)? {
-            distributions.push(Distribution {
-                caption: caption(
-                    "latency of all events together",
-                    comparison,
-                    point.value.as_ref(),
-                ),
-                chart,
-            });
+        let of_point = [
+            ("latency of all events together", &point.latency),
+            ("latency of all fsyncs together", &point.fsync),
+        ];
+        for (what, groups) in of_point {
+            if let Some(chart) = latency::chart(groups)? {
+                distributions.push(Distribution {
+                    caption: caption(what, comparison, point.value.as_ref()),
+                    chart,
+                });
+            }
         }
     }
     Ok(PageSection {
@@ -143,7 +145,12 @@ fn page_table(comparison: &Comparison, section: &Section, table: &Table) -> Resu
     Ok(PageTable {
         headline: layout::headline(table.metric),
         caption: format!("{}{along}: {what}", layout::with_unit(table.metric)),
-        bars: bars::chart(section, table, comparison.groups.len())?,
+        bars: bars::chart(
+            section,
+            table,
+            comparison.groups.len(),
+            comparison.vary.as_deref().unwrap_or_default(),
+        )?,
         rows: rows.collect(),
         head,
     })

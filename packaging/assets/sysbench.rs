@@ -1,0 +1,62 @@
+//! The command line of sysbench 0.4.12 in the words of clap, for its man page.
+
+use clap::{Arg, Command};
+use wbench::cli::sysbench::{OPTIONS, Opt};
+
+/// The name of its page.
+pub const NAME: &str = "wbench-sysbench";
+
+/// The command line, as its page describes it.
+pub fn command() -> Command {
+    Command::new(NAME)
+        .bin_name("sysbench")
+        .about("the command line of sysbench 0.4.12 on the engine of wbench")
+        .long_about(
+            "\
+The tests cpu, memory and fileio of sysbench 0.4.12 with its options, its report and its stream of
+requests. wbench takes this command line when it is started by the name sysbench, as the link of
+the package wbench-sysbench does, or when the first word is one of its options or commands:
+
+wbench --test=cpu run
+
+What differs from sysbench, and why, stands in the README; the first line of a report names wbench.",
+        )
+        .override_usage("sysbench [options]... --test=<cpu|memory|fileio> [options]... command\nwbench --test=<cpu|memory|fileio> [options]... command")
+        .after_help(
+            "\
+Commands: prepare makes the files of the fileio test, run measures, cleanup removes the files, help
+prints the options, version prints the version.
+
+Examples:
+  sysbench --test=cpu --cpu-max-prime=20000 run
+  sysbench --test=memory --memory-oper=read --num-threads=4 run
+  sysbench --test=fileio --file-total-size=8G --file-block-size=4096 prepare
+  sysbench --test=fileio --file-total-size=8G --file-block-size=4096 \\
+           --file-extra-flags=direct --file-test-mode=rndrw run
+  sysbench --test=fileio --file-total-size=8G cleanup
+
+Exit status: 0 done; 1 failed, or help printed; 2 a run that hung was given up
+(--forced-shutdown); 130 or 143 interrupted by SIGINT or SIGTERM.",
+        )
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .args(OPTIONS.iter().flat_map(|(heading, options)| {
+            options.iter().map(|option| argument(option).help_heading(*heading))
+        }))
+}
+
+fn argument(option: &Opt) -> Arg {
+    let argument = Arg::new(option.name)
+        .long(option.name)
+        .help(option.about)
+        .require_equals(true);
+    let takes = option.takes;
+    let argument = match takes.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+        Some(takes) => argument.num_args(0..=1).value_name(takes),
+        None => argument.num_args(1).value_name(takes),
+    };
+    match option.default {
+        "" => argument,
+        default => argument.default_value(default),
+    }
+}

@@ -1,0 +1,249 @@
+//! The command line of sysbench 0.4.12.
+
+mod options;
+mod plan;
+mod values;
+
+use anyhow::{Result, bail, ensure};
+
+use crate::plan::{FilePlan, RunPlan};
+use crate::report::sysbench::Verbosity;
+
+pub use options::{OPTIONS, Opt, usage};
+
+use options::find;
+use values::Values;
+
+const COMMANDS: [&str; 5] = ["prepare", "run", "cleanup", "help", "version"];
+
+/// Tests that 0.4.12 has and this program has not.
+const OTHER_TESTS: [&str; 3] = ["threads", "mutex", "oltp"];
+
+/// The word is a command of 0.4.12, or begins as one of its options does.
+pub fn is_known_word(word: &str) -> bool {
+    let option = word.strip_prefix("--").map(|rest| {
+        let name = rest.split_once('=').map_or(rest, |(name, _)| name);
+        rest.starts_with("test") || find(name).is_some()
+    });
+    option.unwrap_or_else(|| COMMANDS.contains(&word))
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Command {
+    /// Print this, and fail or not.
+    Help,
+    /// Print the version.
+    Version,
+    /// Measure.
+    Run {
+        /// What.
+        plan: Box<RunPlan>,
+        /// `--validate` was given; for the tests that have nothing to check it changes one line.
+        validate: bool,
+    },
+    /// Make test files.
+    Prepare(FilePlan),
+    /// Remove test files.
+    Cleanup(FilePlan),
+}
+
+/// What is to be done, and how much is to be said of it.
+#[derive(Debug)]
+pub struct Invocation {
+    /// What.
+    pub command: Command,
+    /// How much.
+    pub verbosity: Verbosity,
+}
+
+/// Understands the words after the program's name.
+pub fn parse<S: AsRef<str>>(words: &[S]) -> Result<Invocation> {
+    let (values, command) = Values::read(words)?;
+    let verbosity = values.verbosity()?;
+    let command = match command {
+        _ if values.switch("help") => Command::Help,
+        _ if values.switch("version") => Command::Version,
+        Some("help") => Command::Help,
+        Some("version") => Command::Version,
+        Some(command) => values.command(command)?,
+        None => bail!(
+            "no command was given: one of {} is expected (see 'help')",
+            COMMANDS.join(", ")
+        ),
+    };
+    Ok(Invocation { command, verbosity })
+}
+
+impl Values<'_> {
+    fn verbosity(&self) -> Result<Verbosity> {
+        if self.switch("debug") {
+            return Ok(Verbosity::DEBUG);
+        }
+        let level = self.number("verbosity", "a number from 0 to 5")?;
+        ensure!(
+            level <= 5,
+            "--verbosity={level}: a number from 0 to 5 is accepted"
+        );
+        Ok(Verbosity(level as u8))
+    }
+
+    fn command(&self, command: &str) -> Result<Command> {
+        let test = self.text("test");
+        match (test, command) {
+            ("cpu" | "memory", "run") | ("fileio", "run") => Ok(Command::Run {
+                plan: Box::new(self.plan(test)?),
+                validate: self.switch("validate"),
+            }),
+            ("fileio", "prepare") => Ok(Command::Prepare(self.files()?)),
+            ("fileio", "cleanup") => Ok(Command::Cleanup(self.files()?)),
+            ("cpu" | "memory", command) => bail!("the {test} test has no command '{command}'"),
+            ("", _) => bail!("--test=NAME is needed: one of cpu, memory, fileio"),
+            (other, _) if OTHER_TESTS.contains(&other) => bail!(
+                "--test={other}: this test of sysbench is not part of this program: one of cpu, memory, fileio is accepted"
+            ),
+            (other, _) => bail!("--test={other}: one of cpu, memory, fileio is accepted"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use super::options::all;
+    use super::*;
+    use crate::plan::{CpuParams, OpenFlags, Seed, Test};
+
+    fn invocation(line: &str) -> Result<Invocation> {
+        parse(&line.split_whitespace().collect::<Vec<_>>())
+    }
+
+    fn plan(line: &str) -> RunPlan {
+        match invocation(line).unwrap().command {
+            Command::Run { plan, .. } => *plan,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn error(line: &str) -> String {
+        format!("{:#}", invocation(line).map(|i| i.command).expect_err(line))
+    }
+
+    #[test]
+    fn options_and_command_come_in_any_order_and_the_last_of_a_repeated_option_counts() {
+        let plan = plan("--cpu-max-prime=7 run --test=memory --test=cpu --cpu-max-prime=9");
+        assert_eq!(
+            plan.test,
+            Test::Cpu(CpuParams {
+                max_prime: NonZeroU64::new(9).unwrap()
+            })
+        );
+    }
+
+    #[test]
+    fn a_flag_is_on_alone_or_with_on_and_off_with_anything_else() {
+        for (flag, on) in [
+            ("--init-rng", true),
+            ("--init-rng=on", true),
+            ("--init-rng=yes", false),
+            ("", false),
+        ] {
+            assert_eq!(
+                plan(&format!("--test=cpu {flag} run")).seed.0.is_some(),
+                on,
+                "{flag}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_value_in_an_argument_of_its_own_is_read_as_a_command() {
+        assert!(error("--test cpu run").contains("'cpu'"));
+    }
+
+    #[test]
+    fn whole_numbers_take_no_suffix_and_nothing_is_read_as_zero() {
+        for value in ["10m", "2K", "-1", "", "1.5", "0x10", "99999999999999999999"] {
+            let error = error(&format!("--test=cpu --max-requests={value} run"));
+            assert!(
+                error.contains("--max-requests") && error.contains(value),
+                "{error}"
+            );
+            assert!(error.contains("whole number"), "{error}");
+        }
+    }
+
+    #[test]
+    fn forced_shutdown_takes_seconds_or_a_share_of_the_time_limit() {
+        let seconds = |value: &str| {
+            plan(&format!(
+                "--test=cpu --max-time=40 --forced-shutdown{value} run"
+            ))
+            .limits
+            .forced_shutdown_s
+        };
+        assert_eq!(seconds("=off"), None);
+        assert_eq!(seconds("=7"), Some(7.0));
+        assert_eq!(seconds("=10%"), Some(4.0));
+        assert_eq!(seconds(""), Some(2.0));
+        assert!(error("--test=cpu --max-time=40 --forced-shutdown=x run").contains("percentage"));
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_0_4_12() {
+        let plan = plan("--test=fileio --file-test-mode=rndrw run");
+        let Test::Fileio(params) = plan.test else {
+            panic!()
+        };
+        assert_eq!(
+            (
+                params.files.get(),
+                params.block_size_bytes,
+                params.total_size_bytes
+            ),
+            (128, 16384, 2 << 30)
+        );
+        assert_eq!(
+            (params.fsync_freq, params.fsync_end, params.rw_ratio),
+            (100, true, 1.5)
+        );
+        assert_eq!(
+            (params.flags, plan.limits.max_requests, plan.percentile),
+            (OpenFlags::None, Some(10000), 95)
+        );
+        assert_eq!(plan.seed, Seed(None));
+    }
+
+    #[test]
+    fn the_test_options_name_what_they_accept() {
+        for (line, word) in [
+            ("--test=fileio --file-test-mode=seq run", "seqrewr"),
+            ("--test=fileio run", "--file-test-mode"),
+            (
+                "--test=fileio --file-test-mode=rndrd --file-extra-flags=odirect run",
+                "direct",
+            ),
+            ("--test=memory --memory-oper=copy run", "read, write, none"),
+            ("--test=oltp run", "not part of this program"),
+            (
+                "--test=fileio --file-test-mode=rndrd --file-io-mode=fast run",
+                "async",
+            ),
+            (
+                "--test=fileio --file-test-mode=rndrd --file-async-backlog=0 run",
+                "--file-async-backlog",
+            ),
+            ("--test=fileio --file-num=99999999999 prepare", "--file-num"),
+            ("--test=cpu --no-such=1 run", "--no-such"),
+        ] {
+            assert!(error(line).contains(word), "{line}: {}", error(line));
+        }
+    }
+
+    #[test]
+    fn the_usage_names_every_option() {
+        let text = usage();
+        assert!(all().all(|option| text.contains(&format!("--{}=", option.name))));
+    }
+}

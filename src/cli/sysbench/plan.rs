@@ -1,0 +1,205 @@
+//! From the values of options to a plan.
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, ensure};
+
+use super::values::Values;
+use crate::cli::LONGEST_SECONDS;
+use crate::plan::{
+    ClockChoice, CpuParams, FileMode, FilePlan, FileSet, FileioParams, FsyncMode, IoMode, Limits,
+    MAX_DEPTH, MemoryAccess, MemoryOper, MemoryParams, MemoryScope, OpenFlags, RunPlan, Seed, Test,
+};
+
+impl Values<'_> {
+    pub fn plan(&self, test: &str) -> Result<RunPlan> {
+        let mut limits = self.limits()?;
+        let (test, files) = match test {
+            "cpu" => (Test::Cpu(self.cpu()?), None),
+            "memory" => {
+                limits.max_requests = None;
+                (Test::Memory(self.memory()?), None)
+            }
+            _ => {
+                let files = self.files()?;
+                let params = self.fileio(files.set)?;
+                if params.mode.is_sequential() {
+                    limits.max_requests = None;
+                }
+                (Test::Fileio(params), Some(files))
+            }
+        };
+        let percentile = self.number("percentile", "a number from 1 to 100")?;
+        ensure!(
+            (1..=100).contains(&percentile),
+            "--percentile={percentile}: a number from 1 to 100 is accepted"
+        );
+        let stack_size = usize::try_from(self.size("thread-stack-size")?)?;
+        Ok(RunPlan {
+            test,
+            threads: NonZeroUsize::try_from(self.positive("num-threads")?)?,
+            limits,
+            percentile: percentile as u8,
+            seed: Seed(self.switch("init-rng").then(seconds_of_now)),
+            pin: false,
+            clock: ClockChoice::Auto,
+            report_interval: self.batch()?,
+            // A smaller stack than the runtime's own would save nothing but address space.
+            stack_size: (stack_size > DEFAULT_STACK).then_some(stack_size),
+            labels: BTreeMap::new(),
+            files,
+        })
+    }
+
+    fn batch(&self) -> Result<Option<Duration>> {
+        let delay = self.positive("batch-delay")?.get();
+        self.within_reach("batch-delay", delay as f64)?;
+        Ok(self.switch("batch").then_some(Duration::from_secs(delay)))
+    }
+
+    /// Fails where an option asks for a time that no clock reaches.
+    fn within_reach(&self, name: &str, seconds: f64) -> Result<f64> {
+        ensure!(
+            seconds <= LONGEST_SECONDS,
+            "--{name}={}: at most {LONGEST_SECONDS} seconds are accepted",
+            self.text(name)
+        );
+        Ok(seconds)
+    }
+
+    fn limits(&self) -> Result<Limits> {
+        let max_time = self.within_reach("max-time", self.whole("max-time")? as f64)?;
+        let max_requests = self.whole("max-requests")?;
+        let forced_shutdown = self.forced_shutdown(max_time)?;
+        Ok(Limits {
+            max_time_s: (max_time > 0.0).then_some(max_time),
+            max_requests: (max_requests > 0).then_some(max_requests),
+            // Without a time limit there is nothing that it could come after.
+            forced_shutdown_s: forced_shutdown.filter(|_| max_time > 0.0),
+        })
+    }
+
+    /// Seconds after the time limit.
+    fn forced_shutdown(&self, max_time: f64) -> Result<Option<f64>> {
+        let name = "forced-shutdown";
+        let text = self.text(name);
+        let number = |digits: &str| -> Result<f64> {
+            let digits = digits.parse::<u64>().ok().with_context(|| {
+                format!("--{name}={text}: off, seconds, or a percentage such as 5% is accepted")
+            })?;
+            Ok(digits as f64)
+        };
+        let seconds = match text {
+            "off" => return Ok(None),
+            "on" => max_time * 0.05,
+            _ => match text.strip_suffix('%') {
+                Some(digits) => max_time * number(digits)? / 100.0,
+                None => number(text)?,
+            },
+        };
+        self.within_reach(name, seconds).map(Some)
+    }
+
+    fn cpu(&self) -> Result<CpuParams> {
+        Ok(CpuParams {
+            max_prime: self.positive("cpu-max-prime")?,
+        })
+    }
+
+    fn memory(&self) -> Result<MemoryParams> {
+        let scopes = [
+            ("global", MemoryScope::Global),
+            ("local", MemoryScope::Local),
+        ];
+        let opers = [
+            ("read", MemoryOper::Read),
+            ("write", MemoryOper::Write),
+            ("none", MemoryOper::None),
+        ];
+        let modes = [("seq", MemoryAccess::Seq), ("rnd", MemoryAccess::Rnd)];
+        MemoryParams {
+            block_size_bytes: self.size("memory-block-size")?,
+            total_size_bytes: self.size("memory-total-size")?,
+            oper: self.one_of("memory-oper", &opers)?,
+            scope: self.one_of("memory-scope", &scopes)?,
+            access: self.one_of("memory-access-mode", &modes)?,
+            hugetlb: self.switch("memory-hugetlb"),
+        }
+        .validated()
+    }
+
+    pub fn files(&self) -> Result<FilePlan> {
+        let count = self.positive("file-num")?;
+        let files = NonZeroU32::try_from(count)
+            .with_context(|| format!("--file-num={count}: at most {} is accepted", u32::MAX))?;
+        let (total, block) = (self.size("file-total-size")?, self.size("file-block-size")?);
+        Ok(FilePlan {
+            dir: PathBuf::from("."),
+            set: FileSet::new(total, files, block)?,
+            validate: self.switch("validate"),
+            recreate: true,
+        })
+    }
+
+    fn fileio(&self, set: FileSet) -> Result<FileioParams> {
+        use FileMode::{Rndrd, Rndrw, Rndwr, Seqrd, Seqrewr, Seqwr};
+        let modes = [Seqwr, Seqrewr, Seqrd, Rndrd, Rndwr, Rndrw].map(|mode| (mode.name(), mode));
+        let flags = [
+            ("", OpenFlags::None),
+            ("none", OpenFlags::None),
+            ("sync", OpenFlags::Sync),
+            ("dsync", OpenFlags::Dsync),
+            ("direct", OpenFlags::Direct),
+        ];
+        let fsyncs = [
+            ("fsync", FsyncMode::Fsync),
+            ("fdatasync", FsyncMode::Fdatasync),
+        ];
+        let backlog = self.positive("file-async-backlog")?;
+        let depth = NonZeroU32::try_from(backlog).with_context(|| {
+            format!("--file-async-backlog={backlog}: at most {MAX_DEPTH} is accepted")
+        })?;
+        let ratio = self.text("file-rw-ratio");
+        // 0.4.12 maps whole files where addresses have 64 bits, whichever of its words was given.
+        let io_modes = [
+            ("sync", IoMode::Sync),
+            ("async", IoMode::Aio),
+            ("mmap", IoMode::Mmap),
+            ("fastmmap", IoMode::Mmap),
+            ("slowmmap", IoMode::Mmap),
+        ];
+        FileioParams {
+            mode: self.one_of("file-test-mode", &modes)?,
+            io_mode: self.one_of("file-io-mode", &io_modes)?,
+            depth,
+            block_size_bytes: set.block_size,
+            total_size_bytes: set.total_size(),
+            files: set.files,
+            flags: self.one_of("file-extra-flags", &flags)?,
+            fsync_freq: self.count("file-fsync-freq")?,
+            fsync_all: self.switch("file-fsync-all"),
+            fsync_end: self.switch("file-fsync-end"),
+            fsync_mode: self.one_of("file-fsync-mode", &fsyncs)?,
+            merged_requests: self.count("file-merged-requests")?,
+            rw_ratio: ratio.parse().ok().with_context(|| {
+                format!("--file-rw-ratio={ratio}: a number, 0 or more, is accepted")
+            })?,
+            validate: self.switch("validate"),
+            drop_cache: false,
+        }
+        .validated(set)
+    }
+}
+
+/// The stack that the Rust runtime gives a thread.
+const DEFAULT_STACK: usize = 2 << 20;
+
+/// The time in seconds, as far as a seed of srand48(3) holds it.
+fn seconds_of_now() -> u32 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs() as u32)
+}

@@ -1,0 +1,101 @@
+//! The values of options, read as what they stand for.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+
+use anyhow::{Context, Result, ensure};
+
+use super::COMMANDS;
+use super::options::find;
+use crate::size::Size;
+
+/// The options that were given; those that were not have their defaults.
+pub(super) struct Values<'a>(BTreeMap<&'a str, &'a str>);
+
+impl<'a> Values<'a> {
+    /// Divides the words into options and the one command.
+    pub fn read<S: AsRef<str>>(words: &'a [S]) -> Result<(Self, Option<&'a str>)> {
+        let mut values = BTreeMap::new();
+        let mut command = None;
+        for word in words.iter().map(AsRef::as_ref) {
+            let Some(option) = word.strip_prefix("--") else {
+                ensure!(
+                    COMMANDS.contains(&word),
+                    "'{word}' is no command: one of {} is expected",
+                    COMMANDS.join(", ")
+                );
+                ensure!(
+                    command.is_none(),
+                    "more than one command was given: '{word}' is the second"
+                );
+                command = Some(word);
+                continue;
+            };
+            let (name, value) = option.split_once('=').unwrap_or((option, "on"));
+            ensure!(find(name).is_some(), "unknown option --{name} (see 'help')");
+            values.insert(name, value);
+        }
+        Ok((Self(values), command))
+    }
+
+    pub fn text(&self, name: &str) -> &str {
+        let default = || find(name).map_or("", |option| option.default);
+        self.0.get(name).copied().unwrap_or_else(default)
+    }
+
+    /// A flag alone or `=on` is on, anything else off.
+    pub fn switch(&self, name: &str) -> bool {
+        self.text(name) == "on"
+    }
+
+    pub fn number(&self, name: &str, accepted: &str) -> Result<u64> {
+        let text = self.text(name);
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        digits
+            .then(|| text.parse().ok())
+            .flatten()
+            .with_context(|| format!("--{name}={text}: {accepted} is accepted"))
+    }
+
+    pub fn whole(&self, name: &str) -> Result<u64> {
+        self.number(name, "a whole number, 0 or more,")
+    }
+
+    pub fn positive(&self, name: &str) -> Result<NonZeroU64> {
+        let accepted = "a whole number, 1 or more,";
+        NonZeroU64::new(self.number(name, accepted)?)
+            .with_context(|| format!("--{name}={}: {accepted} is accepted", self.text(name)))
+    }
+
+    pub fn size(&self, name: &str) -> Result<u64> {
+        let text = self.text(name);
+        let Size(bytes) = text.parse().with_context(|| format!("--{name}={text}"))?;
+        ensure!(bytes > 0, "--{name}={text}: a size above 0 is accepted");
+        Ok(bytes)
+    }
+
+    pub fn one_of<T: Copy>(&self, name: &str, accepted: &[(&str, T)]) -> Result<T> {
+        let text = self.text(name);
+        let found = accepted.iter().find(|(word, _)| *word == text);
+        found.map(|&(_, value)| value).with_context(|| {
+            let words: Vec<&str> = accepted.iter().map(|(word, _)| *word).collect();
+            let words = words.join(", ");
+            match text {
+                "" => format!(
+                    "--{name} is needed: one of {}",
+                    words.trim_start_matches(", ")
+                ),
+                _ => format!(
+                    "--{name}={text}: one of {} is accepted",
+                    words.trim_start_matches(", ")
+                ),
+            }
+        })
+    }
+
+    pub fn count(&self, name: &str) -> Result<u32> {
+        let number = self.whole(name)?;
+        u32::try_from(number)
+            .with_context(|| format!("--{name}={number}: at most {} is accepted", u32::MAX))
+    }
+}
