@@ -24,7 +24,7 @@ use crate::result::Host;
 pub use noise::{NoiseBefore, noise_start};
 pub use root::Root;
 pub use storage::storage;
-pub use warning::{HostWarning, noise_warnings, warnings};
+pub use warning::{HostWarning, memory_warning, noise_warnings, warnings};
 
 /// The machine that this process runs on, and what stands between the two.
 pub fn fingerprint(root: &Root) -> Host {
