@@ -21,6 +21,7 @@ pub fn measure<C: Clock>(setup: Setup, clock: C) -> Result<Harness> {
         max_time: None,
         forced_shutdown: None,
         interval: None,
+        start_at: None,
         ..setup
     };
     let events = EVENTS.max(EVENTS_A_THREAD.saturating_mul(setup.threads as u64));

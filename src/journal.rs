@@ -57,6 +57,15 @@ impl Journal {
     /// Goes on with a job, and gives the results that it has: all that are whole. Begins it where
     /// there are none.
     pub fn resume(destination: &Destination) -> Result<(Self, Vec<RunResult>)> {
+        Self::resume_with(destination, Ok)
+    }
+
+    /// Goes on with a job and those of its results that are chosen to count. Where choosing fails,
+    /// all stays as it was.
+    pub fn resume_with(
+        destination: &Destination,
+        choose: impl FnOnce(Vec<RunResult>) -> Result<Vec<RunResult>>,
+    ) -> Result<(Self, Vec<RunResult>)> {
         destination.check()?;
         let Some(path) = file_of(destination) else {
             return Ok((Self::in_memory(destination), Vec::new()));
@@ -66,6 +75,8 @@ impl Journal {
             Some(found) => found,
             None => array(path)?,
         };
+        let found =
+            choose(found).with_context(|| format!("{} can't be resumed", path.display()))?;
         // Written anew and whole: a line cut in half is gone, and an array becomes lines.
         write_whole(&partial, |out| {
             found.iter().try_for_each(|it| line(out, it))
@@ -127,7 +138,8 @@ impl Journal {
                 })
                 .with_context(|| {
                     format!(
-                        "writing the file {}; the results so far are in {}",
+                        "writing the file {}; the results so far are in {}: make room, then go on \
+                         with --resume",
                         path.display(),
                         partial.display()
                     )
@@ -154,8 +166,10 @@ fn partial_of(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// Its line feeds are layout only: those of a text are escaped.
 fn line(out: &mut dyn Write, result: &RunResult) -> io::Result<()> {
-    let mut text = serde_json::to_vec(result)?;
+    let mut text = serde_json::to_vec_pretty(result)?;
+    text.retain(|&byte| byte != b'\n');
     text.push(b'\n');
     out.write_all(&text)
 }
@@ -175,7 +189,7 @@ fn write_array(
     let mut before = "[\n";
     for result in results {
         out.write_all(before.as_bytes())?;
-        serde_json::to_writer_pretty(&mut *out, &result?)?;
+        out.write_all(&serde_json::to_vec_pretty(&result?)?)?;
         before = ",\n";
     }
     out.write_all(if before == "[\n" { b"[]\n" } else { b"\n]\n" })
@@ -191,12 +205,11 @@ fn lines(partial: &Path) -> Result<Option<Vec<RunResult>>> {
         .iter()
         .rposition(|&byte| byte == b'\n')
         .map_or(0, |at| at + 1);
-    let parsed: Result<Vec<_>> = text[..whole]
-        .split(|&byte| byte == b'\n')
-        .filter(|line| !line.is_empty())
+    let parsed: Result<Vec<_>> = String::from_utf8_lossy(&text[..whole])
+        .lines()
         .enumerate()
         .map(|(i, line)| {
-            serde_json::from_slice(line)
+            serde_json::from_str(line)
                 .with_context(|| format!("{}, line {}: no result", partial.display(), i + 1))
         })
         .collect();
@@ -205,11 +218,11 @@ fn lines(partial: &Path) -> Result<Option<Vec<RunResult>>> {
 
 /// The results of an earlier end; none where there is no such file.
 fn array(path: &Path) -> Result<Vec<RunResult>> {
-    let text = match std::fs::read(path) {
+    let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         read => read.with_context(|| format!("reading the file {}", path.display()))?,
     };
-    serde_json::from_slice(&text).with_context(|| {
+    serde_json::from_str(&text).with_context(|| {
         format!(
             "{} can't be resumed: it holds no array of results",
             path.display()

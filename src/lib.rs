@@ -4,8 +4,9 @@
 //! The way of the data is one line: words ([`cli`]) become a [`plan`]; the [`engine`] runs a
 //! [`workload`] under a [`clock`]; what was measured ([`measure`]) becomes a [`result`]
 //! document ([`run`]), which also tells of the [`host`]; and that becomes text ([`report`]) or
-//! a file. The results of a long job are kept while it goes on
-//! ([`journal`]). Many result files become a comparison ([`compare`]). A [`session`] goes this way for each of the two command lines.
+//! a file. Several plans make a [`suite`]; the results of a long job are kept while it goes on
+//! ([`journal`]). Many result files become a comparison ([`compare`]). A [`session`] goes this
+//! way for each of the two command lines.
 
 pub mod cli;
 pub mod clock;
@@ -24,5 +25,8 @@ pub mod run;
 pub mod session;
 pub mod signal;
 pub mod size;
+pub mod start;
+pub mod suite;
 pub mod warning;
+mod window;
 pub mod workload;

@@ -13,9 +13,10 @@ use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::size::Size;
+use crate::start::StartAt;
 
 /// One measurement, ready to be run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RunPlan {
     /// The test and its parameters.
     pub test: Test,
@@ -39,6 +40,8 @@ pub struct RunPlan {
     pub labels: BTreeMap<String, String>,
     /// The test files (file I/O only).
     pub files: Option<FilePlan>,
+    /// The threads begin at this moment, not as soon as they are ready.
+    pub start_at: Option<StartAt>,
 }
 
 /// Which test files, and where.

@@ -26,6 +26,9 @@ pub struct RunResult {
     pub started_at: String,
     /// What the user said of this run (`--label`).
     pub labels: BTreeMap<String, String>,
+    /// Its place in a suite; null for a run of its own.
+    #[serde(default)]
+    pub suite: Option<SuiteRun>,
     /// Where it ran.
     pub host: Host,
     /// What timed it.
@@ -40,6 +43,9 @@ pub struct RunResult {
     pub ended_by: EndedBy,
     /// Why it failed, else null.
     pub error: Option<String>,
+    /// The moment that the run waited for (`--start-at`), else null.
+    #[serde(default)]
+    pub start: Option<Start>,
     /// Sums over the run.
     pub totals: Totals,
     /// Sums divided by `totals.wall_s`.
@@ -79,6 +85,21 @@ impl Tool {
             version: env!("CARGO_PKG_VERSION").into(),
         }
     }
+}
+
+/// The place of a run in a suite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SuiteRun {
+    /// The profile's name.
+    pub profile: String,
+    /// The measurement's name in the profile.
+    pub measurement: String,
+    /// The round of the suite that it belongs to, from 1.
+    pub round: u32,
+    /// By this the profile's times, events, totals and file sets were multiplied; 1 = as the
+    /// profile has them.
+    pub scale: f64,
 }
 
 /// The fingerprint of the machine. What could not be found out is null.
@@ -309,11 +330,23 @@ pub enum EndedBy {
     ForcedShutdown,
 }
 
+/// A start at a moment that was named, so that many runs start together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Start {
+    /// The moment, RFC 3339 in UTC to the nanosecond.
+    pub asked_at: String,
+    /// How long after it the first thread began, on CLOCK_REALTIME; null where the run ended
+    /// before.
+    pub late_s: Option<f64>,
+}
+
 /// Sums over a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Totals {
-    /// From before the files were opened and the threads created to after the last ended.
+    /// From before the files were opened and the threads created to after the last ended,
+    /// without the wait for a moment to start at.
     pub wall_s: f64,
     /// Timed requests.
     pub events: u64,

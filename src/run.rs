@@ -12,11 +12,12 @@ use crate::host::{self, Root};
 use crate::measure::Measure;
 use crate::plan::{RunPlan, Test};
 use crate::result::{
-    EndedBy, Harness, Host, Noise, PageCache, Rates, RunResult, SCHEMA, Status, Storage,
+    EndedBy, Harness, Host, Noise, PageCache, Rates, RunResult, SCHEMA, Start, Status, Storage,
     ThreadTotals, Tool, Totals, Warning, Workload,
 };
 use crate::signal::Interrupted;
 use crate::warning::RunWarning;
+use crate::window::Window;
 use crate::with_clock;
 use crate::workload::cpu::Cpu;
 use crate::workload::fileio::Fileio;
@@ -47,6 +48,7 @@ impl<'a> Run<'a> {
             max_time: plan.limits.max_time(),
             forced_shutdown: plan.limits.forced_shutdown(),
             interval: plan.report_interval,
+            start_at: plan.start_at,
         };
         let time = TimeSource::establish(plan.clock)?;
         let harness = with_clock!(time.clock, clock => harness::measure(setup, clock))?;
@@ -78,10 +80,9 @@ impl<'a> Run<'a> {
         if let Err(error) = self.look_at_cache(files.as_deref()) {
             return self.not_run(&error);
         }
-        let started_at = SystemTime::now();
-        let noise = host::noise_start();
-        let measured = with_clock!(self.time.clock, clock => self.run(clock, files, observer));
-        let noise = noise.since();
+        let mut window = Window::open(&self.time, observer);
+        let measured = with_clock!(self.time.clock, clock => self.run(clock, files, &mut window));
+        let (started_at, noise) = window.close();
         match measured {
             Ok(measurement) => self.result(started_at, noise, measurement),
             Err(error) => self.not_run(&error),
@@ -156,6 +157,7 @@ impl<'a> Run<'a> {
         let interrupted = error.is::<Interrupted>();
         let nothing = Measurement {
             wall: Nanoseconds(0),
+            late_s: None,
             threads: Vec::new(),
             cpu_time: Nanoseconds(0),
             intervals: Vec::new(),
@@ -188,6 +190,7 @@ impl<'a> Run<'a> {
             tool: Tool::this(),
             started_at: humantime::format_rfc3339_seconds(started_at).to_string(),
             labels: self.plan.labels.clone(),
+            suite: None,
             clock: self.time.info(),
             workload: Workload::of(self.plan),
             storage: self.storage,
@@ -198,6 +201,10 @@ impl<'a> Run<'a> {
             },
             ended_by: measured.ended_by,
             error,
+            start: self.plan.start_at.map(|moment| Start {
+                asked_at: moment.to_string(),
+                late_s: measured.late_s,
+            }),
             totals: Totals {
                 wall_s,
                 events,

@@ -12,6 +12,9 @@ const DRIFT_PPM: f64 = 200.0;
 /// A share of the harness in an event's time above which the figure is not about the work alone.
 const HARNESS_SHARE: f64 = 0.1;
 
+/// A start later than this is a warning; less is what threads that wait for a CPU may take.
+const LATE_S: f64 = 0.01;
+
 /// How the page cache gets between a run and its device.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum CacheEffect {
@@ -34,8 +37,12 @@ pub enum RunWarning {
     PageCache(CacheEffect),
     /// Flags of open(2) have no effect on mapped files.
     MappedFlags,
+    /// The run began so many seconds after the moment that it was to start at.
+    LateStart(f64),
     /// The files are smaller than was asked for, as this sentence says.
     RoundedFiles(String),
+    /// The run is so small a part of what its profile says.
+    Scaled(f64),
 }
 
 impl RunWarning {
@@ -45,6 +52,7 @@ impl RunWarning {
             .into_iter()
             .chain(Self::of_harness(result))
             .chain(Self::of_files(result))
+            .chain(Self::of_start(result))
             .collect()
     }
 
@@ -85,6 +93,11 @@ impl RunWarning {
         (share > HARNESS_SHARE && !is_empty).then_some(Self::HarnessShare(share))
     }
 
+    fn of_start(result: &RunResult) -> Option<Self> {
+        let late_s = result.start.as_ref()?.late_s?;
+        (late_s > LATE_S).then_some(Self::LateStart(late_s))
+    }
+
     fn code(&self) -> &'static str {
         match self {
             Self::ClockDrift(_) => "clock-drift",
@@ -92,7 +105,9 @@ impl RunWarning {
             Self::HarnessShare(_) => "harness-share",
             Self::PageCache(_) => "page-cache",
             Self::MappedFlags => "mapped-flags",
+            Self::LateStart(_) => "late-start",
             Self::RoundedFiles(_) => "rounded-files",
+            Self::Scaled(_) => "scaled",
         }
     }
 }
@@ -137,7 +152,17 @@ impl fmt::Display for RunWarning {
             Self::MappedFlags => {
                 f.write_str("--flags has no effect on mapped files: they are the page cache")
             }
+            Self::LateStart(late_s) => write!(
+                f,
+                "began {late_s:.3} s after the moment of --start-at: what was to run beside it ran \
+                 alone meanwhile"
+            ),
             Self::RoundedFiles(sentence) => f.write_str(sentence),
+            Self::Scaled(scale) => write!(
+                f,
+                "times, events, totals and file sets are {scale} of the profile's: a first look, no \
+                 figure to compare with a whole run's"
+            ),
             Self::HarnessShare(share) => write!(
                 f,
                 "{:.0} % of each event's time went to the harness, not to its work: larger blocks \

@@ -12,8 +12,8 @@ use hdrhistogram::serialization::Deserializer;
 use serde_json::{Value, json};
 
 use common::{
-    Running, assert_ended, folder, names_in, number, parsed, result_in, result_of, text, traced,
-    wbench,
+    Running, assert_ended, assert_valid, folder, names_in, number, parsed, result_in, result_of,
+    text, traced, validator, wbench,
 };
 
 /// Runs of each kind, with what a result can hold.
@@ -31,21 +31,6 @@ fn results() -> Vec<(&'static str, Value)> {
     RUNS.into_iter()
         .map(|words| (words, result_of(folder.path(), words)))
         .collect()
-}
-
-fn validator() -> jsonschema::Validator {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/wbench.result-1.json");
-    let text = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    jsonschema::validator_for(&parsed(&text)).expect("the schema is one")
-}
-
-#[track_caller]
-fn assert_valid(validator: &jsonschema::Validator, result: &Value, what: &str) {
-    let errors: Vec<String> = validator
-        .iter_errors(result)
-        .map(|error| format!("{}: {error}", error.instance_path()))
-        .collect();
-    assert!(errors.is_empty(), "{what}: {errors:#?}");
 }
 
 #[test]

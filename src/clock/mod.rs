@@ -8,6 +8,7 @@ mod monotonic;
 #[cfg(target_arch = "x86_64")]
 mod tsc;
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -22,7 +23,7 @@ use crate::plan::ClockChoice;
 use crate::result::{ClockInfo, ClockSource, HzFrom};
 
 /// A reading of a clock, in its own unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticks(pub u64);
 
 impl Ticks {
@@ -133,7 +134,7 @@ pub struct TimeSource {
     reason: Option<String>,
     hz_from: HzFrom,
     read_ns: f64,
-    began: Reference,
+    began: Cell<Reference>,
 }
 
 impl TimeSource {
@@ -174,8 +175,14 @@ impl TimeSource {
             reason,
             hz_from,
             read_ns: with_clock!(clock, c => calibrate::reading_cost(c)),
-            began: with_clock!(clock, c => Reference::take(c)),
+            began: Cell::new(with_clock!(clock, c => Reference::take(c))),
         })
+    }
+
+    /// Takes the first of the two readings that tell the drift anew: what is timed begins now.
+    pub fn begin(&self) {
+        let now = with_clock!(self.clock, c => Reference::take(c));
+        self.began.set(now);
     }
 
     /// What a result says of the clock, with the drift from the start until now.
@@ -192,7 +199,7 @@ impl TimeSource {
             hz: scale.hz(),
             hz_from: Some(self.hz_from),
             read_ns: self.read_ns,
-            drift_ppm: self.began.drift_ppm(&now, scale.hz()),
+            drift_ppm: self.began.get().drift_ppm(&now, scale.hz()),
         }
     }
 }

@@ -28,7 +28,7 @@ pub struct Lane<C: Clock> {
 }
 
 /// The moments at which a lane does more than record.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Schedule {
     pub began: Ticks,
     deadline: Ticks,
@@ -44,27 +44,41 @@ pub(super) struct Shared {
     pub ledger: Ledger,
 }
 
+impl Shared {
+    /// A thread failed, or a signal asks for the end.
+    #[inline(always)]
+    pub fn is_over(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed) || signal::is_caught()
+    }
+}
+
 impl<C: Clock> Lane<C> {
-    pub(super) fn new(clock: C, thread: usize, schedule: Schedule, shared: Arc<Shared>) -> Self {
-        let mut lane = Self {
+    /// A lane that is ready; [`Lane::begin`] opens it.
+    pub(super) fn new(clock: C, thread: usize, shared: Arc<Shared>) -> Self {
+        Self {
             clock,
             scale: clock.scale(),
             thread,
             pending: Pending::default(),
             measure: Measure::ready(),
             checkpoint: Ticks::NEVER,
-            schedule,
-            open: true,
+            schedule: Schedule::default(),
+            open: false,
             shared,
-        };
-        lane.checkpoint = lane.next_checkpoint(schedule.began);
-        lane
+        }
+    }
+
+    /// From here on the lane takes events, until this schedule closes it.
+    pub(super) fn begin(&mut self, schedule: Schedule) {
+        self.schedule = schedule;
+        self.open = true;
+        self.checkpoint = self.next_checkpoint(schedule.began);
     }
 
     /// Another event may begin.
     #[inline(always)]
     pub fn is_open(&self) -> bool {
-        self.open && !self.shared.stopped.load(Ordering::Relaxed) && !signal::is_caught()
+        self.open && !self.shared.is_over()
     }
 
     /// Times one event.
@@ -174,8 +188,8 @@ impl Schedule {
 }
 
 impl Schedule {
-    pub fn starting_now<C: Clock>(setup: Setup, clock: C) -> Self {
-        let began = clock.start();
+    /// The schedule of a run that began at this reading.
+    pub fn beginning<C: Clock>(began: Ticks, setup: Setup, clock: C) -> Self {
         let deadline = setup
             .max_time
             .map_or(Ticks::NEVER, |time| clock.scale().after(began, time));

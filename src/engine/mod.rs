@@ -5,14 +5,15 @@
 //! needs to claim it. The rest happens at checkpoints (the deadline, the end of an interval),
 //! which the loop meets by one comparison with the time it has just read.
 
+mod gate;
 mod lane;
 mod ledger;
 mod pool;
 mod watch;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
@@ -22,10 +23,12 @@ use crate::clock::{Clock, Nanoseconds, Ticks};
 use crate::measure::Measure;
 use crate::result::{EndedBy, Interval};
 use crate::signal;
+use crate::start::StartAt;
 
 pub use lane::Lane;
 
-use lane::{Schedule, Shared};
+use gate::Gate;
+use lane::Shared;
 use ledger::Ledger;
 use pool::{Pool, bind_to, cpus_to_pin_to};
 use watch::Watch;
@@ -72,10 +75,18 @@ pub struct Setup {
     pub forced_shutdown: Option<Duration>,
     /// Length of an interval of the statistics.
     pub interval: Option<Duration>,
+    /// The threads begin at this moment; None for as soon as they are ready.
+    pub start_at: Option<StartAt>,
 }
 
 /// Who watches a run from outside. None of it is called on a measuring thread.
 pub trait Observer {
+    /// All threads are ready, and wait for the moment at which they are to begin.
+    fn waits(&mut self) {}
+
+    /// That moment is some milliseconds ahead, or the wait was given up.
+    fn wait_ends(&mut self) {}
+
     /// All threads are about to begin.
     fn started(&mut self) {}
 
@@ -99,8 +110,12 @@ impl Observer for Unobserved {}
 /// What a run measured.
 #[derive(Debug)]
 pub struct Measurement {
-    /// From before the workload was opened and the threads created to after the last one ended.
+    /// From before the workload was opened and the threads created to after the last one ended,
+    /// without the wait for a moment to start at.
     pub wall: Nanoseconds,
+    /// How long after that moment the first thread began, in seconds; None where there was none,
+    /// or a signal came before it.
+    pub late_s: Option<f64>,
     /// Each thread's events.
     pub threads: Vec<Measure>,
     /// CPU time of the threads between the start barrier and their end.
@@ -139,8 +154,8 @@ pub fn run<W: Workload, C: Clock>(
     open: impl FnOnce() -> Result<W>,
     observer: &mut dyn Observer,
 ) -> Result<Measurement> {
-    let schedule = Schedule::starting_now(setup, clock);
-    let started = Instant::now();
+    let gate = Arc::new(Gate::new(setup, clock));
+    let opening = Instant::now();
     let workload = Arc::new(open()?);
     let pool = Pool::new(setup)?;
     let shared = Arc::new(Shared {
@@ -148,34 +163,34 @@ pub fn run<W: Workload, C: Clock>(
         timed_out: AtomicBool::new(false),
         ledger: Ledger::new(setup.threads, setup.interval),
     });
-    let barrier = Arc::new(Barrier::new(setup.threads + 1));
     let cpus = cpus_to_pin_to(setup.pin)?;
     let (sender, ended) = mpsc::channel();
     {
-        let (workload, shared, barrier) = (workload.clone(), shared.clone(), barrier.clone());
+        let (workload, shared, gate) = (workload.clone(), shared.clone(), gate.clone());
         pool.pool.spawn_broadcast(move |context| {
             let thread = context.index();
-            let lane = Lane::new(clock, thread, schedule, shared.clone());
+            let lane = Lane::new(clock, thread, shared.clone());
             let cpu = cpus.as_ref().map(|cpus| cpus[thread % cpus.len()]);
-            let end = work_through(workload.clone(), lane, cpu, &barrier);
+            let end = work_through(workload.clone(), lane, cpu, &gate);
             // The receiver is gone only where the run was given up.
             let _ = sender.send(end);
         });
     }
-    barrier.wait();
-    observer.started();
+    let waited = gate.lead(|| shared.is_over(), observer);
     let mut watch = Watch {
         setup,
-        started,
+        started: opening + waited,
         workload: &*workload,
         shared: &shared,
         observer,
         intervals_shown: 0,
     };
     let end = watch.until_the_end(&ended);
-    let wall = clock
-        .scale()
-        .between(schedule.began, end.last.unwrap_or_else(|| clock.stop()));
+    let start = gate.start();
+    let wall = clock.scale().between(
+        start.schedule.began,
+        end.last.unwrap_or_else(|| clock.stop()),
+    );
     let intervals = shared.ledger.intervals(Some(wall));
     watch.show_intervals(&intervals);
     // Threads that hang in the kernel are not waited for: that is what was given up.
@@ -184,6 +199,7 @@ pub fn run<W: Workload, C: Clock>(
     }
     Ok(Measurement {
         wall,
+        late_s: start.late_s,
         threads: shared.ledger.threads(),
         cpu_time: end.cpu_time,
         intervals,
@@ -209,19 +225,20 @@ struct ThreadEnd {
     result: Result<()>,
 }
 
-/// A thread's part of a run, from before the barrier to its last event.
+/// A thread's part of a run, from before the common start to its last event.
 fn work_through<W: Workload, C: Clock>(
     workload: Arc<W>,
     mut lane: Lane<C>,
     cpu: Option<core_affinity::CoreId>,
-    barrier: &Barrier,
+    gate: &Gate<C>,
 ) -> ThreadEnd {
     let prepared = bind_to(cpu).and_then(|()| workload.worker(lane.thread));
     if prepared.is_err() {
         lane.shared.stopped.store(true, Ordering::Relaxed);
     }
     // Every thread comes here, whatever befell it: the others wait for it.
-    barrier.wait();
+    let start = gate.pass(|| lane.shared.is_over());
+    lane.begin(start.schedule);
     let cpu_before = thread_cpu_time();
     let result = prepared.and_then(|mut worker| worker.run(&mut lane));
     let cpu_time = Nanoseconds(thread_cpu_time().saturating_sub(cpu_before));

@@ -23,8 +23,13 @@ use crate::result::Host;
 
 pub use noise::{NoiseBefore, noise_start};
 pub use root::Root;
+<<<<<<< HEAD
 pub use storage::storage;
 pub use warning::{HostWarning, memory_warning, noise_warnings, warnings};
+=======
+pub use storage::{free_bytes, storage};
+pub use warning::{HostWarning, noise_warnings, warnings};
+>>>>>>> main
 
 /// The machine that this process runs on, and what stands between the two.
 pub fn fingerprint(root: &Root) -> Host {

@@ -23,6 +23,21 @@ impl NoiseBefore {
     }
 }
 
+impl Noise {
+    /// What happened in two spans of time together.
+    pub fn plus(&self, other: &Self) -> Self {
+        fn sum<T: std::ops::Add<Output = T>>(one: Option<T>, other: Option<T>) -> Option<T> {
+            Some(one? + other?)
+        }
+        Self {
+            steal_s: sum(self.steal_s, other.steal_s),
+            user_s: sum(self.user_s, other.user_s),
+            system_s: sum(self.system_s, other.system_s),
+            involuntary_switches: sum(self.involuntary_switches, other.involuntary_switches),
+        }
+    }
+}
+
 /// Counts that only grow. Null where the kernel doesn't tell.
 #[derive(Debug, Clone, Default)]
 struct Counts {

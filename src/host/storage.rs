@@ -5,6 +5,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::sys::statvfs::statvfs;
+
 use super::block::BlockDevice;
 use super::mounts::{self, Mount};
 use super::root::{Root, entries};
@@ -23,6 +25,12 @@ pub fn storage(root: &Root, dir: &Path) -> Storage {
         mount_id: &mount_id,
     }
     .below(&path)
+}
+
+/// Bytes that this process may still write to the file system of a folder; None where unknown.
+pub fn free_bytes(dir: &Path) -> Option<u64> {
+    let told = statvfs(dir).ok()?;
+    told.blocks_available().checked_mul(told.fragment_size())
 }
 
 /// The kernel's number of the mount that a path is on.

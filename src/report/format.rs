@@ -80,6 +80,19 @@ pub fn count(number: u64, what: &str) -> String {
     format!("{} {what}{plural}", thousands(number))
 }
 
+/// Bytes in units of 2^20, or of 2^30 from one such unit on.
+pub fn mib_or_gib(bytes: f64) -> String {
+    match bytes < f64::from(1 << 30) {
+        true => format!("{:.1} MiB", bytes / f64::from(1 << 20)),
+        false => gib(bytes),
+    }
+}
+
+/// Bytes in units of 2^30.
+pub fn gib(bytes: f64) -> String {
+    format!("{:.1} GiB", bytes / f64::from(1 << 30))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

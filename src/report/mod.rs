@@ -2,6 +2,7 @@
 
 pub mod format;
 pub mod rally;
+pub mod suite;
 pub mod sysbench;
 pub mod text;
 

@@ -2,15 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::format::{count, duration, significant, thousands};
+use super::format::{count, duration, gib, mib_or_gib, significant, thousands};
 use super::sysbench::mean_and_deviation;
 use crate::plan::{
     FileMode, FileioParams, FsyncMode, IoMode, MemoryAccess, MemoryOper, MemoryScope, OpenFlags,
     Test,
 };
 use crate::result::{
-    Cgroup, ClockInfo, Host, Interval, Latency, PageCache, RunResult, Status, Storage, Warning,
-    Workload,
+    Cgroup, ClockInfo, Host, Interval, Latency, PageCache, RunResult, Start, Status, Storage,
+    SuiteRun, Warning, Workload,
 };
 use crate::size::Size;
 
@@ -29,6 +29,12 @@ pub fn report(result: &RunResult) -> String {
             _ => "FAILED: these are the figures up to then",
         };
         lines.named("status", status);
+    }
+    if let Some(suite) = &result.suite {
+        lines.named("suite", &self::suite(suite));
+    }
+    if let Some(start) = &result.start {
+        lines.named("start", &self::start(start));
     }
     lines.named("rate", &rate(result));
     lines.named("done", &done(result, of_fileio));
@@ -101,6 +107,14 @@ pub fn environment(
     lines.named("O_DIRECT", direct);
     lines.warnings(warnings);
     lines.0
+}
+
+fn start(start: &Start) -> String {
+    let late = match start.late_s {
+        Some(late_s) => format!("{} late", duration(late_s * 1e9)),
+        None => "which it did not come to".to_owned(),
+    };
+    format!("{}, {late}", start.asked_at)
 }
 
 /// What a line of an interval tells of a test, beside its events.
@@ -266,7 +280,19 @@ fn files(params: &FileioParams) -> String {
     )
 }
 
-fn rate(result: &RunResult) -> String {
+fn suite(place: &SuiteRun) -> String {
+    let scale = match place.scale {
+        1.0 => String::new(),
+        scale => format!(", scale {scale}"),
+    };
+    format!(
+        "{} of {}, round {}{scale}",
+        place.measurement, place.profile, place.round
+    )
+}
+
+/// The rates that mean something for a test.
+pub(super) fn rate(result: &RunResult) -> String {
     let events = format!("{} events/s", significant(result.rates.events_per_s));
     match moves_bytes(&result.workload) {
         true => format!("{events}, {} MiB/s", significant(result.rates.mib_per_s)),
@@ -390,15 +416,4 @@ fn page_cache(cache: &PageCache) -> String {
         mib_or_gib(cache.resident_bytes as f64),
         mib_or_gib(cache.set_bytes as f64)
     )
-}
-
-fn mib_or_gib(bytes: f64) -> String {
-    match bytes < f64::from(1 << 30) {
-        true => format!("{:.1} MiB", bytes / f64::from(1 << 20)),
-        false => gib(bytes),
-    }
-}
-
-fn gib(bytes: f64) -> String {
-    format!("{:.1} GiB", bytes / f64::from(1 << 30))
 }

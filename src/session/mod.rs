@@ -5,6 +5,7 @@ pub mod env;
 mod measure;
 mod native;
 mod progress;
+mod suite;
 mod sysbench;
 
 use std::ffi::OsString;

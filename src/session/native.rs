@@ -8,7 +8,7 @@ use clap::Parser;
 
 use super::measure::{measure as measured, prepare};
 use super::progress::{IntervalLines, Watcher};
-use super::{compare, env, fail};
+use super::{compare, env, fail, suite};
 use crate::cli::native::{Cli, Command, Output};
 use crate::exit::Exit;
 use crate::output;
@@ -65,6 +65,7 @@ fn execute(command: Command) -> Result<Exit> {
             TestFiles::of(&files, Rule::Stamp)?.remove()?;
             Ok(Exit::Success)
         }
+        Command::Suite(job) => suite::run(&job),
         Command::Env { dir, json } => env::run(&dir, json.as_ref()),
         Command::Compare(job) => Ok(compare::run(&job)),
         Command::Show(job) => compare::show(&job),

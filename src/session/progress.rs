@@ -9,10 +9,10 @@ use crate::report::text::{self, Columns};
 use crate::result::Interval;
 
 /// How often a bar moves during a run. It is drawn by the main thread, which measures nothing.
-const PACE: Duration = Duration::from_millis(250);
+pub(super) const PACE: Duration = Duration::from_millis(250);
 
 /// Steps of the bar of a run.
-const STEPS: u64 = 1000;
+pub(super) const STEPS: u64 = 1000;
 
 /// Where the lines of intervals go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,10 +31,10 @@ pub fn preparing(total_bytes: u64, quiet: bool) -> ProgressBar {
     bar(total_bytes, template, quiet)
 }
 
-fn bar(length: u64, template: &str, quiet: bool) -> ProgressBar {
+/// A bar on standard error, hidden where that is no terminal or nothing is to be said.
+pub(super) fn bar(length: u64, template: &str, quiet: bool) -> ProgressBar {
     let target = match quiet {
         true => ProgressDrawTarget::hidden(),
-        // Hidden where standard error is no terminal.
         false => ProgressDrawTarget::stderr(),
     };
     let style =

@@ -67,6 +67,23 @@ pub fn result_in(file: &Path) -> Value {
     parsed(&std::fs::read(file).unwrap_or_else(|e| panic!("{}: {e}", file.display())))
 }
 
+/// The published schema of a result.
+pub fn validator() -> jsonschema::Validator {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/wbench.result-1.json");
+    let text = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    jsonschema::validator_for(&parsed(&text)).expect("the schema is one")
+}
+
+/// Fails unless a result is as the published schema says.
+#[track_caller]
+pub fn assert_valid(validator: &jsonschema::Validator, result: &Value, what: &str) {
+    let errors: Vec<String> = validator
+        .iter_errors(result)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{what}: {errors:#?}");
+}
+
 /// The names in a folder, in order.
 pub fn names_in(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
@@ -175,6 +192,13 @@ impl Running {
         kill(self.pid(), signal).expect("the process takes the signal");
     }
 
+    /// Ends it as SIGKILL does, in the middle of whatever it does.
+    pub fn kill(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub fn finish(mut self) -> Output {
@@ -196,9 +220,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 

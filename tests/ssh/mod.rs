@@ -1,5 +1,8 @@
 //! Servers of ssh on this machine, for tools that reach their hosts by it.
 
+// Each test program uses a part of this.
+#![allow(dead_code)]
+
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -27,11 +30,11 @@ impl Sshd {
         Self::start(folder, &listen, port, &mut Command::new(sshd_path()))
     }
 
-    /// A server in a network namespace, on port 22 of all its addresses.
-    pub fn in_namespace(folder: &Path, namespace: &str) -> Self {
+    /// The same in a network namespace, on port 22 of all its addresses.
+    pub fn in_namespace(folder: &Path, namespace: &str, config: &str) -> Self {
         let mut command = tool("ip");
         command.args(["netns", "exec", namespace]).arg(sshd_path());
-        Self::start(folder, "Port 22", 22, &mut command)
+        Self::start(folder, &format!("Port 22\n{config}"), 22, &mut command)
     }
 
     fn start(folder: &Path, config: &str, port: u16, command: &mut Command) -> Self {

@@ -12,6 +12,7 @@ use crate::cli::LONGEST_SECONDS;
 use crate::output::Destination;
 use crate::plan::{ClockChoice, FileHandling, FilePlan, Limits, RunPlan, Seed, Test};
 use crate::report::ReportFormat;
+use crate::start::StartAt;
 
 #[derive(Debug, Args)]
 pub(super) struct CommonArgs {
@@ -38,6 +39,10 @@ pub(super) struct CommonArgs {
     /// Print statistics every so many seconds [default: never]
     #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
     report_interval: Option<Duration>,
+
+    /// Be ready, then begin at this moment: RFC 3339 in UTC, or seconds since 1970, with decimals
+    #[arg(long, value_name = "TIME", value_parser = start_at)]
+    start_at: Option<StartAt>,
 
     /// A label for the result, such as env=kvm; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
@@ -69,7 +74,11 @@ pub struct Output {
 
 impl Output {
     /// Fails where two documents would be on standard output.
-    fn of(json: Option<Destination>, format: Option<ReportFormat>, quiet: bool) -> Result<Self> {
+    pub(super) fn of(
+        json: Option<Destination>,
+        format: Option<ReportFormat>,
+        quiet: bool,
+    ) -> Result<Self> {
         let taken = json == Some(Destination::Stdout);
         ensure!(
             !(taken && format.is_some()),
@@ -109,6 +118,7 @@ impl CommonArgs {
             stack_size: None,
             labels: self.labels.into_iter().collect::<BTreeMap<_, _>>(),
             files,
+            start_at: self.start_at,
         };
         Ok((plan, output))
     }
@@ -152,6 +162,10 @@ pub(super) fn positive_seconds(text: &str) -> Result<Duration> {
     let interval = seconds(text)?;
     ensure!(!interval.is_zero(), "an interval takes some time");
     Ok(interval)
+}
+
+pub(super) fn start_at(text: &str) -> Result<StartAt> {
+    text.parse::<StartAt>()?.validated()
 }
 
 pub(super) fn label(text: &str) -> Result<(String, String)> {

@@ -5,6 +5,8 @@ mod cpu;
 mod env;
 mod fileio;
 mod memory;
+pub mod options;
+mod suite;
 
 use std::path::PathBuf;
 
@@ -16,11 +18,13 @@ use crate::output::Destination;
 use crate::plan::{FileHandling, FilePlan, RunPlan};
 
 pub use common::Output;
+pub use suite::SuiteJob;
 
 use cpu::CpuArgs;
 use env::EnvArgs;
 use fileio::FileioCommand;
 use memory::MemoryArgs;
+use suite::SuiteArgs;
 
 /// Measures cpu, memory and file I/O the same way on bare metal, in VMs and in containers
 #[derive(Debug, Parser)]
@@ -31,6 +35,7 @@ use memory::MemoryArgs;
 Examples:
   wbench fileio --mode seqwr            write 8G in 128 files with O_DIRECT, 4K at a time
   wbench memory --oper read --json -    the result as JSON on standard output
+  wbench suite --scale 0.01             the study's seven measurements, small, in one table
   wbench env                            what this machine is, and what may mislead
 
 The command line of sysbench 0.4.12 is understood as well, when it comes first
@@ -66,6 +71,17 @@ Examples:
   wbench fileio cleanup --dir /data              only remove the files"
     )]
     Fileio(Box<FileioCommand>),
+    /// Measure all that a profile says, one after the other: the study in one command
+    #[command(after_help = "\
+Examples:
+  wbench suite --scale 0.01 --dir /data            a first look, in seconds
+  wbench suite --dir /data --label env=kvm         the study: up to half an hour
+  wbench suite --dir /data --repeat 6 --resume     go on with what is missing of six rounds
+  wbench suite --show > mine.toml                  a profile to change, for --profile mine.toml
+
+Exit status: 0 done; 1 a measurement failed, and the others are done; 130 or 143 interrupted by
+SIGINT or SIGTERM, with the results up to then, which --resume completes")]
+    Suite(Box<SuiteArgs>),
     /// Print what this machine is, the state of its clock, and what may mislead
     #[command(after_help = "Example:\n  wbench env --dir /data")]
     Env(EnvArgs),
@@ -108,6 +124,8 @@ pub enum Command {
         /// Which.
         files: FilePlan,
     },
+    /// Measure all that a profile says.
+    Suite(Box<SuiteJob>),
     /// Print the fingerprint of the machine.
     Env {
         /// The folder whose storage counts.
@@ -130,6 +148,7 @@ impl Cli {
             Subcommands::Cpu(args) => args.into_command(),
             Subcommands::Memory(args) => args.into_command(),
             Subcommands::Fileio(command) => command.into_command(),
+            Subcommands::Suite(args) => Ok(Command::Suite(Box::new(args.into_job()?))),
             Subcommands::Env(args) => Ok(args.into_command()),
             Subcommands::Compare(args) => Ok(Command::Compare(Box::new(args.into_job()))),
             Subcommands::Show(args) => Ok(Command::Show(args.into_job())),

@@ -51,6 +51,7 @@ impl Values<'_> {
             stack_size: (stack_size > DEFAULT_STACK).then_some(stack_size),
             labels: BTreeMap::new(),
             files,
+            start_at: None,
         })
     }
 

@@ -20,6 +20,8 @@ struct ResultFile<'a> {
     #[serde(default)]
     labels: Value,
     #[serde(default)]
+    suite: Value,
+    #[serde(default)]
     host: Value,
     #[serde(default)]
     clock: Value,
@@ -90,6 +92,7 @@ pub fn run(document: Document<'_>, file: &Arc<str>) -> Result<Run, Fault> {
     for (name, value) in [
         ("tool", &told.tool),
         ("labels", &told.labels),
+        ("suite", &told.suite),
         ("host", &told.host),
         ("clock", &told.clock),
         ("workload", &told.workload),

@@ -234,7 +234,7 @@ impl TestFiles {
     }
 
     /// Fails where something in the way of the set may not be replaced.
-    fn check_replaceable(&self) -> Result<()> {
+    pub fn check_replaceable(&self) -> Result<()> {
         for file in self.numbers() {
             let path = self.path_of(file);
             let path = path.display();
@@ -366,7 +366,7 @@ impl TestFiles {
     }
 
     /// Has the names of the set reach their device.
-    pub(super) fn sync_folder(&self) -> Result<()> {
+    pub fn sync_folder(&self) -> Result<()> {
         retry(|| fsync(&self.folder))
             .with_context(|| format!("syncing the folder {}", self.path.display()))
     }
@@ -445,6 +445,11 @@ impl TestFiles {
             self.unlink_if(file, id)?;
         }
         Ok(())
+    }
+
+    /// Takes over what this process has made under another description of the same files.
+    pub fn take_over(&self, other: &Self) {
+        self.made().append(&mut other.made());
     }
 
     /// The files that this process has made stay.

@@ -1,0 +1,145 @@
+//! The options of a test as data: which there are, and the plan that some of them make.
+//!
+//! What a profile says of a measurement goes the way of the words that are typed, so that both
+//! come to the same plan, have the same defaults and take the same values.
+
+use std::error::Error as _;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgAction, CommandFactory, Parser};
+
+use super::{Cli, Command};
+use crate::plan::RunPlan;
+
+/// The tests.
+pub const TESTS: [&str; 3] = ["cpu", "memory", "fileio"];
+
+/// Options of a command that say nothing of what is measured: when it begins, and where results and
+/// files go.
+const OF_THE_COMMAND: [&str; 7] = ["help", "json", "label", "quiet", "keep", "dir", "recreate"];
+
+/// An option that says what is measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestOption {
+    /// Its name, without dashes.
+    pub name: String,
+    /// It takes no value.
+    pub is_switch: bool,
+    /// The words that it takes; none where it takes others too.
+    pub words: Vec<String>,
+}
+
+/// The options of one of [`TESTS`].
+pub fn options(test: &str) -> Vec<TestOption> {
+    let cli = Cli::command();
+    let args = cli.find_subcommand(test).into_iter();
+    args.flat_map(clap::Command::get_arguments)
+        .filter_map(|arg| {
+            let name = arg.get_long()?;
+            let is_switch = matches!(arg.get_action(), ArgAction::SetTrue);
+            let words = arg.get_possible_values();
+            (!OF_THE_COMMAND.contains(&name)).then(|| TestOption {
+                name: name.into(),
+                is_switch,
+                words: match is_switch {
+                    true => Vec::new(),
+                    false => words.iter().map(|word| word.get_name().into()).collect(),
+                },
+            })
+        })
+        .collect()
+}
+
+/// Why options make no plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The option that is to blame, where it is one alone.
+    pub option: Option<String>,
+    /// What is wrong, and what is accepted.
+    pub reason: String,
+}
+
+/// The plan that a test with these options makes; an option without a value is a switch.
+pub fn plan(test: &str, options: &[(&str, Option<&str>)]) -> Result<RunPlan, Refused> {
+    let words = options.iter().map(|(name, value)| match value {
+        Some(value) => format!("--{name}={value}"),
+        None => format!("--{name}"),
+    });
+    let words = ["wbench", test].map(String::from).into_iter().chain(words);
+    let refused = |reason| Refused {
+        option: None,
+        reason,
+    };
+    let cli = Cli::try_parse_from(words).map_err(|error| Refused::by(&error))?;
+    match cli.into_command() {
+        Ok(Command::Measure { plan, .. }) => Ok(*plan),
+        Ok(_) => Err(refused(format!("{test} is no test"))),
+        Err(error) => Err(refused(format!("{error:#}"))),
+    }
+}
+
+impl Refused {
+    fn by(error: &clap::Error) -> Self {
+        let text = |kind| match error.get(kind) {
+            Some(ContextValue::String(text)) => Some(text.clone()),
+            Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
+            _ => None,
+        };
+        let name = |option: String| {
+            let name = option.trim_start_matches('-').split(' ').next();
+            name.unwrap_or_default().to_owned()
+        };
+        let option = text(ContextKind::InvalidArg).map(name);
+        let value = text(ContextKind::InvalidValue).unwrap_or_default();
+        let accepted = text(ContextKind::ValidValue);
+        let reason = match (error.kind(), error.source(), accepted) {
+            (ErrorKind::MissingRequiredArgument, ..) => "is missing".to_owned(),
+            (_, Some(source), _) => source.to_string(),
+            (_, None, Some(words)) => format!("'{value}' is none of {words}"),
+            (..) => format!("'{value}' is not accepted"),
+        };
+        Self { option, reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_test_has_options_and_each_says_what_is_measured() {
+        for test in TESTS {
+            let options = options(test);
+            assert!(options.iter().any(|option| option.name == "threads"));
+            for not in OF_THE_COMMAND {
+                assert!(options.iter().all(|option| option.name != not), "{not}");
+            }
+        }
+        assert_eq!(super::options("dance"), []);
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_with_its_option_and_what_is_accepted() {
+        let refused = |test, options| plan(test, options).unwrap_err();
+        assert_eq!(
+            refused("memory", &[("oper", Some("stare"))]),
+            Refused {
+                option: Some("oper".into()),
+                reason: "'stare' is none of read, write, none".into()
+            }
+        );
+        let size = refused("memory", &[("block-size", Some("1 K"))]);
+        assert_eq!(size.option.as_deref(), Some("block-size"));
+        assert!(size.reason.contains("'1 K' is not a size"), "{size:?}");
+        let missing = refused("fileio", &[]);
+        assert_eq!(missing.option.as_deref(), Some("mode"));
+        let together = refused(
+            "fileio",
+            &[("mode", Some("seqrd")), ("files", Some("9999999"))],
+        );
+        assert!(
+            together.reason.contains("larger than a file"),
+            "{together:?}"
+        );
+    }
+}

@@ -1,0 +1,249 @@
+//! The table of a suite: a row for each measurement, and below what may mislead.
+
+use std::fmt::Write as _;
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+
+use super::format::{count, duration, significant};
+use super::text::{moves_bytes, rate};
+use crate::result::{EndedBy, Latency, RunResult, Status};
+use crate::suite::Member;
+
+/// The results of one measurement.
+struct Row<'a> {
+    name: &'a str,
+    results: Vec<&'a RunResult>,
+}
+
+/// What the results of a suite say, a row for each of its measurements.
+pub fn table(members: &[Member], results: &[RunResult]) -> String {
+    let rows = rows(members, results);
+    let mut text = head(members, results);
+    _ = writeln!(text, "\n{}", aligned(&rows));
+    let rounds = rows.iter().map(|row| row.results.len()).max().unwrap_or(0);
+    if rounds > 1 {
+        text.push_str(
+            "\nfigures are medians over the rounds; range: from the lowest rate to the highest, \
+             against the median\n",
+        );
+    }
+    for (names, message) in warnings(&rows) {
+        _ = write!(text, "\nWARNING {names}: {message}");
+    }
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+/// One result in a line.
+pub fn line(result: &RunResult) -> String {
+    let name = result.suite.as_ref().map_or("", |place| &place.measurement);
+    let mut text = name.to_owned();
+    if result.totals.wall_s > 0.0 {
+        _ = write!(
+            text,
+            ": {} in {} s",
+            rate(result),
+            significant(result.totals.wall_s)
+        );
+    }
+    match result.status {
+        Status::Complete => {}
+        Status::Interrupted => text.push_str(", interrupted"),
+        Status::Failed => text.push_str(": FAILED"),
+    }
+    text
+}
+
+fn rows<'a>(members: &'a [Member], results: &'a [RunResult]) -> Vec<Row<'a>> {
+    let first = members.iter().map(|member| member.place.round).min();
+    let names = members
+        .iter()
+        .filter(|member| Some(member.place.round) == first);
+    names
+        .map(|member| {
+            let name = member.place.measurement.as_str();
+            let of = |result: &&RunResult| {
+                let place = result.suite.as_ref();
+                place.is_some_and(|place| place.measurement == name)
+            };
+            Row {
+                name,
+                results: results.iter().filter(of).collect(),
+            }
+        })
+        .collect()
+}
+
+fn head(members: &[Member], results: &[RunResult]) -> String {
+    let place = members.first().map(|member| &member.place);
+    let (profile, scale) = place.map_or(("", 1.0), |place| (place.profile.as_str(), place.scale));
+    let mut text = format!("suite {profile}");
+    if scale < 1.0 {
+        _ = write!(text, " at scale {scale}, a first look");
+    }
+    if let Some(host) = results
+        .first()
+        .and_then(|result| result.host.hostname.as_deref())
+    {
+        _ = write!(text, " on {host}");
+    }
+    let complete = results
+        .iter()
+        .filter(|r| r.status == Status::Complete)
+        .count();
+    if complete < members.len() {
+        _ = write!(
+            text,
+            ": {complete} of {}",
+            count(members.len() as u64, "measurement")
+        );
+    }
+    text.push('\n');
+    text
+}
+
+fn aligned(rows: &[Row<'_>]) -> String {
+    let repeated = rows.iter().any(|row| row.results.len() > 1);
+    let mut head = vec![
+        "measurement",
+        "events/s",
+        "MiB/s",
+        "mean",
+        "p95",
+        "p99",
+        "time",
+        "end",
+    ];
+    if repeated {
+        head.splice(1..2, ["n", "events/s", "range"]);
+    }
+    let figures = 1..head.len() - 1;
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(head.into_iter().map(Cell::new));
+    for row in rows {
+        table.add_row(cells(row, repeated));
+    }
+    for (i, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((if i == 0 { 2 } else { 0 }, 2));
+        if figures.contains(&i) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let lines: Vec<_> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    lines.join("\n")
+}
+
+fn cells(row: &Row<'_>, repeated: bool) -> Vec<String> {
+    // Figures of runs that were cut short stand only where there are no others.
+    let complete: Vec<_> = row
+        .results
+        .iter()
+        .copied()
+        .filter(|result| result.status == Status::Complete)
+        .collect();
+    let shown = if complete.is_empty() {
+        &row.results
+    } else {
+        &complete
+    };
+    let of = |figure: &dyn Fn(&RunResult) -> Option<f64>, format: fn(f64) -> String| {
+        let values: Vec<f64> = shown.iter().filter_map(|result| figure(result)).collect();
+        median(values).map_or("-".to_owned(), format)
+    };
+    let latency =
+        |part: fn(&Latency) -> f64| of(&|result| result.latency_ns.as_ref().map(part), duration);
+    let ran = |result: &RunResult| result.totals.wall_s > 0.0;
+    let mut cells = vec![
+        row.name.to_owned(),
+        of(&|r| ran(r).then_some(r.rates.events_per_s), significant),
+        of(
+            &|r| (ran(r) && moves_bytes(&r.workload)).then_some(r.rates.mib_per_s),
+            significant,
+        ),
+        latency(|l| l.mean),
+        latency(|l| l.p95 as f64),
+        latency(|l| l.p99 as f64),
+        of(&|r| ran(r).then_some(r.totals.wall_s * 1e9), duration),
+        end(row),
+    ];
+    if repeated {
+        let rates = shown.iter().map(|result| result.rates.events_per_s);
+        let n = shown.len().to_string();
+        cells.splice(1..1, [n]);
+        cells.splice(3..3, [range(rates.collect())]);
+    }
+    cells
+}
+
+/// How the measurement ended, the worst of it.
+fn end(row: &Row<'_>) -> String {
+    let has = |status| row.results.iter().any(|result| result.status == status);
+    let by_time = row
+        .results
+        .iter()
+        .any(|result| result.ended_by == EndedBy::Time);
+    let word = match row.results.is_empty() {
+        true => "not made",
+        false if has(Status::Failed) => "FAILED",
+        false if has(Status::Interrupted) => "interrupted",
+        false if by_time => "time limit",
+        false => "all done",
+    };
+    word.into()
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let half = values.len() / 2;
+    match values.len() {
+        0 => None,
+        n if n % 2 == 1 => Some(values[half]),
+        _ => Some((values[half - 1] + values[half]) / 2.0),
+    }
+}
+
+/// From the lowest to the highest, in percent of the median.
+fn range(values: Vec<f64>) -> String {
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(0.0, f64::max);
+    match median(values) {
+        Some(median) if median > 0.0 && high > low => {
+            format!("{:.1} %", 100.0 * (high - low) / median)
+        }
+        _ => "-".into(),
+    }
+}
+
+/// Each reason once, with the measurements that it is about.
+fn warnings(rows: &[Row<'_>]) -> Vec<(String, String)> {
+    let mut reasons: Vec<(&str, &str, Vec<&str>)> = Vec::new();
+    let all = rows.iter().filter(|row| !row.results.is_empty()).count();
+    for row in rows {
+        for warning in row.results.iter().flat_map(|result| &result.warnings) {
+            let known = reasons.iter_mut().find(|(code, ..)| *code == warning.code);
+            match known {
+                Some((.., names)) if names.contains(&row.name) => {}
+                Some((.., names)) => names.push(row.name),
+                None => reasons.push((&warning.code, &warning.message, vec![row.name])),
+            }
+        }
+    }
+    reasons
+        .into_iter()
+        .map(|(_, message, names)| {
+            let names = match names.len() {
+                n if n == all && n > 1 => "all".to_owned(),
+                _ => names.join(", "),
+            };
+            (names, message.to_owned())
+        })
+        .collect()
+}

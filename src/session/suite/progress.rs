@@ -1,0 +1,167 @@
+//! One progress over a whole suite, on standard error.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, ProgressBar};
+
+use crate::engine::{Observer, Progress};
+use crate::report::suite::line;
+use crate::result::{RunResult, Status};
+use crate::session::native::PREFIX;
+use crate::session::progress::{PACE, STEPS, bar};
+use crate::suite::Member;
+
+/// The part of a step from which on its own pace tells when it ends.
+const TELLING_PART: f64 = 0.02;
+
+/// Shows a suite to the one who waits for it: a bar on a terminal, and a line for each
+/// measurement that has ended.
+pub struct Overall {
+    bar: ProgressBar,
+    quiet: bool,
+    began: Instant,
+    /// What is still to be done, the measurement at work first.
+    steps: VecDeque<Step>,
+    /// Measurements of the suite, and how many of them have ended.
+    total: usize,
+    ended: usize,
+    /// What the measurements of a name took the last time.
+    took: BTreeMap<String, Duration>,
+    /// When the measurement at work began, or its files.
+    since: Instant,
+    /// The furthest that was shown, of [`STEPS`]: a bar does not go back.
+    shown: u64,
+}
+
+struct Step {
+    name: String,
+    limit: Option<Duration>,
+}
+
+impl Overall {
+    /// For the measurements that are missing, beside the results that there are.
+    pub fn new(missing: &[&Member], found: &[RunResult], quiet: bool) -> Self {
+        let steps = missing.iter().map(|member| Step {
+            name: member.place.measurement.clone(),
+            limit: member.plan.limits.max_time(),
+        });
+        let now = Instant::now();
+        let mut overall = Self {
+            bar: bar(STEPS, "{prefix} {wide_bar} {percent}% {msg}", quiet),
+            quiet,
+            began: now,
+            steps: steps.collect(),
+            total: missing.len() + found.len(),
+            ended: found.len(),
+            took: BTreeMap::new(),
+            since: now,
+            shown: 0,
+        };
+        found.iter().for_each(|result| overall.learn(result));
+        overall
+    }
+
+    /// The next measurement begins, with its files.
+    pub fn begins(&mut self) {
+        self.since = Instant::now();
+        let first = self.steps.front().map(|step| self.expected(step));
+        self.show("", first.unwrap_or_default());
+    }
+
+    /// So much of its files is made.
+    pub fn prepared(&mut self, done_bytes: u64, total_bytes: u64) {
+        let part = done_bytes as f64 / total_bytes.max(1) as f64;
+        let rest = rest(self.since.elapsed(), part, None);
+        let first = self.steps.front().map(|step| self.expected(step));
+        self.show("files", rest + first.unwrap_or_default());
+    }
+
+    /// A measurement has ended.
+    pub fn ended(&mut self, result: &RunResult) {
+        self.learn(result);
+        self.steps.pop_front();
+        self.ended += 1;
+        if !self.quiet {
+            let (n, of, line) = (self.ended, self.total, line(result));
+            self.bar.suspend(|| eprintln!("{PREFIX}{n}/{of} {line}"));
+        }
+    }
+
+    fn learn(&mut self, result: &RunResult) {
+        if let (Some(place), Status::Complete) = (&result.suite, result.status) {
+            let took = Duration::try_from_secs_f64(result.totals.wall_s).unwrap_or_default();
+            self.took.insert(place.measurement.clone(), took);
+        }
+    }
+
+    /// What a measurement takes at most, as far as that is known.
+    fn expected(&self, step: &Step) -> Duration {
+        let took = self.took.get(&step.name).copied();
+        took.or(step.limit).unwrap_or_default()
+    }
+
+    /// Shows what is at work, which takes so long still.
+    fn show(&mut self, what: &str, rest: Duration) {
+        let later = self.steps.iter().skip(1);
+        let rest = rest + later.map(|step| self.expected(step)).sum::<Duration>();
+        let gone = self.began.elapsed().as_secs_f64();
+        let part = gone / (gone + rest.as_secs_f64()).max(f64::MIN_POSITIVE);
+        self.shown = self.shown.max((part * STEPS as f64) as u64);
+        let name = self.steps.front().map_or("", |step| step.name.as_str());
+        let what = match what {
+            "" => name.to_owned(),
+            what => format!("{name}, {what}"),
+        };
+        self.bar
+            .set_prefix(format!("{}/{} {what}", self.ended + 1, self.total));
+        self.bar.set_position(self.shown);
+        self.bar
+            .set_message(format!("up to {} left", HumanDuration(rest)));
+    }
+}
+
+/// What work takes still, by its pace so far and at most until its limit.
+fn rest(elapsed: Duration, part: f64, limit: Option<Duration>) -> Duration {
+    let by_pace = (part >= TELLING_PART).then(|| elapsed.mul_f64((1.0 - part).max(0.0) / part));
+    let by_limit = limit.map(|limit| limit.saturating_sub(elapsed));
+    [by_pace, by_limit]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or_default()
+}
+
+impl Observer for Overall {
+    fn pace(&self) -> Option<Duration> {
+        (!self.bar.is_hidden()).then_some(PACE)
+    }
+
+    fn progress(&mut self, elapsed: Duration, progress: Progress) {
+        let of = progress.total.map(|total| total.max(1) as f64);
+        let part = of.map_or(0.0, |of| (progress.done as f64 / of).min(1.0));
+        let limit = self.steps.front().and_then(|step| step.limit);
+        self.show("", rest(elapsed, part, limit));
+    }
+}
+
+impl Drop for Overall {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_follows_the_pace_and_ends_at_the_limit() {
+        let seconds = Duration::from_secs;
+        assert_eq!(rest(seconds(10), 0.5, None), seconds(10));
+        assert_eq!(rest(seconds(10), 0.25, Some(seconds(30))), seconds(20));
+        assert_eq!(rest(seconds(10), 0.001, Some(seconds(300))), seconds(290));
+        assert_eq!(rest(seconds(10), 0.0, None), Duration::ZERO);
+        assert_eq!(rest(seconds(40), 0.5, Some(seconds(30))), Duration::ZERO);
+    }
+}

@@ -1,0 +1,73 @@
+//! The time that a result speaks of: what the machine did, and how its clocks went, during a run
+//! and not while the run waited for its start.
+
+use std::time::{Duration, SystemTime};
+
+use crate::clock::TimeSource;
+use crate::engine::{Observer, Progress};
+use crate::host::{NoiseBefore, noise_start};
+use crate::result::{Interval, Noise};
+
+/// Looks at the machine during a run, and lets another observer see it as well.
+pub struct Window<'a> {
+    time: &'a TimeSource,
+    inner: &'a mut dyn Observer,
+    started_at: SystemTime,
+    /// What happened before the wait.
+    before: Option<Noise>,
+    noise: NoiseBefore,
+}
+
+impl<'a> Window<'a> {
+    /// For a run that begins now.
+    pub fn open(time: &'a TimeSource, inner: &'a mut dyn Observer) -> Self {
+        Self {
+            time,
+            inner,
+            started_at: SystemTime::now(),
+            before: None,
+            noise: noise_start(),
+        }
+    }
+
+    /// When the run started, and what else the machine did during it.
+    pub fn close(self) -> (SystemTime, Noise) {
+        let noise = self.noise.since();
+        let noise = self
+            .before
+            .map_or(noise.clone(), |before| before.plus(&noise));
+        (self.started_at, noise)
+    }
+}
+
+impl Observer for Window<'_> {
+    fn waits(&mut self) {
+        self.before = Some(self.noise.since());
+        self.inner.waits();
+    }
+
+    fn wait_ends(&mut self) {
+        self.inner.wait_ends();
+        self.noise = noise_start();
+        self.time.begin();
+    }
+
+    fn started(&mut self) {
+        if self.before.is_some() {
+            self.started_at = SystemTime::now();
+        }
+        self.inner.started();
+    }
+
+    fn pace(&self) -> Option<Duration> {
+        self.inner.pace()
+    }
+
+    fn progress(&mut self, elapsed: Duration, progress: Progress) {
+        self.inner.progress(elapsed, progress);
+    }
+
+    fn interval(&mut self, interval: &Interval) {
+        self.inner.interval(interval);
+    }
+}
