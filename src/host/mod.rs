@@ -23,13 +23,8 @@ use crate::result::Host;
 
 pub use noise::{NoiseBefore, noise_start};
 pub use root::Root;
-<<<<<<< HEAD
-pub use storage::storage;
-pub use warning::{HostWarning, memory_warning, noise_warnings, warnings};
-=======
 pub use storage::{free_bytes, storage};
-pub use warning::{HostWarning, noise_warnings, warnings};
->>>>>>> main
+pub use warning::{HostWarning, memory_warning, noise_warnings, warnings};
 
 /// The machine that this process runs on, and what stands between the two.
 pub fn fingerprint(root: &Root) -> Host {
