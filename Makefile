@@ -11,7 +11,7 @@ SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y C
 endif
 export SOURCE_DATE_EPOCH
 
-.PHONY: build assets install rpm deb image test tools bench schema
+.PHONY: build assets install rpm deb image guest lab test tools bench schema
 
 build:
 	cargo build --release --locked
@@ -34,6 +34,15 @@ deb: build assets
 
 image: build
 	packaging/container/build
+
+# A guest for QEMU with the content of the RPM, in target/guest; packaging/guest/run boots it.
+guest: rpm
+	packaging/guest/build target/packages/wbench-[0-9]*.rpm
+
+# The suite with one binary on this host, in a container and in a guest, compared, in target/lab.
+LAB =
+lab: guest
+	packaging/lab/run $(LAB)
 
 # All tests; a missing tool is a failure, not a silent skip.
 test: tools

@@ -33,6 +33,9 @@ pub fn measure(
     let files = files.map(Arc::new);
     let job = FileJob::of(plan, handling, files.as_deref())?;
     let run = Run::begin(plan)?;
+    if let Some(warning) = run.peril() {
+        eprintln!("{PREFIX}{}", warning.message);
+    }
     let guard = files.as_deref().map(CleanUp);
     let result = match job.prepare(quiet) {
         Ok(()) => run.measure(files.clone(), observer),
