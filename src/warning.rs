@@ -300,10 +300,7 @@ mod tests {
             RunWarning::of_storage(&Storage {
                 path: "/data".into(),
                 filesystem: Some(filesystem.into()),
-                device: None,
-                scheduler: None,
-                rotational: None,
-                page_cache: None,
+                ..Storage::default()
             })
         };
         assert_eq!(of("tmpfs"), Some(RunWarning::FilesInMemory("tmpfs".into())));
