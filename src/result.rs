@@ -29,6 +29,9 @@ pub struct RunResult {
     /// Its place in a suite; null for a run of its own.
     #[serde(default)]
     pub suite: Option<SuiteRun>,
+    /// The sweep that it was an instance of (`wbench sweep`), else null.
+    #[serde(default)]
+    pub launch: Option<Launch>,
     /// Where it ran.
     pub host: Host,
     /// What timed it.
@@ -102,6 +105,37 @@ pub struct SuiteRun {
     pub scale: f64,
 }
 
+/// What started a run as one of many. Its environment is the label `env`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Launch {
+    /// The launcher's command as it was typed, with its placeholders; empty where this program was
+    /// started by itself.
+    pub command: String,
+    /// The measurement's words as they were typed.
+    pub measurement: String,
+    /// Which instances start together.
+    pub runner: Runner,
+    /// Instances at a time.
+    pub concurrency: u32,
+    /// The number of this one, from 1, among those of its environment and concurrency.
+    pub instance: u32,
+    /// Of how many.
+    pub count: u32,
+}
+
+/// How instances follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Runner {
+    /// The first start together; where one ends, the next takes its place at once
+    #[default]
+    Constant,
+    /// All start together, wave after wave: the next when the last of a wave has ended
+    Waves,
+}
+
 /// The fingerprint of the machine. What could not be found out is null.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -139,9 +173,13 @@ pub struct Host {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Cgroup {
-    /// CPU time per time; null = no quota.
+    /// The hierarchies that the limits were read from: "v1" or "v2"; null where none can be
+    /// seen, so that the limits are unknown.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// CPU time per time; null = no quota, if `version` is known.
     pub cpu_quota_cpus: Option<f64>,
-    /// Memory; null = no limit.
+    /// Memory; null = no limit, if `version` is known.
     pub memory_limit_bytes: Option<u64>,
 }
 
@@ -274,6 +312,10 @@ pub struct Storage {
     pub scheduler: Option<String>,
     /// The device says that it turns.
     pub rotational: Option<bool>,
+    /// How the device takes writes, in the kernel's words: "write back" where it has a volatile
+    /// cache, which a flush has to empty, else "write through".
+    #[serde(default)]
+    pub write_cache: Option<String>,
     /// The page cache before the run; null with O_DIRECT, and where the run makes its files.
     #[serde(default)]
     pub page_cache: Option<PageCache>,

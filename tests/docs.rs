@@ -7,7 +7,14 @@ use clap::Parser;
 use wbench::cli::native::Cli;
 use wbench::cli::{Dialect, sysbench};
 
-const DOCS: [&str; 2] = ["README.md", "docs/manual.md"];
+const DOCS: [&str; 6] = [
+    "README.md",
+    "docs/manual.md",
+    "packaging/ansible/README.md",
+    "packaging/kubernetes/README.md",
+    "packaging/rally/README.md",
+    "packaging/slurm/README.md",
+];
 
 /// The commands that stand in blocks of code, without what surrounds them.
 fn commands(file: &str) -> Vec<String> {
