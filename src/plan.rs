@@ -119,6 +119,25 @@ pub struct MemoryParams {
 }
 
 impl MemoryParams {
+    /// How many blocks a test of so many threads touches.
+    pub fn blocks(&self, threads: usize) -> usize {
+        match (self.oper, self.scope) {
+            (MemoryOper::None, _) => 0,
+            (_, MemoryScope::Global) => 1,
+            (_, MemoryScope::Local) => threads,
+        }
+    }
+
+    /// Bytes of all blocks that come from ordinary memory: huge pages have limits of their own.
+    pub fn ordinary_memory_bytes(&self, threads: usize) -> u64 {
+        let blocks = if self.hugetlb {
+            0
+        } else {
+            self.blocks(threads)
+        };
+        self.block_size_bytes.saturating_mul(blocks as u64)
+    }
+
     /// Checks the sizes against each other and against this machine's word.
     pub fn validated(self) -> Result<Self> {
         ensure!(

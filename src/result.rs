@@ -173,9 +173,13 @@ pub struct Host {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Cgroup {
-    /// CPU time per time; null = no quota.
+    /// The hierarchies that the limits were read from: "v1" or "v2"; null where none can be
+    /// seen, so that the limits are unknown.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// CPU time per time; null = no quota, if `version` is known.
     pub cpu_quota_cpus: Option<f64>,
-    /// Memory; null = no limit.
+    /// Memory; null = no limit, if `version` is known.
     pub memory_limit_bytes: Option<u64>,
 }
 
@@ -308,6 +312,10 @@ pub struct Storage {
     pub scheduler: Option<String>,
     /// The device says that it turns.
     pub rotational: Option<bool>,
+    /// How the device takes writes, in the kernel's words: "write back" where it has a volatile
+    /// cache, which a flush has to empty, else "write through".
+    #[serde(default)]
+    pub write_cache: Option<String>,
     /// The page cache before the run; null with O_DIRECT, and where the run makes its files.
     #[serde(default)]
     pub page_cache: Option<PageCache>,

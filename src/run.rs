@@ -66,6 +66,11 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// What may end the process before it can tell of it in a result.
+    pub fn peril(&self) -> Option<Warning> {
+        memory_warning(&self.host, &self.plan.test, self.setup.threads)
+    }
+
     /// Measures. An error or a signal is part of the result.
     pub fn measure(
         mut self,
@@ -233,10 +238,18 @@ impl<'a> Run<'a> {
     }
 }
 
+fn memory_warning(host: &Host, test: &Test, threads: usize) -> Option<Warning> {
+    let Test::Memory(params) = test else {
+        return None;
+    };
+    host::memory_warning(host, params.ordinary_memory_bytes(threads))
+}
+
 /// Everything about a result that may mislead.
 fn warnings(result: &RunResult, plan: &RunPlan) -> Vec<Warning> {
     let threads = result.workload.threads as usize;
     let host = host::warnings(&result.host, threads);
+    let memory = memory_warning(&result.host, &result.workload.params.test, threads);
     let noise = host::noise_warnings(&result.noise, result.totals.wall_s, result.host.cpus);
     let own = RunWarning::of(result).into_iter().map(Warning::from);
     let files = plan.files.as_ref();
@@ -244,6 +257,7 @@ fn warnings(result: &RunResult, plan: &RunPlan) -> Vec<Warning> {
         .and_then(|files| files.set.rounding())
         .map(|sentence| RunWarning::RoundedFiles(sentence).into());
     host.into_iter()
+        .chain(memory)
         .chain(noise)
         .chain(own)
         .chain(rounded)

@@ -50,6 +50,29 @@ impl Reference {
     }
 }
 
+/// The step in which CLOCK_MONOTONIC_RAW moves, where that is a coarse one, as on a kernel whose
+/// clock source is the timer interrupt: many readings in a row are then the same.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn coarse_raw_step() -> Option<Duration> {
+    coarse_step(read_raw)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn coarse_step(mut read_ns: impl FnMut() -> u64) -> Option<Duration> {
+    /// No clock that counts in nanoseconds or by a counter of some MHz stands still for so many.
+    const SAME: u32 = 100;
+    let first = read_ns();
+    let mut same = 0;
+    loop {
+        let now = read_ns();
+        if now != first {
+            let step = Duration::from_nanos(now.saturating_sub(first));
+            return (same >= SAME).then_some(step);
+        }
+        same += 1;
+    }
+}
+
 /// The clock's rate, counted over this time.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn calibrated_hz<C: Clock>(clock: C, time: Duration) -> f64 {
@@ -90,6 +113,23 @@ mod tests {
         let (start, end) = (at(1000, 500), at(1000 + 2_000_600_000, 500 + 1_000_000_000));
         let drift = start.drift_ppm(&end, 2e9).unwrap();
         assert!((drift - 300.0).abs() < 1e-6, "{drift}");
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn a_clock_that_stands_still_for_many_readings_is_coarse() {
+        let stepping = |readings: u64, step: u64| {
+            let mut count = 0;
+            move || {
+                count += 1;
+                count / readings * step
+            }
+        };
+        let jiffy = Duration::from_millis(4);
+        assert_eq!(coarse_step(stepping(10_000, 4_000_000)), Some(jiffy));
+        assert_eq!(coarse_step(stepping(1, 25)), None);
+        assert_eq!(coarse_step(stepping(5, 279)), None);
+        assert_eq!(coarse_raw_step(), None, "of the machine that tests this");
     }
 
     #[test]

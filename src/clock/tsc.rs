@@ -12,12 +12,12 @@ use std::arch::asm;
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use raw_cpuid::{CpuId, Hypervisor};
 
-use super::calibrate::{Reference, calibrated_hz};
+use super::calibrate::{Reference, calibrated_hz, coarse_raw_step};
 use super::{Clock, Scale, Ticks};
 use crate::result::HzFrom;
 
@@ -86,6 +86,11 @@ impl Tsc {
             !kernel_rejects_tsc(),
             "the kernel does not list the TSC as an available clock source"
         );
+        if let Some(step) = coarse_raw_step() {
+            bail!(
+                "CLOCK_MONOTONIC_RAW moves in steps of {step:?}: the TSC can't be held against it"
+            );
+        }
         let provisional = Self {
             scale: Scale::from_hz(1e9),
         };
@@ -149,7 +154,14 @@ fn skew_within_tolerance(readings: &[(usize, Reference)], scale: Scale) -> Resul
 /// The kernel takes a TSC that it found unstable off its list.
 fn kernel_rejects_tsc() -> bool {
     let list = "/sys/devices/system/clocksource/clocksource0/available_clocksource";
-    fs::read_to_string(list).is_ok_and(|sources| !sources.split_whitespace().any(|s| s == "tsc"))
+    fs::read_to_string(list).is_ok_and(|sources| !lists_tsc(&sources))
+}
+
+/// In its first seconds a kernel lists the TSC as "tsc-early", while it counts its rate.
+fn lists_tsc(sources: &str) -> bool {
+    sources
+        .split_whitespace()
+        .any(|source| source == "tsc" || source == "tsc-early")
 }
 
 /// The rate that CPUID states: leaf 15h (crystal and ratio), or the leaf 40000010h that VMware
@@ -204,6 +216,14 @@ mod tests {
         let scale = Scale::from_hz(1e9);
         let readings = [(0, at(0, 0)), (1, at(1_000_000 + 2_500, 1_000_000))];
         assert!(skew_within_tolerance(&readings, scale).is_err());
+    }
+
+    #[test]
+    fn the_kernels_list_has_the_tsc_under_either_name() {
+        assert!(lists_tsc("kvm-clock tsc hpet acpi_pm"));
+        assert!(lists_tsc("tsc-early hpet acpi_pm"));
+        assert!(!lists_tsc("kvm-clock hpet acpi_pm"));
+        assert!(!lists_tsc(""));
     }
 
     #[test]

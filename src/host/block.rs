@@ -79,6 +79,12 @@ impl BlockDevice {
         bracketed(&choices).or(lone).map(str::to_owned)
     }
 
+    /// How the device takes writes, in the kernel's words.
+    pub(super) fn write_cache(&self) -> Option<String> {
+        text(&self.folder.join("queue/write_cache"))
+            .filter(|mode| matches!(mode.as_str(), "write back" | "write through"))
+    }
+
     /// Whether the device says that it turns.
     pub(super) fn rotational(&self) -> Option<bool> {
         match text(&self.folder.join("queue/rotational"))?.as_str() {
@@ -102,6 +108,7 @@ mod tests {
                 "none [mq-deadline] kyber",
             )
             .file("sys/devices/pci/block/sda/queue/rotational", "1")
+            .file("sys/devices/pci/block/sda/queue/write_cache", "write back")
             .file("sys/devices/pci/block/sda/sda2/partition", "2")
             .file("sys/devices/pci/block/sda/sda3/partition", "3")
             .file("sys/devices/pci/block/sdb/queue/scheduler", "none")
@@ -162,11 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn the_queue_tells_its_scheduler_and_whether_the_disk_turns() {
+    fn the_queue_tells_its_scheduler_its_cache_and_whether_the_disk_turns() {
         let fake = dell();
         let device = |number| BlockDevice::below_number(fake.root(), number).unwrap();
         assert_eq!(device("8:2").scheduler().unwrap(), "mq-deadline");
         assert_eq!(device("8:2").rotational(), Some(true));
+        assert_eq!(device("8:2").write_cache().unwrap(), "write back");
+        assert_eq!(device("8:16").write_cache(), None);
         assert_eq!(device("8:16").scheduler().unwrap(), "none");
         assert_eq!(device("8:16").rotational(), Some(false));
     }
@@ -175,9 +184,11 @@ mod tests {
     fn a_queue_that_makes_no_sense_is_unknown() {
         let fake = dell()
             .file("sys/devices/pci/block/sdb/queue/scheduler", "a b")
-            .file("sys/devices/pci/block/sdb/queue/rotational", "2");
+            .file("sys/devices/pci/block/sdb/queue/rotational", "2")
+            .file("sys/devices/pci/block/sdb/queue/write_cache", "sideways");
         let sdb = BlockDevice::below_number(fake.root(), "8:16").unwrap();
         assert_eq!(sdb.scheduler(), None);
         assert_eq!(sdb.rotational(), None);
+        assert_eq!(sdb.write_cache(), None);
     }
 }

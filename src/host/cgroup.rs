@@ -3,6 +3,7 @@
 //! A limit set on any group above holds for this process too. As far up as this process can
 //! see, the tightest counts.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::mounts::Mount;
@@ -14,14 +15,18 @@ use crate::result::Cgroup;
 pub(super) fn limits(root: &Root, mounts: &[Mount], memory_bytes: Option<u64>) -> Cgroup {
     let memberships = root.text("proc/self/cgroup").unwrap_or_default();
     let mut tightest = Cgroup::default();
+    let mut versions = BTreeSet::new();
     for membership in memberships.lines().filter_map(Membership::parse) {
         for folder in membership.folders(mounts) {
             let quota = cpu_quota(root, &folder);
             let memory = memory_limit(root, &folder);
             tightest.cpu_quota_cpus = tighter(tightest.cpu_quota_cpus, quota);
             tightest.memory_limit_bytes = tighter(tightest.memory_limit_bytes, memory);
+            versions.extend(membership.version_of_limits());
         }
     }
+    // Where version 1 has one of the two controllers, version 2 has not both.
+    tightest.version = versions.into_iter().min().map(Into::into);
     tightest.memory_limit_bytes = tightest
         .memory_limit_bytes
         .filter(|&limit| memory_bytes.is_none_or(|memory| limit < memory));
@@ -63,6 +68,19 @@ impl<'a> Membership<'a> {
             .collect()
     }
 
+    /// The version of a hierarchy that can have the limits looked for here.
+    fn version_of_limits(&self) -> Option<&'static str> {
+        let of_interest = |name: &str| matches!(name, "cpu" | "memory");
+        match self.controllers.is_empty() {
+            true => Some("v2"),
+            false => self
+                .controllers
+                .iter()
+                .any(|name| of_interest(name))
+                .then_some("v1"),
+        }
+    }
+
     fn is_mounted_by(&self, mount: &Mount) -> bool {
         match self.controllers.first() {
             Some(controller) => mount.filesystem == "cgroup" && mount.has_option(controller),
@@ -92,11 +110,21 @@ fn memory_limit(root: &Root, folder: &Path) -> Option<u64> {
     /// The largest limit that version 1 can store: LONG_MAX, less than a page below it. Pages
     /// have 64 KiB at most.
     const UNLIMITED: u64 = i64::MAX as u64 - 0xffff;
-    root.text(folder.join("memory.max"))
-        .or_else(|| root.text(folder.join("memory.limit_in_bytes")))?
-        .parse()
-        .ok()
-        .filter(|&limit| limit < UNLIMITED)
+    let own = root
+        .text(folder.join("memory.max"))
+        .or_else(|| root.text(folder.join("memory.limit_in_bytes")))
+        .and_then(|text| text.parse().ok());
+    tighter(own, hierarchical_memory_limit(root, folder)).filter(|&limit| limit < UNLIMITED)
+}
+
+/// The tightest limit on the path to the root, which version 1 tells even where the groups
+/// above are out of sight.
+fn hierarchical_memory_limit(root: &Root, folder: &Path) -> Option<u64> {
+    let stat = root.text(folder.join("memory.stat"))?;
+    let limit = stat
+        .lines()
+        .find_map(|line| line.strip_prefix("hierarchical_memory_limit "))?;
+    limit.parse().ok()
 }
 
 #[cfg(test)]
@@ -209,6 +237,32 @@ mod tests {
             "9223372036854771712",
         );
         assert_eq!(found(&fake), (Some(3.0), None));
+    }
+
+    #[test]
+    fn version_1_tells_of_a_tighter_memory_limit_above_what_is_in_sight() {
+        let stat = "cache 1\nhierarchical_memory_limit 1073741824\nhierarchical_memsw_limit 7";
+        let fake = process(
+            "4:memory:/",
+            "41 39 0:31 / /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory",
+        )
+        .file("sys/fs/cgroup/memory/memory.limit_in_bytes", "2147483648")
+        .file("sys/fs/cgroup/memory/memory.stat", stat);
+        assert_eq!(found(&fake), (None, Some(GIB)));
+    }
+
+    #[test]
+    fn limits_are_known_only_where_a_hierarchy_that_has_them_is_in_sight() {
+        let version = |cgroup: &str, mountinfo: &str| {
+            let fake = process(cgroup, mountinfo);
+            limits(fake.root(), &mounts::read(fake.root()), None).version
+        };
+        assert_eq!(version("0::/", V2).unwrap(), "v2");
+        assert_eq!(version("0::/", ""), None);
+        let pids = "39 38 0:29 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids";
+        assert_eq!(version("5:pids:/", pids), None);
+        let both = format!("{V2}\n41 39 0:31 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu");
+        assert_eq!(version("3:cpu:/\n0::/", &both).unwrap(), "v1");
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::result::Host;
 pub use noise::{NoiseBefore, noise_start};
 pub use root::Root;
 pub use storage::{free_bytes, storage};
-pub use warning::{HostWarning, noise_warnings, warnings};
+pub use warning::{HostWarning, memory_warning, noise_warnings, warnings};
 
 /// Memory that can be had now: what the kernel holds available, within the control group's limit.
 pub fn memory_available(root: &Root) -> Option<u64> {

@@ -63,6 +63,7 @@ impl Stack<'_> {
             device: device.as_ref().and_then(BlockDevice::name),
             scheduler: device.as_ref().and_then(BlockDevice::scheduler),
             rotational: device.as_ref().and_then(BlockDevice::rotational),
+            write_cache: device.as_ref().and_then(BlockDevice::write_cache),
             page_cache: None,
         }
     }
@@ -133,6 +134,10 @@ mod tests {
                 "[none] mq-deadline",
             )
             .file("sys/devices/virtio0/block/vda/queue/rotational", "1")
+            .file(
+                "sys/devices/virtio0/block/vda/queue/write_cache",
+                "write through",
+            )
             .file("sys/devices/virtio0/block/vda/vda1/partition", "1")
             .link(
                 "sys/dev/block/252:1",
@@ -172,6 +177,7 @@ mod tests {
         assert_eq!(root.device.unwrap(), "vda");
         assert_eq!(root.scheduler.unwrap(), "none");
         assert_eq!(root.rotational, Some(true));
+        assert_eq!(root.write_cache.unwrap(), "write through");
         let data = below(&machine(), "/data/test");
         assert_eq!(data.filesystem.unwrap(), "xfs");
         assert_eq!(data.device.unwrap(), "dm-0");

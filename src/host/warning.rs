@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::result::{Host, Noise, Warning};
+use crate::size::Size;
 
 /// A share of the machine's CPU time given to others above which a figure is not about this
 /// machine alone.
@@ -27,6 +28,13 @@ pub enum HostWarning {
     },
     /// The CPUs' frequency follows this governor, not "performance".
     CpuGovernor(String),
+    /// The test's memory is more than the control group allows.
+    MemoryLimit {
+        /// Memory that the control group allows.
+        limit_bytes: u64,
+        /// Memory that the test touches.
+        needed_bytes: u64,
+    },
     /// The hypervisor gave others this share of the machine's CPU time.
     Steal(f64),
 }
@@ -57,6 +65,20 @@ pub fn warnings(host: &Host, threads: usize) -> Vec<Warning> {
         .collect()
 }
 
+/// What a test gives cause for that touches so much memory.
+pub fn memory_warning(host: &Host, needed_bytes: u64) -> Option<Warning> {
+    let limit = host.cgroup.memory_limit_bytes;
+    limit
+        .filter(|&limit| limit < needed_bytes)
+        .map(|limit_bytes| {
+            let warning = HostWarning::MemoryLimit {
+                limit_bytes,
+                needed_bytes,
+            };
+            warning.into()
+        })
+}
+
 /// All that the noise of a run on so many CPUs gives cause for.
 pub fn noise_warnings(noise: &Noise, wall_s: f64, cpus: u32) -> Vec<Warning> {
     let cpu_time_s = wall_s * f64::from(cpus);
@@ -76,6 +98,7 @@ impl HostWarning {
             Self::CpuQuota { .. } => "cpu-quota",
             Self::MoreThreadsThanCpus { .. } => "more-threads-than-cpus",
             Self::CpuGovernor(_) => "cpu-governor",
+            Self::MemoryLimit { .. } => "memory-limit",
             Self::Steal(_) => "steal",
         }
     }
@@ -100,6 +123,16 @@ impl fmt::Display for HostWarning {
                 f,
                 "the CPU frequency governor is {governor}, not performance: the frequency may \
                  change during a run"
+            ),
+            Self::MemoryLimit {
+                limit_bytes,
+                needed_bytes,
+            } => write!(
+                f,
+                "the control group allows {} of memory and the test touches {}: the kernel swaps \
+                 its blocks out, or kills it",
+                Size(*limit_bytes),
+                Size(*needed_bytes)
             ),
             Self::Steal(share) => write!(
                 f,
@@ -133,7 +166,7 @@ mod tests {
             cpus,
             cgroup: Cgroup {
                 cpu_quota_cpus,
-                memory_limit_bytes: None,
+                ..Cgroup::default()
             },
             cpu_governor: cpu_governor.map(Into::into),
             ..Host::default()
@@ -176,6 +209,23 @@ mod tests {
     fn another_governor_than_performance_is_a_warning() {
         let host = host(4, None, Some("powersave"));
         assert_eq!(codes(warnings(&host, 1)), ["cpu-governor"]);
+    }
+
+    #[test]
+    fn a_memory_limit_below_the_blocks_is_a_warning_that_says_both() {
+        let limited = |memory_limit_bytes| Host {
+            cgroup: Cgroup {
+                memory_limit_bytes,
+                ..Cgroup::default()
+            },
+            ..Host::default()
+        };
+        let found = memory_warning(&limited(Some(512 << 20)), 1 << 30).unwrap();
+        assert_eq!(found.code, "memory-limit");
+        assert!(found.message.contains("512M"), "{}", found.message);
+        assert!(found.message.contains("1G"), "{}", found.message);
+        assert_eq!(memory_warning(&limited(Some(1 << 30)), 1 << 30), None);
+        assert_eq!(memory_warning(&limited(None), 1 << 30), None);
     }
 
     fn stolen(steal_s: Option<f64>, wall_s: f64) -> Vec<String> {

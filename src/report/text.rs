@@ -9,8 +9,8 @@ use crate::plan::{
     Test,
 };
 use crate::result::{
-    ClockInfo, Host, Interval, Latency, PageCache, RunResult, Start, Status, Storage, SuiteRun,
-    Warning, Workload,
+    Cgroup, ClockInfo, Host, Interval, Latency, PageCache, RunResult, Start, Status, Storage,
+    SuiteRun, Warning, Workload,
 };
 use crate::size::Size;
 
@@ -92,11 +92,7 @@ pub fn environment(
     );
     lines.named("hypervisor", &known(&host.virtualization));
     lines.named("container", &known(&host.container));
-    let quota = host.cgroup.cpu_quota_cpus;
-    let quota = quota.map_or("no cpu quota".into(), |cpus| format!("{cpus} CPUs"));
-    let limit = host.cgroup.memory_limit_bytes;
-    let limit = limit.map_or("no memory limit".into(), |bytes| gib(bytes as f64));
-    lines.named("cgroup", &format!("{quota}, {limit}"));
+    lines.named("cgroup", &cgroup(&host.cgroup));
     lines.named(
         "kernel's",
         &format!("clock source {}", known(&host.clocksource)),
@@ -379,6 +375,17 @@ fn host(host: &Host) -> String {
     )
 }
 
+fn cgroup(cgroup: &Cgroup) -> String {
+    let Some(version) = &cgroup.version else {
+        return "unknown".to_owned();
+    };
+    let quota = cgroup.cpu_quota_cpus;
+    let quota = quota.map_or("no cpu quota".into(), |cpus| format!("{cpus} CPUs"));
+    let limit = cgroup.memory_limit_bytes;
+    let limit = limit.map_or("no memory limit".into(), |bytes| mib_or_gib(bytes as f64));
+    format!("{version}, {quota}, {limit}")
+}
+
 fn storage(storage: &Storage) -> String {
     let mut text = storage.path.clone();
     let facts = [
@@ -391,6 +398,7 @@ fn storage(storage: &Storage) -> String {
         storage
             .rotational
             .map(|r| if r { "rotational" } else { "not rotational" }.to_owned()),
+        storage.write_cache.clone(),
     ];
     for fact in facts.into_iter().flatten() {
         _ = write!(text, ", {fact}");

@@ -78,6 +78,9 @@ fn measure(plan: &RunPlan, validate: bool, verbosity: Verbosity) -> Result<Exit>
         files.check()?;
     }
     let run = Run::begin(plan)?;
+    if let Some(warning) = run.peril() {
+        eprintln!("{PREFIX}{}", warning.message);
+    }
     let workload = Workload::of(plan);
     print(&report::preamble(verbosity, &workload, validate))?;
     if let Some(files) = &plan.files {

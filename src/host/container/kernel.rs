@@ -83,13 +83,20 @@ fn is_id(word: &str) -> bool {
     word.len() >= 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// "oci" where /proc/kcore is hidden by /dev/null, as runc and crun do by the default
-/// configuration; systemd hides it by a file of its own.
+/// "oci" where a file of /proc is hidden by /dev/null, as runc and crun do by the default
+/// configuration with those of these that the kernel has; systemd hides by a file of its own.
 pub(super) fn of_masks(mounts: &[Mount]) -> Option<String> {
-    mounts
-        .iter()
-        .any(|mount| mount.point == Path::new("/proc/kcore") && mount.root == Path::new("/null"))
-        .then(|| "oci".into())
+    const HIDDEN: [&str; 4] = [
+        "/proc/kcore",
+        "/proc/keys",
+        "/proc/latency_stats",
+        "/proc/timer_list",
+    ];
+    let is_mask = |mount: &Mount| {
+        let point = mount.point.to_str();
+        mount.root == Path::new("/null") && point.is_some_and(|point| HIDDEN.contains(&point))
+    };
+    mounts.iter().any(is_mask).then(|| "oci".into())
 }
 
 #[cfg(test)]

@@ -163,9 +163,13 @@ mod tests {
 
     #[test]
     fn a_bundle_run_by_hand_is_known_by_the_masks_of_its_runtime() {
-        let bundle = "600 500 254:1 /bundle/rootfs / rw - ext4 /dev/vda1 rw\n\
-                      601 600 0:60 /null /proc/kcore rw,nosuid - tmpfs tmpfs rw";
-        assert_eq!(found(&in_its_own_namespace(bundle)).unwrap(), "oci");
-        assert_eq!(found(&on_the_machine(bundle)), None);
+        for hidden in ["/proc/kcore", "/proc/keys", "/proc/timer_list"] {
+            let bundle = format!(
+                "600 500 254:1 /bundle/rootfs / rw - ext4 /dev/vda1 rw\n\
+                 601 600 0:60 /null {hidden} rw,nosuid - tmpfs tmpfs rw"
+            );
+            assert_eq!(found(&in_its_own_namespace(&bundle)).unwrap(), "oci");
+            assert_eq!(found(&on_the_machine(&bundle)), None);
+        }
     }
 }

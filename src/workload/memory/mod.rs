@@ -37,12 +37,7 @@ impl Memory {
     ///
     /// `events` in all, for `threads` threads.
     pub fn new(params: &MemoryParams, seed: Seed, events: u64, threads: usize) -> Result<Self> {
-        let count = match (params.oper, params.scope) {
-            (MemoryOper::None, _) => 0,
-            (_, MemoryScope::Global) => 1,
-            (_, MemoryScope::Local) => threads,
-        };
-        let blocks = (0..count)
+        let blocks = (0..params.blocks(threads))
             .map(|_| Block::map(params.block_size_bytes, params.hugetlb))
             .collect::<Result<_>>()?;
         let batch = (BATCH_BYTES / params.block_size_bytes).clamp(1, SHORT_EVENT_BATCH);

@@ -1,0 +1,116 @@
+//! A container by runc: what starts it, and what wbench says of it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::common::{
+    Running, WBENCH, assert_ended, folder, names_in, number, parsed, text,
+};
+use crate::machine::{PROJECT, documents};
+
+/// `packaging/container/run`, with its files in this folder.
+pub fn launcher(files: &Path, options: &[&str], words: &[&str]) -> Command {
+    let mut command = Command::new(Path::new(PROJECT).join("packaging/container/run"));
+    command
+        .env("WBENCH_CONTAINERS", files)
+        .args(["--container-binary", WBENCH])
+        .args(options)
+        .arg("--")
+        .args(words);
+    command
+}
+
+fn run(options: &[&str], words: &[&str]) -> Output {
+    let files = folder();
+    let output = Running::start(launcher(files.path(), options, words)).finish();
+    assert_eq!(names_in(files.path()), [""; 0]);
+    output
+}
+
+fn warning_codes(document: &Value) -> Vec<&str> {
+    let warnings = document["warnings"].as_array().expect("warnings");
+    let codes = warnings.iter().map(|warning| warning["code"].as_str());
+    codes.map(|code| code.expect("a word")).collect()
+}
+
+#[test]
+fn a_container_knows_that_it_is_one_and_what_it_may_take() {
+    let options = ["--container-cpus", "0.5", "--container-memory", "201326592"];
+    let output = run(&options, &["env", "--json"]);
+    assert_ended(&output, 0);
+    let env = parsed(&output.stdout);
+    assert_eq!(env["host"]["container"], "oci");
+    assert_eq!(number(&env, "/host/cgroup/cpu_quota_cpus"), 0.5);
+    assert_eq!(number(&env, "/host/cgroup/memory_limit_bytes"), 201_326_592.0);
+    assert!(env["host"]["cgroup"]["version"].is_string());
+    assert!(warning_codes(&env).contains(&"cpu-quota"), "{env:#}");
+    assert_eq!(env["storage"]["path"], "/data");
+    assert!(env["storage"]["device"].is_string(), "{env:#}");
+}
+
+#[test]
+fn without_limits_none_are_told() {
+    let output = run(&[], &["env", "--json"]);
+    assert_ended(&output, 0);
+    let env = parsed(&output.stdout);
+    assert_eq!(env["host"]["cgroup"]["cpu_quota_cpus"], Value::Null);
+    assert!(!warning_codes(&env).contains(&"cpu-quota"), "{env:#}");
+}
+
+#[test]
+fn a_block_above_the_memory_limit_is_told_of_before_the_kernel_kills_the_test() {
+    let limit = ["--container-memory", "67108864"];
+    let words = ["memory", "--block-size", "256M", "--total-size", "1G"];
+    let output = run(&limit, &words);
+    // A machine with swap goes on, slowly.
+    assert!(matches!(output.status.code(), Some(137 | 0)), "{output:?}");
+    let errors = text(&output.stderr);
+    assert!(errors.contains("allows 64M of memory and the test touches 256M"), "{errors}");
+}
+
+#[test]
+fn sigterm_ends_the_test_in_the_container_with_its_result() {
+    let files = folder();
+    let words = ["cpu", "--time", "1000", "--events", "0", "--report-interval", "0.1"];
+    let running = Running::start(launcher(files.path(), &[], &words));
+    running.wait_for("events/s");
+    running.signal(Signal::SIGTERM);
+    let output = running.finish();
+    assert_ended(&output, 143);
+    assert!(text(&output.stdout).contains("interrupted"), "{output:?}");
+    assert_eq!(names_in(files.path()), [""; 0]);
+}
+
+#[test]
+fn the_tightest_of_nested_groups_of_version_2_counts() {
+    // A guest has version 2 alone, whatever this machine has.
+    let [outside, inside] = documents(
+        &[],
+        "cd /sys/fs/cgroup
+         echo '+cpu +memory' >cgroup.subtree_control
+         mkdir -p slice/scope
+         echo '+cpu +memory' >slice/cgroup.subtree_control
+         echo '50000 100000' >slice/cpu.max
+         echo 300M >slice/memory.max
+         echo '200000 100000' >slice/scope/cpu.max
+         echo 200M >slice/scope/memory.max
+         wbench env --json
+         echo $$ >slice/scope/cgroup.procs
+         wbench env --json",
+    )
+    .try_into()
+    .unwrap();
+    let limits = |env: &Value| env["host"]["cgroup"].clone();
+    let unlimited = serde_json::json!({
+        "version": "v2", "cpu_quota_cpus": null, "memory_limit_bytes": null,
+    });
+    assert_eq!(limits(&outside), unlimited);
+    let tightest = serde_json::json!({
+        "version": "v2", "cpu_quota_cpus": 0.5, "memory_limit_bytes": 200 << 20,
+    });
+    assert_eq!(limits(&inside), tightest);
+    assert!(warning_codes(&inside).contains(&"cpu-quota"), "{inside:#}");
+}

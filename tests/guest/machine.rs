@@ -1,0 +1,113 @@
+//! The guest under test, and what is put into it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::LazyLock;
+
+use serde_json::Value;
+
+use crate::common::{Running, assert_ended, parsed, text, tool};
+
+/// The folder of the source.
+pub const PROJECT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Where `make guest` left the guest; it is made once for all tests here.
+pub static GUEST: LazyLock<PathBuf> = LazyLock::new(|| {
+    let made = tool("make")
+        .args(["--no-print-directory", "guest"])
+        .current_dir(PROJECT)
+        .output()
+        .expect("make runs");
+    assert!(
+        made.status.success(),
+        "make guest: {}{}",
+        String::from_utf8_lossy(&made.stdout),
+        String::from_utf8_lossy(&made.stderr)
+    );
+    Path::new(PROJECT).join("target/guest")
+});
+
+/// The launcher with these options of its own, for these words.
+pub fn launcher(options: &[&str], words: &[&str]) -> Command {
+    let mut command = Command::new(Path::new(PROJECT).join("packaging/guest/run"));
+    // The emulation is what is tested, and the same everywhere.
+    command
+        .env("WBENCH_GUEST", &*GUEST)
+        .args(["--guest-accel", "tcg"])
+        .args(options)
+        .arg("--")
+        .args(words);
+    command
+}
+
+/// A run in a guest, to its end.
+pub fn boot(options: &[&str], words: &[&str]) -> Output {
+    Running::start(launcher(options, words)).finish()
+}
+
+/// What a script of the guest's shell prints, which has to succeed.
+#[track_caller]
+pub fn script(options: &[&str], script: &str) -> String {
+    let options = [options, &["--guest-program", "/bin/sh"]].concat();
+    let output = boot(&options, &["-e", "-c", script]);
+    assert_ended(&output, 0);
+    text(&output.stdout)
+}
+
+/// The JSON document that wbench prints in a guest.
+#[track_caller]
+pub fn document(options: &[&str], words: &[&str]) -> Value {
+    let output = boot(options, words);
+    assert_ended(&output, 0);
+    parsed(&output.stdout)
+}
+
+/// The JSON documents that a script prints, one after the other.
+#[track_caller]
+pub fn documents(options: &[&str], script: &str) -> Vec<Value> {
+    let printed = self::script(options, script);
+    serde_json::Deserializer::from_str(&printed)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .unwrap_or_else(|error| panic!("{error}: {printed}"))
+}
+
+/// Adds a program of this machine to a root, with the libraries that it loads.
+pub fn add_program(root: &Path, name: &str) {
+    let program = PathBuf::from(tool(name).get_program()).canonicalize().unwrap();
+    let listed = tool("ldd").arg(&program).output().unwrap();
+    let listed = text(&listed.stdout);
+    let libraries = listed
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'))
+        .map(PathBuf::from);
+    for file in libraries {
+        add_file(root, &file.canonicalize().unwrap(), &file);
+    }
+    add_file(root, &program, &Path::new("/usr/bin").join(name));
+}
+
+/// Adds the kernel's modules of these names to a root, in /modules.
+pub fn add_modules(root: &Path, names: &[&str]) {
+    // The guest has the kernel that was used last.
+    let found = tool("find").arg(GUEST.join("kernels")).args(["-name", "*.ko"]).output().unwrap();
+    let found = text(&found.stdout);
+    for name in names {
+        let file = found
+            .lines()
+            .filter(|line| line.ends_with(&format!("/{name}.ko")))
+            .max()
+            .unwrap_or_else(|| panic!("the kernel has no module {name}"));
+        add_file(root, Path::new(file), &Path::new("/modules").join(format!("{name}.ko")));
+    }
+}
+
+/// Copies a file to its place in a root.
+pub fn add_file(root: &Path, file: &Path, place: &Path) {
+    let target = root.join(place.strip_prefix("/").expect("an absolute place"));
+    fs::create_dir_all(target.parent().unwrap()).unwrap();
+    fs::copy(file, &target).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).unwrap();
+}
