@@ -3,7 +3,8 @@
 # What the tests and the comparison with peers run beside wbench: command and Debian package.
 TOOLS = strace:strace sysbench:sysbench fio:fio mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs \
         filefrag:e2fsprogs readelf:binutils python3:python3 chromium:chromium \
-        rpmbuild:rpm lintian:lintian man:man-db buildah:buildah runc:runc
+        rpmbuild:rpm lintian:lintian man:man-db buildah:buildah runc:runc \
+        zsh:zsh fish:fish
 
 # The time of the source stands in all that is packaged: two builds of one commit are the same bytes.
 ifndef SOURCE_DATE_EPOCH
