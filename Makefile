@@ -2,7 +2,8 @@
 
 # What the tests and the comparison with peers run beside wbench: command and Debian package.
 TOOLS = strace:strace sysbench:sysbench fio:fio mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs \
-        filefrag:e2fsprogs readelf:binutils python3:python3 chromium:chromium
+        filefrag:e2fsprogs readelf:binutils python3:python3 chromium:chromium \
+        rpmbuild:rpm lintian:lintian man:man-db buildah:buildah runc:runc
 
 # The time of the source stands in all that is packaged: two builds of one commit are the same bytes.
 ifndef SOURCE_DATE_EPOCH
@@ -10,7 +11,7 @@ SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y C
 endif
 export SOURCE_DATE_EPOCH
 
-.PHONY: build assets install rpm guest lab test tools bench schema
+.PHONY: build assets install rpm deb image guest lab test tools bench schema
 
 build:
 	cargo build --release --locked
@@ -20,13 +21,19 @@ assets:
 	cargo run --quiet --locked --example assets -- target/assets
 
 # Binary, man pages, completions and the files for other tools, below $(DESTDIR)$(PREFIX).
-export DESTDIR PREFIX ZSHDIR
+export DESTDIR PREFIX ZSHDIR LICENSEDIR
 install:
 	packaging/install $(INSTALL)
 
 # The packages, in target/packages.
 rpm: build assets
 	packaging/rpm/build
+
+deb: build assets
+	packaging/deb/build
+
+image: build
+	packaging/container/build
 
 # A guest for QEMU with the content of the RPM, in target/guest; packaging/guest/run boots it.
 guest: rpm
@@ -41,11 +48,16 @@ lab: guest
 test: tools
 	cargo test --no-fail-fast
 
+# The tests of fleets run what sites run.
+TOOLS += sshd:openssh-server ssh:openssh-client ip:iproute2 slurmctld:slurmctld slurmd:slurmd \
+        sbatch:slurm-client runc:runc jq:jq
+
 # Installs what is missing where that can be done, and says what is missing where it can't.
 tools:
 	@missing=$$(for tool in $(TOOLS); do \
 	    PATH=$$PATH:/usr/sbin:/sbin command -v $${tool%%:*} >/dev/null || echo $${tool##*:}; done | sort -u); \
 	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
+	/usr/bin/python3 -c 'import ensurepip, rpm' 2>/dev/null || missing="$$missing python3-venv python3-rpm"; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && for package in $$missing; do \
 	        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$package >/dev/null || exit 1; done; \

@@ -27,6 +27,7 @@ pub mod signal;
 pub mod size;
 pub mod start;
 pub mod suite;
+pub mod sweep;
 pub mod warning;
 mod window;
 pub mod workload;

@@ -29,6 +29,9 @@ pub struct RunResult {
     /// Its place in a suite; null for a run of its own.
     #[serde(default)]
     pub suite: Option<SuiteRun>,
+    /// The sweep that it was an instance of (`wbench sweep`), else null.
+    #[serde(default)]
+    pub launch: Option<Launch>,
     /// Where it ran.
     pub host: Host,
     /// What timed it.
@@ -100,6 +103,37 @@ pub struct SuiteRun {
     /// By this the profile's times, events, totals and file sets were multiplied; 1 = as the
     /// profile has them.
     pub scale: f64,
+}
+
+/// What started a run as one of many. Its environment is the label `env`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Launch {
+    /// The launcher's command as it was typed, with its placeholders; empty where this program was
+    /// started by itself.
+    pub command: String,
+    /// The measurement's words as they were typed.
+    pub measurement: String,
+    /// Which instances start together.
+    pub runner: Runner,
+    /// Instances at a time.
+    pub concurrency: u32,
+    /// The number of this one, from 1, among those of its environment and concurrency.
+    pub instance: u32,
+    /// Of how many.
+    pub count: u32,
+}
+
+/// How instances follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Runner {
+    /// The first start together; where one ends, the next takes its place at once
+    #[default]
+    Constant,
+    /// All start together, wave after wave: the next when the last of a wave has ended
+    Waves,
 }
 
 /// The fingerprint of the machine. What could not be found out is null.

@@ -191,6 +191,7 @@ impl<'a> Run<'a> {
             started_at: humantime::format_rfc3339_seconds(started_at).to_string(),
             labels: self.plan.labels.clone(),
             suite: None,
+            launch: None,
             clock: self.time.info(),
             workload: Workload::of(self.plan),
             storage: self.storage,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::plan::{IoMode, OpenFlags, Test};
-use crate::result::{ClockInfo, PageCache, RunResult, Warning};
+use crate::result::{ClockInfo, PageCache, RunResult, Storage, Warning};
 
 /// Clocks that part by more than this over a run make a warning.
 const DRIFT_PPM: f64 = 200.0;
@@ -13,7 +13,7 @@ const DRIFT_PPM: f64 = 200.0;
 const HARNESS_SHARE: f64 = 0.1;
 
 /// A start later than this is a warning; less is what threads that wait for a CPU may take.
-const LATE_S: f64 = 0.01;
+pub const LATE_S: f64 = 0.05;
 
 /// How the page cache gets between a run and its device.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,6 +37,10 @@ pub enum RunWarning {
     PageCache(CacheEffect),
     /// Flags of open(2) have no effect on mapped files.
     MappedFlags,
+    /// The files are in memory, on a file system of this type.
+    FilesInMemory(String),
+    /// The files are in an overlay, as the layers of a container are.
+    FilesInOverlay,
     /// The run began so many seconds after the moment that it was to start at.
     LateStart(f64),
     /// The files are smaller than was asked for, as this sentence says.
@@ -69,10 +73,21 @@ impl RunWarning {
             .and_then(CacheEffect::of)
             .map(Self::PageCache);
         let mapped = params.io_mode == IoMode::Mmap && params.flags != OpenFlags::None;
-        effect
+        let place = result.storage.as_ref().and_then(Self::of_storage);
+        place
             .into_iter()
+            .chain(effect)
             .chain(mapped.then_some(Self::MappedFlags))
             .collect()
+    }
+
+    /// What the file system of a folder gives cause for.
+    pub fn of_storage(storage: &Storage) -> Option<Self> {
+        match storage.filesystem.as_deref()? {
+            memory @ ("tmpfs" | "ramfs") => Some(Self::FilesInMemory(memory.to_owned())),
+            "overlay" => Some(Self::FilesInOverlay),
+            _ => None,
+        }
     }
 
     /// All that a clock gives cause for.
@@ -105,6 +120,8 @@ impl RunWarning {
             Self::HarnessShare(_) => "harness-share",
             Self::PageCache(_) => "page-cache",
             Self::MappedFlags => "mapped-flags",
+            Self::FilesInMemory(_) => "files-in-memory",
+            Self::FilesInOverlay => "files-in-overlay",
             Self::LateStart(_) => "late-start",
             Self::RoundedFiles(_) => "rounded-files",
             Self::Scaled(_) => "scaled",
@@ -152,6 +169,15 @@ impl fmt::Display for RunWarning {
             Self::MappedFlags => {
                 f.write_str("--flags has no effect on mapped files: they are the page cache")
             }
+            Self::FilesInMemory(filesystem) => write!(
+                f,
+                "the files are in memory ({filesystem}): no device is measured; take a folder on a \
+                 disk, which has to be mounted into a container"
+            ),
+            Self::FilesInOverlay => f.write_str(
+                "the files are in an overlay, as a container's own layer is: mount a folder of the \
+                 storage that is meant, and name it with --dir",
+            ),
             Self::LateStart(late_s) => write!(
                 f,
                 "began {late_s:.3} s after the moment of --start-at: what was to run beside it ran \
@@ -266,6 +292,20 @@ mod tests {
         assert_eq!(effect(0, Some(2000)), Some(CacheEffect::Fits));
         assert_eq!(effect(0, Some(900)), None);
         assert_eq!(effect(0, None), None);
+    }
+
+    #[test]
+    fn files_that_are_on_no_device_of_their_own_are_a_warning() {
+        let of = |filesystem: &str| {
+            RunWarning::of_storage(&Storage {
+                path: "/data".into(),
+                filesystem: Some(filesystem.into()),
+                ..Storage::default()
+            })
+        };
+        assert_eq!(of("tmpfs"), Some(RunWarning::FilesInMemory("tmpfs".into())));
+        assert_eq!(of("overlay"), Some(RunWarning::FilesInOverlay));
+        assert_eq!(of("ext4"), None);
     }
 
     #[test]

@@ -256,6 +256,20 @@ fn a_report_and_a_result_file_can_be_had_together() {
 }
 
 #[test]
+fn a_report_in_any_form_is_what_show_prints_of_the_result() {
+    let folder = folder();
+    for format in ["text", "sysbench", "json", "rally"] {
+        let run = format!("memory --total-size 1M --json r.json --format {format}");
+        let reported = wbench(folder.path(), &run).assert().success();
+        let show = format!("show r.json --format {format}");
+        let shown = wbench(folder.path(), &show).assert().success();
+        let (reported, shown) = (&reported.get_output().stdout, &shown.get_output().stdout);
+        assert_eq!(text(reported), text(shown), "{format}");
+        assert!(!reported.is_empty());
+    }
+}
+
+#[test]
 fn labels_stand_in_the_result_and_the_last_of_a_key_counts() {
     let words = format!("{SHORT} --label env=kvm --label n=1 --label n=2=3 --label empty=");
     let result = result_of(Path::new("."), &words);

@@ -7,7 +7,14 @@ use clap::Parser;
 use wbench::cli::native::Cli;
 use wbench::cli::{Dialect, sysbench};
 
-const DOCS: [&str; 2] = ["README.md", "docs/manual.md"];
+const DOCS: [&str; 6] = [
+    "README.md",
+    "docs/manual.md",
+    "packaging/ansible/README.md",
+    "packaging/kubernetes/README.md",
+    "packaging/rally/README.md",
+    "packaging/slurm/README.md",
+];
 
 /// The commands that stand in blocks of code, without what surrounds them.
 fn commands(file: &str) -> Vec<String> {
@@ -102,7 +109,7 @@ fn every_option_of_the_command_line_stands_in_the_manual() {
     let manual =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/manual.md"))
             .unwrap();
-    for command in ["cpu", "memory", "fileio", "env", "compare", "show"] {
+    for command in ["cpu", "memory", "fileio", "suite", "env", "compare", "show"] {
         let help = Command::new(env!("CARGO_BIN_EXE_wbench"))
             .args([command, "--help"])
             .output()

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use nix::unistd::User;
 use serde_json::Value;
 
-use common::{Running, WBENCH, assert_ended, folder, parsed, result_in, text, wbench};
+use common::{Running, WBENCH, assert_ended, folder, parsed, text, wbench};
 use ssh::Sshd;
 
 /// Small runs of each test, and of one that also has intervals and fsyncs.
@@ -119,20 +119,17 @@ fn every_chart_passes_rallys_own_validation_and_is_drawn() {
 }
 
 #[test]
-fn a_result_that_is_shown_again_is_what_the_run_printed() {
+fn several_results_are_one_document() {
     let folder = folder();
-    let run = "memory --total-size 1M --format rally --json r.json";
-    let printed = wbench(folder.path(), run).assert().success();
-    let shown = wbench(folder.path(), "show r.json --format rally")
-        .assert()
-        .success();
-    assert_eq!(printed.get_output().stdout, shown.get_output().stdout);
-    let both = wbench(folder.path(), "show r.json r.json --format rally")
-        .assert()
-        .success();
-    let charts = |output: &[u8]| parsed(output)["additive"].as_array().unwrap().len();
-    let (one, two) = (&shown.get_output().stdout, &both.get_output().stdout);
-    assert_eq!(charts(two), 2 * charts(one));
+    let run = "memory --total-size 1M --quiet --json r.json";
+    wbench(folder.path(), run).assert().success();
+    let charts = |files: &str| {
+        let show = format!("show {files} --format rally");
+        let shown = wbench(folder.path(), &show).assert().success();
+        let document = parsed(&shown.get_output().stdout);
+        document["additive"].as_array().unwrap().len()
+    };
+    assert_eq!(charts("r.json r.json"), 2 * charts("r.json"));
 }
 
 #[test]
@@ -271,15 +268,26 @@ fn rally_runs_the_task_over_ssh_and_its_report_shows_the_figures() {
     let outputs: Vec<&Value> = iterations.map(|it| &it["output"]).collect();
     assert_eq!(outputs.len(), 8);
     // The results themselves can be had back, and have the figures that the charts show.
-    for (i, output) in outputs.iter().enumerate() {
-        let result = folder.path().join(format!("{i}.json"));
-        fs::write(&result, the_result_in(output)).unwrap();
+    fs::write(folder.path().join("results.json"), results.to_string()).unwrap();
+    let readme = fs::read_to_string(root().join("packaging/rally/README.md")).unwrap();
+    let filter = readme.split("jq -c '").nth(1).unwrap();
+    let mut jq = common::tool("jq");
+    jq.args(["-c", filter.split('\'').next().unwrap(), "results.json"])
+        .current_dir(folder.path());
+    let had_back = Running::start(jq).finish().stdout;
+    let had_back = text(&had_back);
+    assert_eq!(had_back.lines().count(), outputs.len());
+    for (output, result) in outputs.iter().zip(had_back.lines()) {
         let charted = &output["additive"][0]["data"][0];
         assert_eq!(charted[0], "rate, events/s");
-        assert_eq!(charted[1], result_in(&result)["rates"]["events_per_s"]);
+        assert_eq!(
+            charted[1],
+            parsed(result.as_bytes())["rates"]["events_per_s"]
+        );
     }
-    let compared = wbench(folder.path(), "compare 0.json 1.json 2.json 3.json").assert();
-    compared.success();
+    fs::write(folder.path().join("runs.json"), had_back).unwrap();
+    let line = "compare runs.json --by env --vary concurrency";
+    wbench(folder.path(), line).assert().success();
 
     let report = ["task", "report", "--html-static", "--out", "report.html"];
     assert_ended(&rally.run(&report, &[]), 0);
@@ -305,17 +313,6 @@ fn rally_runs_the_task_over_ssh_and_its_report_shows_the_figures() {
     ] {
         assert!(alone.contains(shown), "{shown}: {alone}");
     }
-}
-
-/// As the manual says: the lines of the last chart, joined.
-fn the_result_in(output: &Value) -> String {
-    let charts = output["complete"].as_array().unwrap();
-    let chart = charts.iter().find(|chart| {
-        let title = chart["title"].as_str().unwrap();
-        title.starts_with("wbench.result/1")
-    });
-    let lines = chart.unwrap()["data"].as_array().unwrap();
-    lines.iter().map(|line| line.as_str().unwrap()).collect()
 }
 
 /// What a browser makes of a place in a page.

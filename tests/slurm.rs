@@ -126,19 +126,22 @@ fn free_port() -> u16 {
 #[test]
 fn each_task_of_an_array_leaves_one_result_labelled_with_its_place() {
     let cluster = Cluster::start();
-    let words = "--array=0-3%2 : fileio --mode rndrd --files 2 --total-size 1M --events 50 \
-                 --label concurrency=2";
+    let words = "--array=0-3%2 : suite --scale 0.0005 --label concurrency=2";
     let (job, output) = cluster.run(words);
     assert_ended(&output, 0);
     let results = cluster.path(&format!("wbench-{job}"));
     assert_eq!(names_in(&results), ["0.json", "1.json", "2.json", "3.json"]);
     for instance in 0..4 {
-        let result = result_in(&results.join(format!("{instance}.json")));
-        assert_eq!(result["status"], "complete");
+        let suite = result_in(&results.join(format!("{instance}.json")));
+        let suite = suite.as_array().unwrap();
+        assert_eq!(suite.len(), 7);
         let labels = serde_json::json!({
             "instance": instance.to_string(), "node": "node1", "job": job, "concurrency": "2",
         });
-        assert_eq!(result["labels"], labels);
+        for result in suite {
+            assert_eq!(result["status"], "complete");
+            assert_eq!(result["labels"], labels);
+        }
     }
     cluster.assert_nothing_is_left_of_test_files();
 }

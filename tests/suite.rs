@@ -232,7 +232,7 @@ fn the_study_is_seven_measurements_and_a_small_part_of_it_says_so() {
         results[3]["workload"]["params"]["total_size_bytes"],
         128 * 16 * 4096
     );
-    assert_eq!(results[3]["totals"]["reads"], 128 * 16);
+    assert_eq!(results[3]["workload"]["params"]["max_time_s"], 0.3);
     let table = text(&output.stdout);
     assert!(
         table.starts_with("suite kek-2015 at scale 0.001"),
@@ -351,25 +351,18 @@ fn another_suite_is_not_resumed() {
     let other = SMALL.replace("max-prime = 100", "max-prime = 200");
     std::fs::write(place.path().join("other.toml"), other).unwrap();
     std::fs::create_dir(place.path().join("elsewhere")).unwrap();
+    let (same, data, here) = ("--profile p.toml", "--dir data", "--label env=a");
+    let max_prime = "the parameter max_prime 100, and now it is 200";
     for (words, told) in [
-        ("--profile p.toml --dir data --label env=b", "labels"),
+        (format!("{same} {data} --label env=b"), "the labels 'env=a'"),
+        (format!("{same} {data} {here} --scale 0.5"), "at scale 1"),
         (
-            "--profile p.toml --dir data --label env=a --scale 0.5",
-            "at scale 1",
+            format!("{same} {data} {here} --threads 2"),
+            "threads 1, and",
         ),
-        (
-            "--profile p.toml --dir data --label env=a --threads 2",
-            "parameters",
-        ),
-        (
-            "--profile other.toml --dir data --label env=a",
-            "parameters",
-        ),
-        (
-            "--profile kek-2015 --dir data --label env=a",
-            "cpu of small",
-        ),
-        ("--profile p.toml --dir elsewhere --label env=a", "folder"),
+        (format!("--profile other.toml {data} {here}"), max_prime),
+        (format!("--profile kek-2015 {data} {here}"), "cpu of small"),
+        (format!("{same} --dir elsewhere {here}"), "the folder"),
     ] {
         let words = format!("suite --resume {words}");
         let output = wbench(place.path(), &words).output().unwrap();
@@ -635,4 +628,41 @@ fn what_is_changed_for_all_measurements_stands_in_each_result() {
         assert_eq!(params["report_interval_s"], 0.05);
         assert!(!result["intervals"].as_array().unwrap().is_empty());
     }
+}
+
+#[test]
+fn the_profile_in_the_manual_is_one() {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/manual.md");
+    let manual = std::fs::read_to_string(manual).unwrap();
+    let block = manual
+        .split("```toml\n")
+        .nth(1)
+        .expect("a profile in the manual");
+    let place = Place::with(block.split("```").next().unwrap());
+    assert_ended(&place.suite("--show"), 0);
+    assert_ended(&place.suite("--scale 0.001 --quiet"), 0);
+    let results = place.results();
+    assert_eq!(names(&results), ["random-aio"]);
+    assert_eq!(results[0]["workload"]["params"]["io_mode"], "aio");
+}
+
+#[test]
+fn a_suite_begins_at_the_moment_it_was_told_and_prints_the_report_that_was_asked_for() {
+    let place = Place::with(SMALL);
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let at = now.as_secs_f64() + 1.0;
+    let output = place.suite(&format!("--start-at {at:.3} --format json"));
+    assert_ended(&output, 0);
+    let results = place.results();
+    assert!(
+        results[0]["start"]["late_s"].is_number(),
+        "{}",
+        results[0]["start"]
+    );
+    assert!(results[1..].iter().all(|result| result["start"].is_null()));
+    let printed = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
+    assert_eq!(printed.map(|it| it.unwrap()).collect::<Vec<_>>(), results);
+    assert_ended(&place.suite("--json - --format rally"), 1);
 }

@@ -16,7 +16,8 @@ const HEAD: &str = "\
 The program wbench is linked statically. It holds wbench itself, under the licence that
 LICENSE-MIT or LICENSE-APACHE states, and what is listed here with the terms of each:
 
-- the crates below, whose licence texts follow the list;
+- the crates below, whose licence texts follow the list, but for that of Apache-2.0,
+  which LICENSE-APACHE has;
 - Rust's standard library, MIT OR Apache-2.0, and what it is made of;
 - the GNU C Library, LGPL-2.1-or-later: wbench's source and `make build` make the
   program anew with another version of it;
@@ -181,5 +182,11 @@ fn licence_texts(package: &Package) -> Result<Vec<String>> {
             texts.push(text.trim().replace("\r\n", "\n"));
         }
     }
+    texts.retain(|text| !is_apache_2_0(text));
     Ok(texts)
+}
+
+/// The text stands in LICENSE-APACHE once.
+fn is_apache_2_0(text: &str) -> bool {
+    text.contains("Version 2.0, January 2004") && text.contains("TERMS AND CONDITIONS FOR USE")
 }

@@ -70,13 +70,13 @@ impl<'a> Membership<'a> {
 
     /// The version of a hierarchy that can have the limits looked for here.
     fn version_of_limits(&self) -> Option<&'static str> {
-        let of_interest = |name: &&str| matches!(*name, "cpu" | "memory");
+        let of_interest = |name: &str| matches!(name, "cpu" | "memory");
         match self.controllers.is_empty() {
             true => Some("v2"),
             false => self
                 .controllers
                 .iter()
-                .any(|name| of_interest(&name))
+                .any(|name| of_interest(name))
                 .then_some("v1"),
         }
     }

@@ -111,8 +111,17 @@ pub(super) fn cpus() -> u32 {
 
 /// Memory of the machine that the kernel manages.
 pub(super) fn memory_bytes(root: &Root) -> Option<u64> {
+    meminfo(root, "MemTotal")
+}
+
+/// Memory that can be had without swapping, as the kernel estimates it.
+pub(super) fn memory_available(root: &Root) -> Option<u64> {
+    meminfo(root, "MemAvailable")
+}
+
+fn meminfo(root: &Root, name: &str) -> Option<u64> {
     let meminfo = root.text("proc/meminfo")?;
-    let kib: u64 = field(&meminfo, "MemTotal")?
+    let kib: u64 = field(&meminfo, name)?
         .strip_suffix("kB")?
         .trim_end()
         .parse()

@@ -26,6 +26,14 @@ pub use root::Root;
 pub use storage::{free_bytes, storage};
 pub use warning::{HostWarning, memory_warning, noise_warnings, warnings};
 
+/// Memory that can be had now: what the kernel holds available, within the control group's limit.
+pub fn memory_available(root: &Root) -> Option<u64> {
+    let mounts = mounts::read(root);
+    let limit = cgroup::limits(root, &mounts, machine::memory_bytes(root)).memory_limit_bytes;
+    let available = machine::memory_available(root);
+    available.into_iter().chain(limit).min()
+}
+
 /// The machine that this process runs on, and what stands between the two.
 pub fn fingerprint(root: &Root) -> Host {
     let mounts = mounts::read(root);

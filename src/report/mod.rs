@@ -3,7 +3,9 @@
 pub mod format;
 pub mod rally;
 pub mod suite;
+pub mod sweep;
 pub mod sysbench;
+pub mod table;
 pub mod text;
 
 use anyhow::{Context, Result};

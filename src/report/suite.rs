@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
-
 use super::format::{count, duration, significant};
+use super::table::{aligned as aligned_columns, median};
 use super::text::{moves_bytes, rate};
 use crate::result::{EndedBy, Latency, RunResult, Status};
 use crate::suite::Member;
@@ -120,25 +119,8 @@ fn aligned(rows: &[Row<'_>]) -> String {
         head.splice(1..2, ["n", "events/s", "range"]);
     }
     let figures = 1..head.len() - 1;
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(head.into_iter().map(Cell::new));
-    for row in rows {
-        table.add_row(cells(row, repeated));
-    }
-    for (i, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((if i == 0 { 2 } else { 0 }, 2));
-        if figures.contains(&i) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    let lines: Vec<_> = table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect();
-    lines.join("\n")
+    let rows = rows.iter().map(|row| cells(row, repeated));
+    aligned_columns(&head, rows, figures)
 }
 
 fn cells(row: &Row<'_>, repeated: bool) -> Vec<String> {
@@ -198,16 +180,6 @@ fn end(row: &Row<'_>) -> String {
         false => "all done",
     };
     word.into()
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let half = values.len() / 2;
-    match values.len() {
-        0 => None,
-        n if n % 2 == 1 => Some(values[half]),
-        _ => Some((values[half - 1] + values[half]) / 2.0),
-    }
 }
 
 /// From the lowest to the highest, in percent of the median.

@@ -43,6 +43,7 @@ pub fn run(dir: &Path, json: Option<&Destination>) -> Result<Exit> {
     let clock = time.info();
     let direct_io = fileio::direct_io_in(dir);
     let of_folder = EnvWarning::of_folder(direct_io, dir).map(Warning::from);
+    let storage = host::storage(&Root::default(), dir);
     let environment = Environment {
         schema: SCHEMA,
         tool: Tool::this(),
@@ -50,8 +51,9 @@ pub fn run(dir: &Path, json: Option<&Destination>) -> Result<Exit> {
             .into_iter()
             .chain(RunWarning::of_clock(&clock).into_iter().map(Warning::from))
             .chain(of_folder)
+            .chain(RunWarning::of_storage(&storage).map(Warning::from))
             .collect(),
-        storage: host::storage(&Root::default(), dir),
+        storage,
         host,
         clock,
         direct_io,

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::native::PREFIX;
 use super::progress::preparing;
 use crate::engine::Observer;
-use crate::plan::{FileHandling, RunPlan, Test};
+use crate::plan::{FileHandling, FileioParams, RunPlan, Test};
 use crate::result::RunResult;
 use crate::run::Run;
 use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
@@ -52,14 +52,14 @@ pub fn measure(
 
 /// What has to be done about the files around a run.
 struct FileJob<'a> {
-    files: Option<&'a TestFiles>,
+    files: Option<(&'a TestFiles, &'a FileioParams)>,
     makes: bool,
     keeps: bool,
 }
 
 impl<'a> FileJob<'a> {
     /// Fails where the files are not as the run needs them, and it may not make them.
-    fn of(plan: &RunPlan, handling: FileHandling, files: Option<&'a TestFiles>) -> Result<Self> {
+    fn of(plan: &'a RunPlan, handling: FileHandling, files: Option<&'a TestFiles>) -> Result<Self> {
         let (Some(files), Test::Fileio(params)) = (files, &plan.test) else {
             return Ok(Self {
                 files: None,
@@ -75,7 +75,7 @@ impl<'a> FileJob<'a> {
             files.check()?;
         }
         Ok(Self {
-            files: Some(files),
+            files: Some((files, params)),
             makes: may_make && !creates,
             // Files that were there before stay, even if the run makes them anew.
             keeps: !(whole && absent),
@@ -84,15 +84,18 @@ impl<'a> FileJob<'a> {
 
     fn prepare(&self, quiet: bool) -> Result<()> {
         match self.files {
-            Some(files) if self.makes => prepare(files, quiet),
+            Some((files, params)) if self.makes => {
+                files.check_folder(params)?;
+                prepare(files, quiet)
+            }
             _ => Ok(()),
         }
     }
 
     fn finish(&self) -> Result<()> {
         match self.files {
-            Some(files) if self.keeps => files.keep_made(),
-            Some(files) => files.remove_made()?,
+            Some((files, _)) if self.keeps => files.keep_made(),
+            Some((files, _)) => files.remove_made()?,
             None => {}
         }
         Ok(())

@@ -6,6 +6,7 @@ mod measure;
 mod native;
 mod progress;
 mod suite;
+mod sweep;
 mod sysbench;
 
 use std::ffi::OsString;

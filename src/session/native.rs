@@ -4,11 +4,10 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 
 use anyhow::{Error, Result};
-use clap::Parser;
 
 use super::measure::{measure as measured, prepare};
 use super::progress::{IntervalLines, Watcher};
-use super::{compare, env, fail, suite};
+use super::{compare, env, fail, suite, sweep};
 use crate::cli::native::{Cli, Command, Output};
 use crate::exit::Exit;
 use crate::output;
@@ -24,23 +23,29 @@ pub(super) const PREFIX: &str = "wbench: ";
 
 /// Does what the words say.
 pub fn run(words: Vec<OsString>) -> Exit {
-    let cli = match Cli::try_parse_from(words) {
+    let cli = match Cli::of(words) {
         Ok(cli) => cli,
-        Err(told) => {
-            // Help and version are no errors; a reader that went away is none either.
-            return match told.print() {
-                _ if told.use_stderr() => Exit::Usage,
-                Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                    let error = Error::new(error).context("writing to standard output");
-                    fail(PREFIX, &error)
-                }
-                _ => Exit::Success,
-            };
-        }
+        Err(told) => return explain(&told),
     };
-    cli.into_command()
-        .and_then(execute)
-        .unwrap_or_else(|error| fail(PREFIX, &error))
+    let done = cli.into_command().and_then(execute);
+    done.unwrap_or_else(|error| match error.downcast::<clap::Error>() {
+        // Words within words can't be understood either.
+        Ok(told) => explain(&told),
+        Err(error) => fail(PREFIX, &error),
+    })
+}
+
+/// Says what is wrong with the words, or gives the help or version that they ask for.
+fn explain(told: &clap::Error) -> Exit {
+    // Help and version are no errors; a reader that went away is none either.
+    match told.print() {
+        _ if told.use_stderr() => Exit::Usage,
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let error = Error::new(error).context("writing to standard output");
+            fail(PREFIX, &error)
+        }
+        _ => Exit::Success,
+    }
 }
 
 fn execute(command: Command) -> Result<Exit> {
@@ -66,6 +71,7 @@ fn execute(command: Command) -> Result<Exit> {
             Ok(Exit::Success)
         }
         Command::Suite(job) => suite::run(&job),
+        Command::Sweep(job) => sweep::run(&job),
         Command::Env { dir, json } => env::run(&dir, json.as_ref()),
         Command::Compare(job) => Ok(compare::run(&job)),
         Command::Show(job) => compare::show(&job),

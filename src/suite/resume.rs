@@ -1,6 +1,8 @@
 //! What of an interrupted suite counts, and whether it is the same suite at all.
 
-use anyhow::{Result, bail, ensure};
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
 
 use super::Member;
 use crate::result::{Host, RunResult, Status, SuiteRun, Tool, Workload};
@@ -60,49 +62,75 @@ fn check(result: &RunResult, members: &[Member], scene: &Scene) -> Result<SuiteR
             place.scale,
         );
     };
-    let what = &place.measurement;
-    differs(
-        what,
-        "parameters",
-        &result.workload,
-        &Workload::of(&member.plan),
-    )?;
-    differs(what, "labels", &result.labels, &member.plan.labels)?;
-    differs(what, "program", &result.tool, &Tool::this())?;
-    let (then, now) = (&result.host, &scene.host);
-    differs(what, "host", &then.hostname, &now.hostname)?;
-    differs(what, "kernel", &then.kernel, &now.kernel)?;
-    differs(
-        what,
-        "CPU",
-        &(&then.cpu_model, then.cpus),
-        &(&now.cpu_model, now.cpus),
-    )?;
-    differs(
-        what,
-        "hypervisor",
-        &then.virtualization,
-        &now.virtualization,
-    )?;
-    differs(what, "container", &then.container, &now.container)?;
-    if let Some(storage) = &result.storage {
-        differs(what, "folder", &storage.path, &scene.folder)?;
+    let (then, now) = (conditions(result), conditions_now(member, scene));
+    let differs = then.iter().zip(&now).find(|(then, now)| then != now);
+    if let Some(((field, then), (_, now))) = differs {
+        bail!(
+            "it is of another suite: {} was measured with {field} {then}, and now it is {now}",
+            place.measurement
+        );
     }
     Ok(place.clone())
 }
 
-fn differs<T: PartialEq + serde::Serialize>(
-    what: &str,
-    field: &str,
-    then: &T,
-    now: &T,
-) -> Result<()> {
-    let text = |value: &T| serde_json::to_string(value).unwrap_or_default();
-    ensure!(
-        then == now,
-        "it is of another suite: {what} was measured with another {field}: {}, and now {}",
-        text(then),
-        text(now)
-    );
-    Ok(())
+/// All that has to be the same, with its name.
+fn conditions(result: &RunResult) -> Vec<(String, String)> {
+    let folder = result.storage.as_ref().map(|storage| storage.path.as_str());
+    of_run(&result.workload, &result.labels, &result.tool)
+        .chain(of_host(&result.host))
+        .chain(folder.map(|folder| told("the folder", folder)))
+        .collect()
+}
+
+/// As [`conditions`], for a measurement that is still to be made.
+fn conditions_now(member: &Member, scene: &Scene) -> Vec<(String, String)> {
+    let folder = member.plan.files.as_ref().map(|_| scene.folder.as_str());
+    of_run(
+        &Workload::of(&member.plan),
+        &member.plan.labels,
+        &Tool::this(),
+    )
+    .chain(of_host(&scene.host))
+    .chain(folder.map(|folder| told("the folder", folder)))
+    .collect()
+}
+
+fn of_run(
+    workload: &Workload,
+    labels: &BTreeMap<String, String>,
+    tool: &Tool,
+) -> impl Iterator<Item = (String, String)> {
+    // One member a line, in the same order for the same test.
+    let json = serde_json::to_string_pretty(workload).unwrap_or_default();
+    let members = json.lines().filter_map(|line| line.split_once(": "));
+    let params: Vec<_> = members
+        .map(|(name, value)| {
+            let name = format!("the parameter {}", name.trim().trim_matches('"'));
+            told(&name, value.trim_end_matches(','))
+        })
+        .collect();
+    let labels: Vec<_> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    [
+        told("the program's version", &tool.version),
+        told("the labels", &format!("'{}'", labels.join(" "))),
+    ]
+    .into_iter()
+    .chain(params)
+}
+
+fn of_host(host: &Host) -> impl Iterator<Item = (String, String)> {
+    let fields = [
+        ("the host", &host.hostname),
+        ("the kernel", &host.kernel),
+        ("the CPU", &host.cpu_model),
+        ("the hypervisor", &host.virtualization),
+        ("the container", &host.container),
+    ]
+    .map(|(name, value)| told(name, value.as_deref().unwrap_or("unknown")));
+    let cpus = told("the number of CPUs", &host.cpus.to_string());
+    fields.into_iter().chain([cpus])
+}
+
+fn told(name: &str, value: &str) -> (String, String) {
+    (name.into(), value.into())
 }

@@ -7,7 +7,9 @@ mod fileio;
 mod memory;
 pub mod options;
 mod suite;
+mod sweep;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -19,12 +21,14 @@ use crate::plan::{FileHandling, FilePlan, RunPlan};
 
 pub use common::Output;
 pub use suite::SuiteJob;
+pub use sweep::SweepJob;
 
 use cpu::CpuArgs;
 use env::EnvArgs;
 use fileio::FileioCommand;
 use memory::MemoryArgs;
 use suite::SuiteArgs;
+use sweep::SweepArgs;
 
 /// Measures cpu, memory and file I/O the same way on bare metal, in VMs and in containers
 #[derive(Debug, Parser)]
@@ -82,6 +86,18 @@ Examples:
 Exit status: 0 done; 1 a measurement failed, and the others are done; 130 or 143 interrupted by
 SIGINT or SIGTERM, with the results up to then, which --resume completes")]
     Suite(Box<SuiteArgs>),
+    /// Run many instances at once, by commands that start them, and gather their results
+    #[command(after_help = "\
+Examples:
+  wbench sweep --concurrency 1,2,4,8 --count 8 --dir /data --json all.json -- fileio --mode seqrd
+  wbench sweep --concurrency 1,2,4,8 --count 8 --json all.json --launch native= \\
+      --launch 'docker=docker run --rm -v {dir}:/data IMAGE wbench {args} --dir /data' \\
+      -- fileio --mode seqrd
+  wbench compare all.json --by env --vary concurrency     what came of it
+
+Exit status: 0 all done; 1 an instance failed, and the others are done; 130 or 143 interrupted by
+SIGINT or SIGTERM, with the results up to then, which --resume completes")]
+    Sweep(Box<SweepArgs>),
     /// Print what this machine is, the state of its clock, and what may mislead
     #[command(after_help = "Example:\n  wbench env --dir /data")]
     Env(EnvArgs),
@@ -126,6 +142,8 @@ pub enum Command {
     },
     /// Measure all that a profile says.
     Suite(Box<SuiteJob>),
+    /// Run many instances of a measurement at once.
+    Sweep(Box<SweepJob>),
     /// Print the fingerprint of the machine.
     Env {
         /// The folder whose storage counts.
@@ -140,15 +158,24 @@ pub enum Command {
 }
 
 impl Cli {
+    /// Understands words, the first of which is the program's name.
+    // One copy of clap's large functions for all who ask.
+    #[inline(never)]
+    pub fn of(words: Vec<OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(words)
+    }
+
     /// The command with every default filled in.
     ///
     /// Fails where values that are right one by one don't go together.
+    #[inline(never)]
     pub fn into_command(self) -> Result<Command> {
         match self.command {
             Subcommands::Cpu(args) => args.into_command(),
             Subcommands::Memory(args) => args.into_command(),
             Subcommands::Fileio(command) => command.into_command(),
             Subcommands::Suite(args) => Ok(Command::Suite(Box::new(args.into_job()?))),
+            Subcommands::Sweep(args) => Ok(Command::Sweep(Box::new(args.into_job()?))),
             Subcommands::Env(args) => Ok(args.into_command()),
             Subcommands::Compare(args) => Ok(Command::Compare(Box::new(args.into_job()))),
             Subcommands::Show(args) => Ok(Command::Show(args.into_job())),

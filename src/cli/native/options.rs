@@ -6,7 +6,7 @@
 use std::error::Error as _;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, CommandFactory, Parser};
+use clap::{ArgAction, CommandFactory};
 
 use super::{Cli, Command};
 use crate::plan::RunPlan;
@@ -66,11 +66,12 @@ pub fn plan(test: &str, options: &[(&str, Option<&str>)]) -> Result<RunPlan, Ref
         None => format!("--{name}"),
     });
     let words = ["wbench", test].map(String::from).into_iter().chain(words);
+    let words = words.map(Into::into).collect();
     let refused = |reason| Refused {
         option: None,
         reason,
     };
-    let cli = Cli::try_parse_from(words).map_err(|error| Refused::by(&error))?;
+    let cli = Cli::of(words).map_err(|error| Refused::by(&error))?;
     match cli.into_command() {
         Ok(Command::Measure { plan, .. }) => Ok(*plan),
         Ok(_) => Err(refused(format!("{test} is no test"))),

@@ -15,6 +15,9 @@ use crate::suite::Member;
 /// The part of a step from which on its own pace tells when it ends.
 const TELLING_PART: f64 = 0.02;
 
+/// What a disk is taken to write in a second, before it has been seen to.
+const WRITE_RATE: f64 = 200e6;
+
 /// Shows a suite to the one who waits for it: a bar on a terminal, and a line for each
 /// measurement that has ended.
 pub struct Overall {
@@ -37,6 +40,8 @@ pub struct Overall {
 struct Step {
     name: String,
     limit: Option<Duration>,
+    /// What making its files takes, at a guess.
+    making: Duration,
 }
 
 impl Overall {
@@ -45,13 +50,24 @@ impl Overall {
         let steps = missing.iter().map(|member| Step {
             name: member.place.measurement.clone(),
             limit: member.plan.limits.max_time(),
+            making: Duration::ZERO,
         });
+        let mut steps: VecDeque<Step> = steps.collect();
+        // Made once: by the first that needs them.
+        let set = |member: &&Member| Some(member.plan.files.as_ref()?.set.total_size());
+        if let Some((step, bytes)) = steps
+            .iter_mut()
+            .zip(missing.iter().map(set))
+            .find_map(|(step, set)| Some((step, set?)))
+        {
+            step.making = making(bytes);
+        }
         let now = Instant::now();
         let mut overall = Self {
             bar: bar(STEPS, "{prefix} {wide_bar} {percent}% {msg}", quiet),
             quiet,
             began: now,
-            steps: steps.collect(),
+            steps,
             total: missing.len() + found.len(),
             ended: found.len(),
             took: BTreeMap::new(),
@@ -72,7 +88,13 @@ impl Overall {
     /// So much of its files is made.
     pub fn prepared(&mut self, done_bytes: u64, total_bytes: u64) {
         let part = done_bytes as f64 / total_bytes.max(1) as f64;
-        let rest = rest(self.since.elapsed(), part, None);
+        let rest = match part < TELLING_PART {
+            true => making(total_bytes),
+            false => rest(self.since.elapsed(), part, None),
+        };
+        if let Some(step) = self.steps.front_mut() {
+            step.making = Duration::ZERO;
+        }
         let first = self.steps.front().map(|step| self.expected(step));
         self.show("files", rest + first.unwrap_or_default());
     }
@@ -95,10 +117,10 @@ impl Overall {
         }
     }
 
-    /// What a measurement takes at most, as far as that is known.
+    /// What a measurement with its files takes at most, as far as that is known.
     fn expected(&self, step: &Step) -> Duration {
         let took = self.took.get(&step.name).copied();
-        took.or(step.limit).unwrap_or_default()
+        step.making + took.or(step.limit).unwrap_or_default()
     }
 
     /// Shows what is at work, which takes so long still.
@@ -119,6 +141,11 @@ impl Overall {
         self.bar
             .set_message(format!("up to {} left", HumanDuration(rest)));
     }
+}
+
+/// What making files of so many bytes takes, at a guess.
+fn making(bytes: u64) -> Duration {
+    Duration::from_secs_f64(bytes as f64 / WRITE_RATE)
 }
 
 /// What work takes still, by its pace so far and at most until its limit.

@@ -7,6 +7,7 @@ use anyhow::{Result, bail, ensure};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::fstat;
 
+use super::refusal::no_direct;
 use crate::plan::FileioParams;
 use crate::size::Size;
 
@@ -21,14 +22,11 @@ enum Alignment {
     Bytes(u64),
 }
 
-/// Fails where a request would not be aligned as O_DIRECT demands in the place of this file.
-pub(super) fn check_fit(file: BorrowedFd<'_>, params: &FileioParams) -> Result<()> {
+/// Fails where a request would not be aligned as O_DIRECT demands in the place of this file, in
+/// this folder.
+pub(super) fn check_fit(file: BorrowedFd<'_>, folder: &Path, params: &FileioParams) -> Result<()> {
     let unit = match alignment(file) {
-        Alignment::Unsupported => {
-            bail!(
-                "the file system does not support it; take --flags none, or another folder with --dir"
-            )
-        }
+        Alignment::Unsupported => bail!(no_direct(folder)),
         Alignment::Bytes(unit) => unit,
         // No device has smaller blocks than 512 bytes.
         Alignment::Unknown => logical_block_size(file).unwrap_or(512),

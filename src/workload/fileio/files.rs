@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+use anyhow::{Context, Error, Result, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
@@ -15,7 +15,7 @@ use nix::unistd::{UnlinkatFlags, fsync, ftruncate, unlinkat};
 
 use super::requests::Extent;
 use super::transfer::retry;
-use super::{cache, descriptors, direct, mark, pattern, seal};
+use super::{cache, descriptors, direct, mark, pattern, refusal, seal};
 use crate::plan::{FilePlan, FileSet, FileioParams, IoMode, OpenFlags};
 use crate::signal;
 
@@ -294,12 +294,22 @@ impl TestFiles {
         Ok(files)
     }
 
+    /// Fails where the run is to open files in a way that their folder does not support, before
+    /// any of them is written.
+    pub fn check_folder(&self, params: &FileioParams) -> Result<()> {
+        let refused =
+            params.flags == OpenFlags::Direct && direct::is_supported_in(&self.path) == Some(false);
+        let why = || refusal::no_direct(&self.path);
+        ensure!(!refused, "{}: {}", self.about("opening", 0), why());
+        Ok(())
+    }
+
     /// Fails where requests don't fit what the file system says of O_DIRECT.
     fn check_direct(&self, files: &[OwnedFd], params: &FileioParams) -> Result<()> {
         let (Some(first), OpenFlags::Direct) = (files.first(), params.flags) else {
             return Ok(());
         };
-        direct::check_fit(first.as_fd(), params)
+        direct::check_fit(first.as_fd(), &self.path, params)
             .with_context(|| format!("O_DIRECT in {}", self.path.display()))
     }
 
@@ -331,18 +341,7 @@ impl TestFiles {
         let mode = mode.unwrap_or_else(Mode::empty);
         let opened = retry(|| openat(&self.folder, name.as_str(), flags | safe, mode));
         let opened = opened.map_err(|errno| {
-            let doing = self.about("opening", file);
-            match errno {
-                Errno::EINVAL if flags.contains(OFlag::O_DIRECT) => Error::new(errno).context(format!(
-                    "{doing}: the file system does not support O_DIRECT; take --flags none, or \
-                     another folder with --dir"
-                )),
-                Errno::EMFILE | Errno::ENFILE => Error::new(errno).context(format!(
-                    "{doing}: too few file descriptors; raise the limit (ulimit -n), or take fewer files"
-                )),
-                Errno::ELOOP => anyhow!("{doing}: it is a symbolic link, no test file; remove it"),
-                _ => Error::new(errno).context(doing),
-            }
+            refusal::of_opening(self.about("opening", file), &self.path, flags, errno)
         })?;
         let stat = fstat(&opened).with_context(|| self.about("looking at", file))?;
         match Found::of(&stat) {

@@ -12,6 +12,7 @@ mod one_by_one;
 mod pattern;
 pub mod prepare;
 mod queued;
+mod refusal;
 pub mod requests;
 mod seal;
 mod sigbus;

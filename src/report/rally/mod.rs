@@ -14,11 +14,11 @@
 //!   complete, which `wbench show` can print, stand in no additive chart.
 //! - It decodes the output in pieces of 4096 bytes. So all of it is ASCII.
 
-use std::fmt::Write as _;
+mod chart;
 
 use anyhow::{Context, Result};
-use serde::Serialize;
 
+use self::chart::{Additive, Cell, Chart, Complete, Document, ascii};
 use super::text;
 use crate::plan::Test;
 use crate::result::{Interval, Latency, RunResult, Status};
@@ -35,73 +35,6 @@ pub fn document(results: &[RunResult]) -> Result<String> {
     }
     let json = serde_json::to_string(&document).context("making JSON for Rally")?;
     Ok(ascii(&json) + "\n")
-}
-
-#[derive(Default, Serialize)]
-struct Document {
-    additive: Vec<Chart<Additive>>,
-    complete: Vec<Chart<Complete>>,
-}
-
-#[derive(Serialize)]
-struct Chart<P> {
-    title: String,
-    description: &'static str,
-    /// The unit of the y axis.
-    label: &'static str,
-    /// What the x axis shows.
-    axis_label: &'static str,
-    #[serde(flatten)]
-    plot: P,
-}
-
-impl<P> Chart<P> {
-    fn new(title: String, plot: P) -> Self {
-        Self {
-            title,
-            description: "",
-            label: "",
-            axis_label: "",
-            plot,
-        }
-    }
-
-    fn with_axes(self, label: &'static str, axis_label: &'static str) -> Self {
-        Self {
-            label,
-            axis_label,
-            ..self
-        }
-    }
-}
-
-/// A plugin that shows many iterations, with the named figures of one.
-#[derive(Serialize)]
-#[serde(tag = "chart_plugin", content = "data")]
-enum Additive {
-    StatsTable(Vec<(String, f64)>),
-    Lines(Vec<(String, f64)>),
-}
-
-/// A plugin that shows one iteration.
-#[derive(Serialize)]
-#[serde(tag = "chart_plugin", content = "data")]
-enum Complete {
-    Table {
-        cols: Vec<&'static str>,
-        /// A name and its figures.
-        rows: Vec<Vec<Cell>>,
-    },
-    /// A name and its points (x, y).
-    Lines(Vec<(&'static str, Vec<(f64, f64)>)>),
-    TextArea(Vec<String>),
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Cell {
-    Name(&'static str),
-    Figure(f64),
 }
 
 /// The rate that a test is known by.
@@ -311,28 +244,13 @@ fn document_lines(result: &RunResult) -> Result<Vec<String>> {
     Ok(lines.map(|line| line.iter().collect()).collect())
 }
 
-/// The same JSON in ASCII: characters beyond it can stand in strings only.
-fn ascii(json: &str) -> String {
-    let mut text = String::with_capacity(json.len());
-    for character in json.chars() {
-        if character.is_ascii() {
-            text.push(character);
-            continue;
-        }
-        for unit in character.encode_utf16(&mut [0; 2]) {
-            _ = write!(text, "\\u{unit:04x}");
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::Value;
 
     fn example() -> RunResult {
-        serde_json::from_str(include_str!("../../docs/examples/quiet/1.json")).unwrap()
+        serde_json::from_str(include_str!("../../../docs/examples/quiet/1.json")).unwrap()
     }
 
     fn parsed(results: &[RunResult]) -> Value {

@@ -1,0 +1,90 @@
+//! The shape of what Rally takes.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+/// What Rally takes from one iteration.
+#[derive(Default, Serialize)]
+pub(super) struct Document {
+    pub(super) additive: Vec<Chart<Additive>>,
+    pub(super) complete: Vec<Chart<Complete>>,
+}
+
+/// A chart, as `rally.task.processing.charts` has them.
+#[derive(Serialize)]
+pub(super) struct Chart<P> {
+    pub(super) title: String,
+    pub(super) description: &'static str,
+    /// The unit of the y axis.
+    pub(super) label: &'static str,
+    /// What the x axis shows.
+    pub(super) axis_label: &'static str,
+    #[serde(flatten)]
+    pub(super) plot: P,
+}
+
+impl<P> Chart<P> {
+    pub(super) fn new(title: String, plot: P) -> Self {
+        Self {
+            title,
+            description: "",
+            label: "",
+            axis_label: "",
+            plot,
+        }
+    }
+
+    pub(super) fn with_axes(self, label: &'static str, axis_label: &'static str) -> Self {
+        Self {
+            label,
+            axis_label,
+            ..self
+        }
+    }
+}
+
+/// A plugin that shows many iterations, with the named figures of one.
+#[derive(Serialize)]
+#[serde(tag = "chart_plugin", content = "data")]
+pub(super) enum Additive {
+    StatsTable(Vec<(String, f64)>),
+    Lines(Vec<(String, f64)>),
+}
+
+/// A plugin that shows one iteration.
+#[derive(Serialize)]
+#[serde(tag = "chart_plugin", content = "data")]
+pub(super) enum Complete {
+    Table {
+        cols: Vec<&'static str>,
+        /// A name and its figures.
+        rows: Vec<Vec<Cell>>,
+    },
+    /// A name and its points (x, y).
+    Lines(Vec<(&'static str, Vec<(f64, f64)>)>),
+    TextArea(Vec<String>),
+}
+
+/// A field of a table.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Cell {
+    Name(&'static str),
+    Figure(f64),
+}
+
+/// The same JSON in ASCII: characters beyond it can stand in strings only.
+pub(super) fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character.is_ascii() {
+            text.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            _ = write!(text, "\\u{unit:04x}");
+        }
+    }
+    text
+}

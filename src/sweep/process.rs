@@ -1,0 +1,354 @@
+//! The process of one instance: a group of its own, its output taken in, its end made sure of.
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::{Pid, getpid, getppid};
+
+/// The most that an instance may print: a result with its intervals takes far less.
+const MOST_OUTPUT: usize = 16 << 20;
+
+/// What is kept of the end of standard error.
+const TAIL: usize = 4096;
+
+/// From SIGTERM to SIGKILL: time to print a result and to remove files.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a process that has ended may have left others behind that hold its output open.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// A process at work. Dropped, it and its group are killed.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    stdout: Pipe<std::process::ChildStdout>,
+    stderr: Pipe<std::process::ChildStderr>,
+    cut: Option<Cut>,
+    /// When its group is killed.
+    kill_at: Option<Instant>,
+    /// When it was seen to have ended while its output was still held open.
+    drain_until: Option<Instant>,
+    reaped: bool,
+}
+
+/// Why a process was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// It took longer than this.
+    TimedOut(Duration),
+    /// It printed more than [`MOST_OUTPUT`].
+    TooMuch,
+    /// The sweep ends.
+    SweepEnds,
+}
+
+/// A process that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// How.
+    pub status: ExitStatus,
+    /// Why it was ended; None where it came to its end by itself.
+    pub cut: Option<Cut>,
+    /// All of its standard output.
+    pub stdout: Vec<u8>,
+    /// The end of its standard error.
+    pub stderr: String,
+}
+
+impl Process {
+    /// Starts a command, which is not empty, in a process group of its own.
+    pub fn start(command: &[String]) -> io::Result<Self> {
+        let (program, args) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        let sweep = getpid();
+        let mut command = Command::new(program);
+        command
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        // SAFETY: between fork and exec, prctl and getppid are async-signal-safe, and no memory is
+        // allocated.
+        unsafe { command.pre_exec(move || end_with(sweep)) };
+        let mut child = command.spawn()?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let process = Self {
+            child,
+            stdout: Pipe::new(stdout),
+            stderr: Pipe::new(stderr),
+            cut: None,
+            kill_at: None,
+            drain_until: None,
+            reaped: false,
+        };
+        process.stdout.make_nonblocking()?;
+        process.stderr.make_nonblocking()?;
+        Ok(process)
+    }
+
+    /// What to wait for: something can be read from these.
+    pub fn outputs(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let (out, err) = (self.stdout.from.as_ref(), self.stderr.from.as_ref());
+        out.map(AsFd::as_fd).into_iter().chain(err.map(AsFd::as_fd))
+    }
+
+    /// Takes what was printed, as far as it is there.
+    pub fn read(&mut self) {
+        if self.stdout.read(MOST_OUTPUT) == Room::Full {
+            self.end(Cut::TooMuch);
+        }
+        while self.stderr.read(2 * TAIL) == Room::Full {
+            let text = &mut self.stderr.text;
+            text.drain(..text.len() - TAIL);
+        }
+    }
+
+    /// Asks the process and all of its group to end; the first reason counts.
+    pub fn end(&mut self, cut: Cut) {
+        if self.cut.is_none() {
+            self.cut = Some(cut);
+            self.kill_at = Some(Instant::now() + GRACE);
+            self.signal(Signal::SIGTERM);
+        }
+    }
+
+    /// When something has to be done about it, whatever it prints.
+    pub fn next_step(&self) -> Option<Instant> {
+        [self.kill_at, self.drain_until].into_iter().flatten().min()
+    }
+
+    /// Looks whether it has ended, and sees to it where it has to. What its group has left behind
+    /// is killed then.
+    pub fn ended(&mut self) -> io::Result<Option<Ended>> {
+        let now = Instant::now();
+        if self.kill_at.is_some_and(|at| at <= now) {
+            self.kill_at = None;
+            self.signal(Signal::SIGKILL);
+        }
+        if !self.has_exited()? {
+            return Ok(None);
+        }
+        let open = self.outputs().next().is_some();
+        let until = *self.drain_until.get_or_insert(now + DRAIN);
+        if open && now < until {
+            return Ok(None);
+        }
+        // Not reaped yet, so that its number still is that of its group.
+        self.signal(Signal::SIGKILL);
+        let status = self.child.wait()?;
+        self.reaped = true;
+        Ok(Some(Ended {
+            status,
+            cut: self.cut,
+            stdout: std::mem::take(&mut self.stdout.text),
+            stderr: self.stderr.tail(),
+        }))
+    }
+
+    fn has_exited(&self) -> io::Result<bool> {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        match waitid(Id::Pid(self.pid()), flags) {
+            Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => Ok(false),
+            Ok(_) => Ok(true),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        // Where nothing is left of the group there is nothing to be told.
+        let _ = killpg(self.pid(), signal);
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if !self.reaped {
+            self.signal(Signal::SIGKILL);
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// In the child: it ends when the sweep does, however that comes about.
+fn end_with(sweep: Pid) -> io::Result<()> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
+    // The sweep may have gone before that.
+    match getppid() == sweep {
+        true => Ok(()),
+        false => Err(Errno::ECANCELED.into()),
+    }
+}
+
+/// One end of a pipe, and what has come out of it.
+#[derive(Debug)]
+struct Pipe<F> {
+    from: Option<F>,
+    text: Vec<u8>,
+}
+
+/// Whether more may be taken in.
+#[derive(Debug, PartialEq, Eq)]
+enum Room {
+    Left,
+    Full,
+}
+
+impl<F: Read + AsFd + AsRawFd> Pipe<F> {
+    fn new(from: Option<F>) -> Self {
+        Self {
+            from,
+            text: Vec::new(),
+        }
+    }
+
+    fn make_nonblocking(&self) -> io::Result<()> {
+        if let Some(from) = &self.from {
+            fcntl(from, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        }
+        Ok(())
+    }
+
+    /// Takes what is there, until the text is this long; closes the pipe at its end.
+    fn read(&mut self, most: usize) -> Room {
+        let mut part = [0; 16 << 10];
+        while let Some(from) = &mut self.from {
+            if self.text.len() >= most {
+                return Room::Full;
+            }
+            match from.read(&mut part) {
+                Ok(n @ 1..) => self.text.extend_from_slice(&part[..n]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Ok(0) | Err(_) => self.from = None,
+            }
+        }
+        Room::Left
+    }
+
+    /// The last lines, without what stands cut at the front.
+    fn tail(&self) -> String {
+        let from = self.text.len().saturating_sub(TAIL);
+        let text = String::from_utf8_lossy(&self.text[from..]);
+        let whole = match (from, text.split_once('\n')) {
+            (1.., Some((_, rest))) if !rest.is_empty() => rest,
+            _ => &text,
+        };
+        whole.trim().to_owned()
+    }
+}
+
+impl Ended {
+    /// How it ended, in words.
+    pub fn in_words(&self) -> String {
+        match (self.cut, self.status.code(), self.status.signal()) {
+            (Some(Cut::TimedOut(time)), _, _) => {
+                format!("ended after {} s (--timeout)", time.as_secs_f64())
+            }
+            (Some(Cut::TooMuch), _, _) => {
+                format!(
+                    "ended because it printed more than {} MiB",
+                    MOST_OUTPUT >> 20
+                )
+            }
+            (Some(Cut::SweepEnds), _, _) => "ended with the sweep".to_owned(),
+            (None, Some(code), _) => format!("exit status {code}"),
+            (None, None, Some(number)) => match Signal::try_from(number) {
+                Ok(signal) => format!("killed by {signal}"),
+                Err(_) => format!("killed by signal {number}"),
+            },
+            (None, None, None) => "ended in an unknown way".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Process {
+        let words = ["sh", "-c", script].map(str::to_owned);
+        Process::start(&words).unwrap()
+    }
+
+    #[track_caller]
+    fn end_of(mut process: Process) -> Ended {
+        let start = Instant::now();
+        loop {
+            process.read();
+            if let Some(ended) = process.ended().unwrap() {
+                return ended;
+            }
+            assert!(start.elapsed() < Duration::from_secs(30), "it hangs");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn output_and_the_end_of_standard_error_are_taken() {
+        let ended = end_of(sh("seq 1 20000 >&2; echo out; exit 3"));
+        assert_eq!(ended.stdout, b"out\n");
+        assert_eq!(ended.in_words(), "exit status 3");
+        assert!(ended.stderr.starts_with("19"), "{}", ended.stderr);
+        assert!(ended.stderr.ends_with("20000"));
+        assert!(ended.stderr.len() <= TAIL);
+    }
+
+    #[test]
+    fn more_output_than_a_result_ever_has_ends_it() {
+        let ended = end_of(sh("yes"));
+        assert_eq!(ended.cut, Some(Cut::TooMuch));
+        assert!(ended.stdout.len() < MOST_OUTPUT + (1 << 20));
+    }
+
+    #[test]
+    fn one_that_is_asked_to_end_may_still_print() {
+        let mut process =
+            sh("trap 'echo bye; exit 1' TERM; echo ready; while :; do sleep 0.01; done");
+        while process.stdout.text.is_empty() {
+            process.read();
+        }
+        process.end(Cut::SweepEnds);
+        let ended = end_of(process);
+        assert_eq!(ended.stdout, b"ready\nbye\n");
+        assert_eq!(ended.cut, Some(Cut::SweepEnds));
+    }
+
+    #[test]
+    fn what_a_process_leaves_behind_neither_holds_nor_outlives_it() {
+        let ended = end_of(sh("sleep 1000 & echo $!"));
+        let left: i32 = String::from_utf8(ended.stdout)
+            .unwrap()
+            .trim()
+            .parse()
+            .unwrap();
+        let gone = || match std::fs::read_to_string(format!("/proc/{left}/stat")) {
+            Ok(stat) => stat.contains(") Z "),
+            Err(_) => true,
+        };
+        let start = Instant::now();
+        while !gone() {
+            assert!(
+                start.elapsed() < Duration::from_secs(10),
+                "{left} is still there"
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_an_error() {
+        let error = Process::start(&["/no/such/program".to_owned()]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,288 @@
+//! What so many instances at once need of disk and memory, and how long they take to get ready: by
+//! trying one, small.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::statvfs::statvfs;
+
+use super::Sweep;
+use crate::host::{self, Root};
+use crate::plan::{FilePlan, MemoryScope, RunPlan, Test};
+use crate::size::Size;
+
+/// The most that a trial writes.
+const TRIAL: u64 = 64 << 20;
+
+/// What a start needs beside what was tried: a launcher of any kind, and the unforeseen.
+const LAUNCH: Duration = Duration::from_secs(2);
+
+/// What each further launch needs at least.
+const EACH: Duration = Duration::from_millis(100);
+
+/// How much longer than tried things may take: others do the same at the same time.
+const MARGIN: f64 = 2.0;
+
+/// What one instance needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Need {
+    /// Bytes of its files in the sweep's folder; None where they lie elsewhere, or there are none.
+    pub disk: Option<u64>,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// From its launch until it may start, alone.
+    ready: Duration,
+    /// To make its files, alone.
+    files: Duration,
+}
+
+/// What there is, None where that can't be found out.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// Bytes free in the file system of the sweep's folder.
+    pub disk: Option<u64>,
+    /// Bytes of memory available.
+    pub memory: Option<u64>,
+}
+
+impl Need {
+    /// Tries what an instance does before it starts.
+    pub fn of(sweep: &Sweep) -> Result<Self> {
+        let plan = &sweep.measurement.plan;
+        let here = sweep.environments.iter().any(|env| !sweep.has_own_dir(env));
+        let set = plan.files.as_ref().filter(|_| here);
+        let began = Instant::now();
+        trial(
+            sweep,
+            &["cpu", "--max-prime", "3", "--events", "1", "--quiet"].map(str::to_owned),
+        )?;
+        let ready = began.elapsed();
+        let files = match set {
+            Some(set) if !creates_files(plan) => fill(sweep, set)?,
+            _ => Duration::ZERO,
+        };
+        let most_so_far = getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss();
+        let process = u64::try_from(most_so_far).unwrap_or(0) << 10;
+        Ok(Self {
+            disk: set.map(|set| set.set.total_size()),
+            memory: process.saturating_add(buffers(plan)),
+            ready,
+            files,
+        })
+    }
+
+    /// How long before their common start so many instances are launched.
+    pub fn lead(&self, instances: u32, cpus: u32) -> Duration {
+        let shared = f64::from(instances) / f64::from(cpus.max(1));
+        let ready = self.ready.mul_f64(shared * MARGIN);
+        let launches = LAUNCH + ready.max(EACH * instances);
+        launches + self.files.mul_f64(f64::from(instances) * MARGIN)
+    }
+
+    /// What so many need against what there is, in words.
+    pub fn told(&self, instances: u32, room: &Room) -> String {
+        let many = u64::from(instances);
+        let disk = self.disk.map(|disk| {
+            let free = room.disk.map_or("unknown".into(), gib);
+            format!(
+                "{} of disk ({free} free) and ",
+                gib(disk.saturating_mul(many))
+            )
+        });
+        format!(
+            "{instances} at a time need {}{} of memory ({} available), beside what launchers need",
+            disk.unwrap_or_default(),
+            gib(self.memory.saturating_mul(many)),
+            room.memory.map_or("unknown".into(), gib)
+        )
+    }
+
+    /// Fails where so many don't fit, with what to change.
+    pub fn check(&self, instances: u32, room: &Room, dir: &Path) -> Result<()> {
+        let many = u64::from(instances);
+        if let (Some(disk), Some(free)) = (self.disk, room.disk) {
+            let needed = disk.saturating_mul(many);
+            ensure!(
+                needed <= free,
+                "{instances} instances with {} of files each need {}, and {} has {} free: take a \
+                 smaller --total-size, a lower --concurrency or another --dir, or go on all the \
+                 same with --overcommit",
+                Size(disk),
+                gib(needed),
+                dir.display(),
+                gib(free)
+            );
+        }
+        if let Some(available) = room.memory {
+            let needed = self.memory.saturating_mul(many);
+            ensure!(
+                needed <= available,
+                "{instances} instances with {} of memory each need {}, and {} are available: take \
+                 a smaller --block-size or a lower --concurrency, or go on all the same with \
+                 --overcommit",
+                gib(self.memory),
+                gib(needed),
+                gib(available)
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Room {
+    /// What there is now.
+    pub fn now(dir: &Path) -> Self {
+        let bytes = |fs: nix::sys::statvfs::Statvfs| fs.blocks_available() * fs.fragment_size();
+        Self {
+            disk: statvfs(dir).ok().map(bytes),
+            memory: host::memory_available(&Root::default()),
+        }
+    }
+}
+
+/// Memory that a run has beside that of any process of this program.
+fn buffers(plan: &RunPlan) -> u64 {
+    let threads = plan.threads.get() as u64;
+    match &plan.test {
+        Test::Cpu(_) => 0,
+        // Huge pages come from a pool of their own.
+        Test::Memory(params) if params.hugetlb => 0,
+        Test::Memory(params) => match params.scope {
+            MemoryScope::Global => params.block_size_bytes,
+            MemoryScope::Local => params.block_size_bytes.saturating_mul(threads),
+        },
+        Test::Fileio(params) => {
+            let in_flight = params.request_size() * u64::from(params.depth.get());
+            (2 * in_flight).saturating_mul(threads)
+        }
+    }
+}
+
+fn creates_files(plan: &RunPlan) -> bool {
+    matches!(&plan.test, Test::Fileio(params) if params.mode.creates_files())
+}
+
+/// How long it takes to make a set, by making a small one.
+fn fill(sweep: &Sweep, plan: &FilePlan) -> Result<Duration> {
+    let folder = tempfile::tempdir_in(&sweep.dir)
+        .with_context(|| format!("making a folder in {}", sweep.dir.display()))?;
+    let total = plan.set.total_size();
+    let part = total.min(TRIAL);
+    let words = |step: &str| {
+        let dir = folder.path().display().to_string();
+        let size = part.to_string();
+        [
+            "fileio",
+            step,
+            "--quiet",
+            "--files",
+            "4",
+            "--block-size",
+            "1",
+            "--total-size",
+            &size,
+            "--dir",
+            &dir,
+        ]
+        .map(str::to_owned)
+    };
+    let began = Instant::now();
+    let filled = trial(sweep, &words("prepare"));
+    let took = began.elapsed();
+    trial(sweep, &words("cleanup"))?;
+    filled?;
+    Ok(took.mul_f64(total as f64 / part as f64))
+}
+
+/// Runs this program, alone.
+fn trial(sweep: &Sweep, words: &[String]) -> Result<()> {
+    let done = Command::new(&sweep.program)
+        .args(words)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("starting {}", sweep.program))?;
+    ensure!(
+        done.status.success(),
+        "a trial of one instance failed: {}",
+        String::from_utf8_lossy(&done.stderr).trim()
+    );
+    Ok(())
+}
+
+fn gib(bytes: u64) -> String {
+    let gib = bytes as f64 / f64::from(1 << 30);
+    match gib < 1.0 {
+        true => format!("{:.1} MiB", gib * 1024.0),
+        false => format!("{gib:.1} GiB"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn need(disk: Option<u64>, memory: u64) -> Need {
+        Need {
+            disk,
+            memory,
+            ready: Duration::from_millis(100),
+            files: Duration::from_secs(3),
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_both_numbers_and_what_to_change() {
+        let room = Room {
+            disk: Some(20 << 30),
+            memory: Some(1 << 30),
+        };
+        let dir = Path::new("/data");
+        need(Some(10 << 30), 1 << 20).check(2, &room, dir).unwrap();
+        let error = need(Some(10 << 30), 0)
+            .check(3, &room, dir)
+            .unwrap_err()
+            .to_string();
+        for word in [
+            "30.0 GiB",
+            "20.0 GiB",
+            "/data",
+            "--total-size",
+            "--overcommit",
+        ] {
+            assert!(error.contains(word), "{word}: {error}");
+        }
+        let error = need(None, 600 << 20)
+            .check(2, &room, dir)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("1.2 GiB") && error.contains("1.0 GiB"),
+            "{error}"
+        );
+        let unknown = Room {
+            disk: None,
+            memory: None,
+        };
+        need(Some(u64::MAX), u64::MAX)
+            .check(u32::MAX, &unknown, dir)
+            .unwrap();
+    }
+
+    #[test]
+    fn a_lead_grows_with_the_instances_and_with_their_files() {
+        let with = need(Some(1), 1);
+        let without = Need {
+            files: Duration::ZERO,
+            ..with
+        };
+        assert!(without.lead(2, 2) >= LAUNCH);
+        assert!(without.lead(64, 2) > without.lead(2, 2));
+        assert_eq!(
+            with.lead(8, 2) - without.lead(8, 2),
+            Duration::from_secs(48)
+        );
+    }
+}

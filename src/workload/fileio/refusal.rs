@@ -1,0 +1,46 @@
+//! Why a test file could not be opened, with what to do about it.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use anyhow::{Error, anyhow};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd::geteuid;
+
+/// What is wrong where O_DIRECT is refused.
+pub(super) fn no_direct(folder: &Path) -> String {
+    format!(
+        "the file system of {} does not support O_DIRECT; take a folder on a disk with --dir (one \
+         that is mounted into it, in a container), or --flags none",
+        whole(folder).display()
+    )
+}
+
+/// The error of a file in this folder that was to be opened with these flags.
+pub(super) fn of_opening(doing: String, folder: &Path, flags: OFlag, errno: Errno) -> Error {
+    let place = whole(folder);
+    let place = place.display();
+    let why = match errno {
+        Errno::EINVAL if flags.contains(OFlag::O_DIRECT) => no_direct(folder),
+        Errno::EMFILE | Errno::ENFILE => {
+            "too few file descriptors; raise the limit (ulimit -n), or take fewer files".to_owned()
+        }
+        Errno::ELOOP => return anyhow!("{doing}: it is a symbolic link, no test file; remove it"),
+        Errno::EACCES | Errno::EPERM if flags.contains(OFlag::O_CREAT) => format!(
+            "user {} may not make files in {place}; let it, or take another folder with --dir",
+            geteuid()
+        ),
+        Errno::EROFS => format!(
+            "{place} is read-only; mount a folder there that can be written, or take another with \
+             --dir"
+        ),
+        _ => return Error::new(errno).context(doing),
+    };
+    Error::new(errno).context(format!("{doing}: {why}"))
+}
+
+/// The folder, where it was named from the current one.
+fn whole(folder: &Path) -> Cow<'_, Path> {
+    std::path::absolute(folder).map_or(folder.into(), Cow::Owned)
+}
