@@ -9,23 +9,14 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use crate::common::{Running, assert_ended, parsed, text, tool};
+use crate::packaged;
 
 /// The folder of the source.
 pub const PROJECT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Where `make guest` left the guest; it is made once for all tests here.
 pub static GUEST: LazyLock<PathBuf> = LazyLock::new(|| {
-    let made = tool("make")
-        .args(["--no-print-directory", "guest"])
-        .current_dir(PROJECT)
-        .output()
-        .expect("make runs");
-    assert!(
-        made.status.success(),
-        "make guest: {}{}",
-        String::from_utf8_lossy(&made.stdout),
-        String::from_utf8_lossy(&made.stderr)
-    );
+    packaged::make(&["guest"]);
     Path::new(PROJECT).join("target/guest")
 });
 

@@ -1,23 +1,11 @@
 //! The RPM in a guest.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Output;
 
 use crate::common::{Running, assert_ended, folder, text, tool};
-use crate::machine::{GUEST, PROJECT, add_file, add_program, script};
-
-/// The RPM that the guest was made of.
-fn package() -> PathBuf {
-    assert!(GUEST.is_dir());
-    let packages = Path::new(PROJECT).join("target/packages");
-    let mut files = packages
-        .read_dir()
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    files
-        .find(|file| file.to_str().unwrap().ends_with(".x86_64.rpm"))
-        .expect("make guest leaves the RPM")
-}
+use crate::machine::{GUEST, add_file, add_program, script};
+use crate::packaged;
 
 fn rpm(root: &Path, words: &[&str]) -> Output {
     let mut command = tool("rpm");
@@ -33,7 +21,8 @@ fn rpm(root: &Path, words: &[&str]) -> Output {
 #[test]
 fn the_rpm_in_a_guest_is_whole_and_does_what_the_manual_says() {
     let root = folder();
-    let package = package();
+    assert!(GUEST.is_dir());
+    let package = packaged::package("x86_64.rpm");
     let installed = rpm(
         root.path(),
         &["--install", "--nosignature", package.to_str().unwrap()],
