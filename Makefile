@@ -12,6 +12,9 @@ SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y C
 endif
 export SOURCE_DATE_EPOCH
 
+TOOLS += qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils busybox:busybox-static cpio:cpio \
+        dmsetup:dmsetup setpriv:util-linux
+
 .PHONY: build assets install rpm deb image guest lab test tools bench schema
 
 build:
