@@ -44,7 +44,7 @@ pub struct Sweep {
     pub dir: PathBuf,
     /// An instance that takes longer, from its start, is ended.
     pub timeout: Option<Duration>,
-    /// Labels of all results, beside [`OWN_LABELS`].
+    /// Labels of all results, beside those of the measurement and [`OWN_LABELS`].
     pub labels: BTreeMap<String, String>,
     /// This program.
     pub program: String,
@@ -141,7 +141,9 @@ impl Sweep {
             instance.number.to_string(),
         ];
         let own = OWN_LABELS.into_iter().map(Into::into).zip(values);
-        self.labels.clone().into_iter().chain(own).collect()
+        let measured = self.measurement.plan.labels.clone();
+        let all = measured.into_iter().chain(self.labels.clone());
+        all.chain(own).collect()
     }
 
     /// What an instance's result says of how it was started.

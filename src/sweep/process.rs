@@ -110,9 +110,10 @@ impl Process {
         }
     }
 
-    /// Asks the process and all of its group to end; the first reason counts.
+    /// Asks the process and all of its group to end, unless it has ended already; the first reason
+    /// counts.
     pub fn end(&mut self, cut: Cut) {
-        if self.cut.is_none() {
+        if self.cut.is_none() && self.drain_until.is_none() {
             self.cut = Some(cut);
             self.kill_at = Some(Instant::now() + GRACE);
             self.signal(Signal::SIGTERM);

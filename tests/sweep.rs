@@ -1,0 +1,649 @@
+//! Many instances at once: each accounted for, whatever befalls it, and nothing left behind.
+
+mod common;
+mod storage;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use common::{
+    Running, WBENCH, assert_ended, folder, names_in, number, result_in, text, tool, wait_until,
+};
+use storage::Mounted;
+
+/// Instances that are done in some hundredths of a second.
+const TRIVIAL: &str = "cpu --max-prime 100 --events 10";
+
+/// A folder with a place for instances' folders, beside the result file.
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = folder();
+        std::fs::create_dir(folder.path().join("data")).unwrap();
+        Self { folder }
+    }
+
+    fn command(&self, options: &str, launchers: &[&str], measurement: &str) -> Command {
+        let mut command = Command::new(WBENCH);
+        command
+            .args("sweep --dir data --json all.json".split(' '))
+            .args(options.split_whitespace())
+            .args(launchers.iter().flat_map(|launcher| ["--launch", launcher]))
+            .arg("--")
+            .args(measurement.split_whitespace())
+            .env("WBENCH", WBENCH)
+            .current_dir(self.folder.path());
+        command
+    }
+
+    fn sweep(&self, options: &str, launchers: &[&str], measurement: &str) -> Output {
+        Running::start(self.command(options, launchers, measurement)).finish()
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("all.json")
+    }
+
+    fn results(&self) -> Vec<Value> {
+        let array = result_in(&self.file());
+        array.as_array().expect("an array").clone()
+    }
+
+    /// Nothing is left of instances, and the results are in one file.
+    #[track_caller]
+    fn assert_tidy(&self) {
+        assert_eq!(names_in(self.folder.path()), ["all.json", "data"]);
+        assert!(names_in(&self.folder.path().join("data")).is_empty());
+    }
+}
+
+fn label<'a>(result: &'a Value, name: &str) -> &'a str {
+    result["labels"][name].as_str().expect("a label")
+}
+
+/// Environment, concurrency and number of each instance, in the order of the file.
+fn instances(results: &[Value]) -> Vec<(String, u32, u32)> {
+    let number = |result, name| label(result, name).parse().unwrap();
+    results
+        .iter()
+        .map(|result| {
+            let env = label(result, "env").to_owned();
+            (
+                env,
+                number(result, "concurrency"),
+                number(result, "instance"),
+            )
+        })
+        .collect()
+}
+
+/// Fails unless there is one result for each instance.
+#[track_caller]
+fn assert_each_once(results: &[Value], envs: &[&str], concurrency: &[u32], count: u32) {
+    let found = instances(results);
+    let once: BTreeSet<_> = found.iter().cloned().collect();
+    assert_eq!(once.len(), found.len(), "an instance counts twice");
+    let expected: BTreeSet<_> = envs
+        .iter()
+        .flat_map(|env| concurrency.iter().map(move |&k| (env.to_string(), k)))
+        .flat_map(|(env, k)| (1..=count).map(move |number| (env.clone(), k, number)))
+        .collect();
+    assert_eq!(once, expected);
+}
+
+fn error(result: &Value) -> &str {
+    result["error"].as_str().expect("an error")
+}
+
+/// The processes that have this one as their parent, with their states.
+fn children(parent: i32) -> Vec<(i32, char)> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(|pid: i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let mut after = stat.rsplit_once(')')?.1.split_whitespace();
+        let state = after.next()?.chars().next()?;
+        let of = after.next()?.parse::<i32>().ok()?;
+        (of == parent).then_some((pid, state))
+    })
+    .collect()
+}
+
+fn status_kib(pid: i32, name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim_start_matches(':')
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
+}
+
+#[test]
+fn two_hundred_instances_are_all_accounted_for_and_leave_nothing() {
+    let place = Place::new();
+    let words = "fileio --mode seqwr --files 1 --total-size 16K --flags none";
+    let run = Running::start(place.command("--concurrency 32 --count 200 --lead 1", &[], words));
+    let pid = run.pid().as_raw();
+    let (mut memory, mut descriptors, mut zombies) = (Vec::new(), 0, 0);
+    // The process stays until it is waited for, as one without memory.
+    while let Some(resident) = status_kib(pid, "VmRSS") {
+        memory.push(resident);
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd"));
+        descriptors = descriptors.max(open.map_or(0, |open| open.count()));
+        let dead = children(pid)
+            .iter()
+            .filter(|(_, state)| *state == 'Z')
+            .count();
+        zombies = zombies.max(dead);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = run.finish();
+    assert_ended(&output, 0);
+    let results = place.results();
+    assert_each_once(&results, &["native"], &[32], 200);
+    assert!(results.iter().all(|result| result["status"] == "complete"));
+    place.assert_tidy();
+    // One that ended waits a moment for being seen; never do they pile up.
+    assert!(zombies <= 32, "{zombies} zombies");
+    assert!(descriptors <= 2 * 32 + 16, "{descriptors} descriptors");
+    let (early, most) = (memory[memory.len() / 4], *memory.iter().max().unwrap());
+    println!(
+        "200 instances: memory {early} KiB early, {most} KiB at most, {descriptors} descriptors"
+    );
+    assert!(
+        most < early + 4096,
+        "memory grew from {early} to {most} KiB"
+    );
+}
+
+#[test]
+fn the_members_of_a_wave_start_together_and_the_spread_is_told() {
+    let place = Place::new();
+    let output = place.sweep("--concurrency 16 --count 32 --runner waves", &[], TRIVIAL);
+    assert_ended(&output, 0);
+    let results = place.results();
+    assert_each_once(&results, &["native"], &[16], 32);
+    let moments: BTreeSet<&str> = results
+        .iter()
+        .map(|result| result["start"]["asked_at"].as_str().unwrap())
+        .collect();
+    assert_eq!(moments.len(), 2);
+    for moment in moments {
+        let late: Vec<f64> = results
+            .iter()
+            .filter(|result| result["start"]["asked_at"] == moment)
+            .map(|result| number(result, "/start/late_s"))
+            .collect();
+        assert_eq!(late.len(), 16);
+        let first = late.iter().copied().fold(f64::INFINITY, f64::min);
+        let last = late.iter().copied().fold(0.0, f64::max);
+        println!(
+            "16 instances: spread of the starts {:.3} ms",
+            (last - first) * 1e3
+        );
+        assert!(last - first < 0.5, "{late:?}");
+    }
+    let table = text(&output.stdout);
+    assert!(table.contains("start spread"), "{table}");
+    assert!(table.contains("(max "), "{table}");
+    assert!(text(&output.stderr).contains("a common start"));
+}
+
+#[test]
+fn one_that_ends_is_replaced_at_once_and_only_the_first_start_together() {
+    let place = Place::new();
+    let output = place.sweep("--concurrency 3 --count 7 --lead 1", &[], TRIVIAL);
+    assert_ended(&output, 0);
+    let results = place.results();
+    assert_each_once(&results, &["native"], &[3], 7);
+    let waited = results.iter().filter(|result| !result["start"].is_null());
+    assert_eq!(waited.count(), 3);
+}
+
+#[test]
+fn a_launcher_gets_the_words_in_their_places_and_each_instance_a_folder() {
+    let place = Place::new();
+    let launcher = "sh=sh -c 'test -d \"$1\" && echo {env} {concurrency} {instance} $1 >> ../said; \
+                    exec $WBENCH {args}' name {dir}";
+    let launcher = launcher.replace(
+        "../said",
+        &place.folder.path().join("said").to_string_lossy(),
+    );
+    let words = "fileio --mode seqwr --files 1 --total-size 16K --flags none --label a=b";
+    let output = place.sweep(
+        "--concurrency 1 --count 2 --label site=x",
+        &[&launcher],
+        words,
+    );
+    assert_ended(&output, 0);
+    let said = std::fs::read_to_string(place.folder.path().join("said")).unwrap();
+    let dirs: Vec<&str> = said
+        .lines()
+        .map(|line| line.rsplit(' ').next().unwrap())
+        .collect();
+    assert!(said.starts_with("sh 1 1 /"), "{said}");
+    assert_ne!(dirs[0], dirs[1]);
+    for (result, dir) in place.results().iter().zip(dirs) {
+        assert_eq!(result["storage"]["path"], dir);
+        assert_eq!((label(result, "a"), label(result, "site")), ("b", "x"));
+        assert_eq!(
+            result["launch"]["command"],
+            launcher.strip_prefix("sh=").unwrap()
+        );
+        assert!(!Path::new(dir).exists());
+    }
+}
+
+/// Launchers that fail, each in its way, with what its results say.
+const FAULTS: [(&str, &[&str]); 9] = [
+    (
+        "exits=sh -c 'echo no room >&2; exit 1'",
+        &["exit status 1", "no room"],
+    ),
+    (
+        "absent=/no/such/launcher {args}",
+        &["/no/such/launcher", "can't be started"],
+    ),
+    ("garbage=echo hello {args}", &["no result"]),
+    ("silent=true", &["printed no result", "exit status 0"]),
+    (
+        "half=sh -c '$WBENCH {args} | head -c 700'",
+        &["ends within a result"],
+    ),
+    (
+        "other=sh -c '$WBENCH cpu --events 3 --json -'",
+        &["another measurement"],
+    ),
+    (
+        "schema=sh -c 'echo \"{\\\"schema\\\": \\\"wbench.result/9\\\"}\"'",
+        &["wbench.result/9"],
+    ),
+    ("killed=sh -c 'kill -9 $$'", &["killed by SIGKILL"]),
+    (
+        "late=sh -c '$WBENCH {args}; echo broken >&2; exit 3'",
+        &["launcher failed", "broken", "exit status 3"],
+    ),
+];
+
+#[test]
+fn a_launcher_that_fails_is_recorded_with_what_it_said_and_the_sweep_goes_on() {
+    let place = Place::new();
+    let mut launchers: Vec<&str> = FAULTS.iter().map(|(launcher, _)| *launcher).collect();
+    launchers.push("native=");
+    let output = place.sweep("--concurrency 2 --count 2 --lead 0.5", &launchers, TRIVIAL);
+    assert_ended(&output, 1);
+    let results = place.results();
+    assert_eq!(results.len(), 2 * launchers.len());
+    for result in &results {
+        let env = label(result, "env");
+        let fault = FAULTS
+            .iter()
+            .find(|(launcher, _)| launcher.starts_with(&format!("{env}=")));
+        let Some((_, words)) = fault else {
+            assert_eq!(result["status"], "complete", "{env}");
+            continue;
+        };
+        assert_eq!(result["status"], "failed", "{env}");
+        assert_eq!(result["workload"]["params"]["max_prime"], 100, "{env}");
+        for word in *words {
+            assert!(
+                error(result).contains(word),
+                "{env}: no '{word}' in {}",
+                error(result)
+            );
+        }
+        if env != "late" {
+            assert_eq!(result["host"]["cpus"], 0, "{env}");
+            assert_eq!(result["totals"]["events"], 0, "{env}");
+        }
+    }
+    let table = text(&output.stdout);
+    assert!(table.contains("18 instances failed"), "{table}");
+    assert!(table.contains("instance 1 of exits at 2"), "{table}");
+    place.assert_tidy();
+
+    // `compare` names them and counts the others.
+    let compared = common::wbench(
+        place.folder.path(),
+        "compare all.json --by env --vary concurrency",
+    )
+    .assert()
+    .success();
+    let compared = text(&compared.get_output().stdout);
+    assert_eq!(
+        compared.matches("left out, as it was failed").count(),
+        18,
+        "{compared}"
+    );
+    assert!(compared.contains("native  2"), "{compared}");
+}
+
+#[test]
+fn one_that_hangs_is_ended_with_all_of_its_group() {
+    let place = Place::new();
+    let launchers = [
+        "sleeps=sh -c 'sleep 1000'",
+        "deaf=sh -c 'trap \"\" TERM; echo here >&2; while :; do sleep 0.05; done'",
+        "open=sh -c '$WBENCH {args}; sleep 1000 &'",
+    ];
+    let run =
+        Running::start(place.command("--concurrency 1 --count 1 --timeout 4", &launchers, TRIVIAL));
+    let began = Instant::now();
+    let output = run.finish();
+    assert_ended(&output, 1);
+    assert!(began.elapsed() < Duration::from_secs(40));
+    let results = place.results();
+    assert!(
+        error(&results[0]).contains("--timeout"),
+        "{}",
+        error(&results[0])
+    );
+    assert!(
+        error(&results[1]).contains("here"),
+        "{}",
+        error(&results[1])
+    );
+    // What holds the output open is ended, and the result is as good as any.
+    assert_eq!(results[2]["status"], "complete");
+    place.assert_tidy();
+}
+
+#[test]
+fn an_instance_that_fails_by_itself_has_its_own_result() {
+    let place = Place::new();
+    let launcher = "native=sh -c 'touch {dir}/test_file.0; exec $WBENCH {args}'";
+    let words = "fileio --mode seqwr --files 1 --total-size 16K --flags none";
+    let output = place.sweep("--concurrency 1 --count 1", &[launcher], words);
+    assert_ended(&output, 1);
+    let results = place.results();
+    assert!(
+        error(&results[0]).contains("test_file.0"),
+        "{}",
+        error(&results[0])
+    );
+    place.assert_tidy();
+}
+
+#[test]
+fn what_a_launcher_leaves_in_its_folder_is_removed_or_named() {
+    let place = Place::new();
+    let launcher = "native=sh -c 'touch {dir}/pid; [ {instance} = 1 ] || mkdir {dir}/deep; \
+                    exec $WBENCH {args}'";
+    let output = place.sweep("--concurrency 1 --count 2", &[launcher], TRIVIAL);
+    assert_ended(&output, 0);
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("native-1-2 stays: it has deep in it"),
+        "{said}"
+    );
+    assert!(!said.contains("native-1-1 stays"), "{said}");
+}
+
+#[test]
+fn a_signal_ends_the_children_and_resume_completes_each_instance_once() {
+    let seed = std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos();
+    println!("seed {seed}");
+    let place = Place::new();
+    let options = "--concurrency 1,3 --count 6 --lead 0.5";
+    let words = "cpu --max-prime 1000 --events 0 --time 0.3";
+    let launchers = ["native=", "sh=sh -c '$WBENCH {args}'"];
+    let mut random = u64::from(seed);
+    let mut interrupted = 0;
+    for round in 0..40 {
+        let resumed = format!("{options}{}", if round == 0 { "" } else { " --resume" });
+        let run = Running::start(place.command(&resumed, &launchers, words));
+        random = random
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        let pause = Duration::from_millis(300 + (random >> 33) % 2500);
+        let pid = run.pid().as_raw();
+        let began = Instant::now();
+        let ended = || status_kib(pid, "VmRSS").is_none();
+        while began.elapsed() < pause && !ended() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let was_at_work: Vec<i32> = children(pid).iter().map(|(pid, _)| *pid).collect();
+        if !ended() {
+            run.signal(Signal::SIGINT);
+        }
+        let output = run.finish();
+        for child in was_at_work {
+            assert!(
+                !Path::new(&format!("/proc/{child}")).exists(),
+                "{child} lives on"
+            );
+        }
+        assert!(
+            names_in(&place.folder.path().join("data")).is_empty(),
+            "seed {seed}"
+        );
+        if output.status.code() == Some(0) {
+            break;
+        }
+        assert_ended(&output, 130);
+        interrupted += 1;
+        // What a signal met before there was anything leaves no file.
+        if place.file().exists() {
+            let results = place.results();
+            let once: BTreeSet<_> = instances(&results).into_iter().collect();
+            assert_eq!(once.len(), results.len(), "seed {seed}");
+            assert!(results.iter().all(|result| result["status"] == "complete"));
+        }
+    }
+    println!("interrupted {interrupted} times");
+    assert!(interrupted > 0);
+    let results = place.results();
+    assert_each_once(&results, &["native", "sh"], &[1, 3], 6);
+    assert!(results.iter().all(|result| result["status"] == "complete"));
+    place.assert_tidy();
+}
+
+#[test]
+fn resume_runs_again_what_failed_and_refuses_another_sweep() {
+    let place = Place::new();
+    let flag = place.folder.path().join("flag");
+    let launcher = format!(
+        "sh=sh -c 'test -e {} && exec $WBENCH {{args}}'",
+        flag.display()
+    );
+    let launchers = [launcher.as_str(), "native="];
+    let options = "--concurrency 2 --count 2 --lead 0.5";
+    assert_ended(&place.sweep(options, &launchers, TRIVIAL), 1);
+    let refused = place.sweep(options, &launchers, TRIVIAL);
+    assert_ended(&refused, 1);
+    assert!(text(&refused.stderr).contains("--resume"));
+
+    let resume = format!("{options} --resume");
+    for (options, launchers, words, reason) in [
+        (
+            &*resume,
+            &["sh=true", "native="][..],
+            TRIVIAL,
+            "launcher of sh was",
+        ),
+        (&*resume, &launchers[..], "cpu --events 9", "measurement of"),
+        (&*resume, &launchers[1..], TRIVIAL, "none of this sweep"),
+        (
+            "--concurrency 2 --count 3 --resume",
+            &launchers[..],
+            TRIVIAL,
+            "--count",
+        ),
+        (
+            "--concurrency 1 --count 2 --resume",
+            &launchers[..],
+            TRIVIAL,
+            "none of this sweep",
+        ),
+        (
+            "--concurrency 2 --count 2 --resume --label a=b",
+            &launchers[..],
+            TRIVIAL,
+            "--label",
+        ),
+    ] {
+        let before = place.results();
+        let refused = place.sweep(options, launchers, words);
+        assert_ended(&refused, 1);
+        let said = text(&refused.stderr);
+        assert!(said.contains(reason), "{reason}: {said}");
+        assert_eq!(place.results(), before);
+        assert!(!place.folder.path().join("all.json.partial").exists());
+    }
+
+    std::fs::write(&flag, "").unwrap();
+    assert_ended(&place.sweep(&resume, &launchers, TRIVIAL), 0);
+    assert_each_once(&place.results(), &["sh", "native"], &[2], 2);
+}
+
+#[test]
+fn a_disk_that_fills_up_under_the_results_keeps_those_before() {
+    let disk = Mounted::made("ext4", 16 << 20, "nosuid");
+    let place = Place::new();
+    let file = disk.path().join("all.json");
+    let sweep = |options: &str| {
+        let mut command = Command::new(WBENCH);
+        command
+            .args("sweep --concurrency 1 --count 12 --json".split(' '))
+            .arg(&file)
+            .args(options.split_whitespace())
+            .args([
+                "--",
+                "cpu",
+                "--max-prime",
+                "1000",
+                "--events",
+                "0",
+                "--time",
+                "0.2",
+            ])
+            .current_dir(place.folder.path());
+        Running::start(command)
+    };
+    let run = sweep("");
+    let partial = disk.path().join("all.json.partial");
+    let lines = || std::fs::read_to_string(&partial).map_or(0, |text| text.lines().count());
+    wait_until("some results", || lines() >= 3);
+    let filler = disk.path().join("filler");
+    let filled = tool("dd")
+        .args(["if=/dev/zero", "bs=4k", "status=none"])
+        .arg(format!("of={}", filler.display()))
+        .output()
+        .unwrap();
+    assert!(!filled.status.success(), "the disk is full");
+    let output = run.finish();
+    assert_ended(&output, 1);
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("make room") && said.contains("--resume"),
+        "{said}"
+    );
+    assert!(lines() >= 3);
+    assert!(!file.exists());
+
+    std::fs::remove_file(filler).unwrap();
+    assert_ended(&sweep("--resume").finish(), 0);
+    let results = result_in(&file);
+    assert_each_once(results.as_array().unwrap(), &["native"], &[1], 12);
+}
+
+#[test]
+fn what_does_not_fit_is_refused_before_anything_starts() {
+    let disk = Mounted::tmpfs(64 << 20);
+    let place = Place::new();
+    let dir = disk.path();
+    let mut command = Command::new(WBENCH);
+    command
+        .args("sweep --concurrency 1,4 --count 4 --json all.json --dir".split(' '))
+        .arg(&dir)
+        .args("-- fileio --mode seqrd --files 2 --total-size 20M --flags none".split(' '))
+        .current_dir(place.folder.path());
+    let output = Running::start(command).finish();
+    assert_ended(&output, 1);
+    let said = text(&output.stderr);
+    for word in [
+        "80.0 MiB of disk",
+        "64.0 MiB",
+        "--total-size",
+        "--overcommit",
+    ] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    assert!(!place.file().exists());
+    assert!(names_in(&dir).is_empty());
+
+    let words = "memory --block-size 64G --total-size 64G";
+    let output = place.sweep("--concurrency 4 --count 4", &[], words);
+    assert_ended(&output, 1);
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("256.0 GiB") && said.contains("--block-size"),
+        "{said}"
+    );
+}
+
+#[test]
+fn words_that_make_no_sweep_are_refused() {
+    let place = Place::new();
+    let refused = |options: &str, launchers: &[&str], words: &str, code: i32, reason: &str| {
+        let output = place.sweep(options, launchers, words);
+        assert_ended(&output, code);
+        let said = text(&output.stderr);
+        assert!(said.contains(reason), "{reason}: {said}");
+        assert_eq!(names_in(place.folder.path()), ["data"]);
+    };
+    let fine = "--concurrency 1 --count 1";
+    refused(fine, &[], "cpu --max-prime x", 2, "--max-prime");
+    refused(fine, &[], "compare a b", 1, "cpu, memory or fileio");
+    for option in ["--json -", "--quiet", "--start-at 1", "--format text"] {
+        let words = format!("cpu {option}");
+        let name = option.split(' ').next().unwrap();
+        refused(fine, &[], &words, 1, &format!("leave {name} out"));
+    }
+    refused(fine, &[], "cpu --label env=x", 1, "--label env");
+    refused(
+        "--concurrency 1 --count 1 --label instance=x",
+        &[],
+        "cpu",
+        1,
+        "--label instance",
+    );
+    refused(fine, &[], "fileio --mode seqrd --keep", 1, "--keep");
+    refused(fine, &[], "fileio run --mode seqrd", 1, "leave 'run' out");
+    refused(fine, &["a=x", "a=y"], "cpu", 1, "environment a twice");
+    refused(fine, &["a/b=x"], "cpu", 2, "no name of an environment");
+    refused(fine, &["a=sh -c 'x"], "cpu", 2, "within quotes");
+    refused("--concurrency 2 --count 1", &[], "cpu", 1, "--count is 1");
+    refused("--concurrency 2,2 --count 4", &[], "cpu", 1, "2 twice");
+}
+
+#[test]
+fn a_sweep_that_dies_takes_its_instances_with_it() {
+    let place = Place::new();
+    let words = "cpu --max-prime 1000 --events 0 --time 1000";
+    let run = Running::start(place.command("--concurrency 2 --count 2 --lead 1", &[], words));
+    let pid = run.pid().as_raw();
+    let partial = place.folder.path().join("all.json.partial");
+    wait_until("two instances", || {
+        partial.exists() && children(pid).len() == 2
+    });
+    let at_work = children(pid);
+    run.signal(Signal::SIGKILL);
+    run.finish();
+    for (child, _) in at_work {
+        wait_until("the end of an instance", || {
+            let stat = std::fs::read_to_string(format!("/proc/{child}/stat"));
+            stat.map_or(true, |stat| stat.contains(") Z "))
+        });
+    }
+}
