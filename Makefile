@@ -3,13 +3,17 @@
 # What the tests and the comparison with peers run beside wbench: command and Debian package.
 TOOLS = strace:strace sysbench:sysbench fio:fio mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs \
         filefrag:e2fsprogs readelf:binutils python3:python3 chromium:chromium \
-        rpmbuild:rpm lintian:lintian man:man-db buildah:buildah runc:runc
+        rpmbuild:rpm lintian:lintian man:man-db buildah:buildah runc:runc \
+        zsh:zsh fish:fish
 
 # The time of the source stands in all that is packaged: two builds of one commit are the same bytes.
 ifndef SOURCE_DATE_EPOCH
 SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y Cargo.lock)
 endif
 export SOURCE_DATE_EPOCH
+
+TOOLS += qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils busybox:busybox-static cpio:cpio \
+        dmsetup:dmsetup setpriv:util-linux
 
 .PHONY: build assets install rpm deb image guest lab test tools bench schema
 

@@ -415,27 +415,50 @@ fn page(name: &str) -> String {
     text(&output.stdout)
 }
 
+/// What a shell says to this, with the completions in the folder `$1`.
+fn shell(name: &str, options: &[&str], script: &str) -> String {
+    LazyLock::force(&PACKAGES);
+    let completions = checkout().join("target/assets/completions");
+    let mut shell = tool(name);
+    shell
+        .args(options)
+        .arg(script.replace("$1", &completions.display().to_string()));
+    said(shell)
+}
+
 #[test]
 fn bash_completes_commands_and_options() {
-    LazyLock::force(&PACKAGES);
-    let script = checkout().join("target/assets/completions/wbench.bash");
     let completed = |line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
+        let (word, before) = (words[words.len() - 1], words[words.len() - 2]);
         let ask = format!(
-            "source '{}'; COMP_WORDS=({line}); COMP_CWORD={}; \
-             _wbench wbench '{}' '{}'; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
-            script.display(),
+            "source '$1/wbench.bash'; COMP_WORDS=({line}); COMP_CWORD={}; \
+             _wbench wbench '{word}' '{before}'; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
             words.len() - 1,
-            words[words.len() - 1],
-            words[words.len() - 2],
         );
-        let mut bash = tool("bash");
-        bash.args(["--norc", "-c", &ask]);
-        said(bash)
+        shell("bash", &["--norc", "-c"], &ask)
     };
     assert_eq!(completed("wbench file"), "fileio\n");
     assert_eq!(completed("wbench fileio --mod"), "--mode\n");
     assert!(completed("wbench fileio --mode rnd").contains("rndrw"));
+}
+
+#[test]
+fn fish_completes_commands_and_options() {
+    let completed = |line: &str| {
+        let ask = format!("source '$1/wbench.fish'; complete -C '{line}'");
+        shell("fish", &["--no-config", "-c"], &ask)
+    };
+    assert!(completed("wbench file").starts_with("fileio\t"));
+    assert!(completed("wbench fileio --mod").starts_with("--mode\t"));
+    assert!(completed("wbench fileio --mode rnd").contains("rndrw"));
+}
+
+#[test]
+fn zsh_finds_and_loads_the_completion() {
+    let ask = "fpath=('$1' $fpath); autoload -Uz compinit; compinit -D -u; \
+               echo $_comps[wbench]; autoload +X _wbench";
+    assert_eq!(shell("zsh", &["-fc"], ask), "_wbench\n");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use common::{
     Running, WBENCH, assert_ended, assert_valid, folder, names_in, parsed, result_in, result_of,
-    text, tool, validator, wait_until, wbench,
+    text, tool, traced, validator, wait_until, wbench,
 };
 use storage::Mounted;
 
@@ -611,6 +611,30 @@ fn a_write_that_the_time_cut_short_leaves_no_half_files_to_those_that_follow() {
     assert_eq!(results[6]["totals"]["reads"], 256);
     assert_eq!(results[6]["totals"]["bytes_read"], 1 << 20);
     assert_eq!(results[6]["status"], "complete");
+}
+
+#[test]
+fn measurements_of_the_same_files_share_them_whatever_their_requests() {
+    let profile = SMALL.split("[[measurement]]").next().unwrap().to_owned()
+        + "[[measurement]]\nname = \"small\"\ntest = \"fileio\"\nmode = \"seqrd\"\nevents = 0\n"
+        + "[[measurement]]\nname = \"large\"\ntest = \"fileio\"\nmode = \"seqrd\"\nblock-size = \"64K\"\nevents = 0\n"
+        + "[[measurement]]\nname = \"other\"\ntest = \"fileio\"\nmode = \"rndrw\"\nfiles = 2\n"
+        + "[[measurement]]\nname = \"again\"\ntest = \"fileio\"\nmode = \"rndwr\"\nfiles = 2\n";
+    let place = Place::with(&profile);
+    let run = traced(place.path(), &Place::words("--repeat 1"), &[]);
+    assert_ended(&run.output, 0);
+    let opened = run.of_test_files("openat");
+    let made = opened
+        .iter()
+        .filter(|line| line.contains("O_CREAT"))
+        .count();
+    assert_eq!(made, 4 + 2, "{opened:#?}");
+    let reads = place.results();
+    let reads = reads
+        .iter()
+        .map(|result| result["totals"]["reads"].as_u64().unwrap());
+    assert_eq!(reads.take(2).collect::<Vec<_>>(), [256, 16]);
+    assert_eq!(place.test_files(), [""; 0]);
 }
 
 #[test]

@@ -134,3 +134,102 @@ fn of_host(host: &Host) -> impl Iterator<Item = (String, String)> {
 fn told(name: &str, value: &str) -> (String, String) {
     (name.into(), value.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::path::Path;
+
+    use super::*;
+    use crate::plan::RunPlan;
+    use crate::suite::profile::{DEFAULT, Source};
+    use crate::suite::{Changes, members};
+
+    fn cpu() -> Vec<Member> {
+        let profile = Source::find(Path::new(DEFAULT)).unwrap().profile().unwrap();
+        let changes = Changes {
+            scale: 1.0,
+            dir: ".".into(),
+            threads: None,
+            pin: false,
+            clock: None,
+            report_interval: None,
+            labels: BTreeMap::new(),
+        };
+        let mut members = members(&profile, &changes, NonZeroU32::MIN).unwrap();
+        members.truncate(1);
+        members
+    }
+
+    /// A result of a round of the first member, as this program would have made it.
+    fn result(plan: &RunPlan, place: &SuiteRun, round: u32) -> RunResult {
+        let example = include_str!("../../docs/examples/quiet/1.json");
+        let mut result: RunResult = serde_json::from_str(example).unwrap();
+        result.tool = Tool::this();
+        result.labels = BTreeMap::new();
+        result.workload = Workload::of(plan);
+        let place = place.clone();
+        result.suite = Some(SuiteRun { round, ..place });
+        result
+    }
+
+    fn scene(result: &RunResult) -> Scene {
+        Scene {
+            host: result.host.clone(),
+            folder: "/data".into(),
+        }
+    }
+
+    #[test]
+    fn only_what_is_complete_counts_and_each_round_once() {
+        let members = cpu();
+        let of = |round| result(&members[0].plan, &members[0].place, round);
+        let interrupted = RunResult {
+            status: Status::Interrupted,
+            ..of(2)
+        };
+        let found = vec![of(1), interrupted, of(1), of(3)];
+        let counted = counting(found, &members, &scene(&of(1))).unwrap();
+        assert_eq!(counted, [of(1), of(3)]);
+    }
+
+    #[test]
+    fn a_result_of_other_conditions_is_refused_with_both() {
+        let members = cpu();
+        let good = result(&members[0].plan, &members[0].place, 1);
+        let scene = scene(&good);
+        let refused = |change: &dyn Fn(&mut RunResult)| {
+            let mut other = good.clone();
+            change(&mut other);
+            let error = counting(vec![other], &members, &scene).unwrap_err();
+            error.to_string()
+        };
+        for (change, told) in [
+            (
+                (&|r: &mut RunResult| r.suite = None) as &dyn Fn(&mut RunResult),
+                "of no suite",
+            ),
+            (
+                &|r| r.host.hostname = Some("other".into()),
+                "the host other, and now",
+            ),
+            (&|r| r.host.kernel = None, "the kernel unknown, and now"),
+            (&|r| r.host.cpus = 99, "the number of CPUs 99, and now"),
+            (
+                &|r| r.tool.version = "0.0.1".into(),
+                "version 0.0.1, and now",
+            ),
+            (
+                &|r| r.workload.threads = 7,
+                "the parameter threads 7, and now it is 1",
+            ),
+            (
+                &|r| _ = r.labels.insert("a".into(), "b".into()),
+                "the labels 'a=b'",
+            ),
+        ] {
+            let error = refused(change);
+            assert!(error.contains(told), "{error}");
+        }
+    }
+}

@@ -261,17 +261,7 @@ pub fn traced(folder: &Path, words: &str, options: &[&str]) -> Traced {
         .args(words.split_whitespace())
         .current_dir(folder);
     let output = Running::start(command).finish();
-    let mut files: Vec<(u32, PathBuf)> = std::fs::read_dir(traces.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .map(|path| (thread_number(&path), path))
-        .collect();
-    files.sort();
-    let threads = files
-        .iter()
-        .map(|(_, path)| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned())
-        .collect();
-    Traced { output, threads }
+    Traced::read(output, traces.path())
 }
 
 fn thread_number(trace: &Path) -> u32 {
@@ -282,6 +272,22 @@ fn thread_number(trace: &Path) -> u32 {
 }
 
 impl Traced {
+    /// What `strace -ff -o FOLDER/trace` left in a folder.
+    pub fn read(output: Output, folder: &Path) -> Self {
+        let mut files: Vec<(u32, PathBuf)> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.file_stem() == Some(OsStr::new("trace")))
+            .map(|path| (thread_number(&path), path))
+            .collect();
+        files.sort();
+        let threads = files
+            .iter()
+            .map(|(_, path)| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned())
+            .collect();
+        Self { output, threads }
+    }
+
     /// The data calls of the worker threads on test files, one thread after the other, as
     /// `read FILE OFFSET LENGTH`, `write FILE OFFSET LENGTH`, `fsync FILE`, `fdatasync FILE`.
     pub fn data_calls(&self) -> Vec<String> {
@@ -309,8 +315,9 @@ impl Traced {
     }
 }
 
-/// From a line such as `pread64(4</folder/test_file.1>, ""..., 4096, 8192) = 4096`.
-fn data_call(line: &str) -> Option<String> {
+/// The data call, as [`Traced::data_calls`] has it, from a line such as
+/// `pread64(4</folder/test_file.1>, ""..., 4096, 8192) = 4096`.
+pub fn data_call(line: &str) -> Option<String> {
     let (call, rest) = line.split_once('(')?;
     let (_, rest) = rest.split_once("test_file.")?;
     let (file, rest) = rest.split_once('>')?;

@@ -39,7 +39,17 @@ fn an_invariant_tsc_is_taken() {
     let options = ["--guest-cpu", INVARIANT_TSC];
     let result = document(
         &options,
-        &["cpu", "--max-prime", "100", "--events", "0", "--time", "1", "--json", "-"],
+        &[
+            "cpu",
+            "--max-prime",
+            "100",
+            "--events",
+            "0",
+            "--time",
+            "1",
+            "--json",
+            "-",
+        ],
     );
     assert_eq!(result["host"]["clocksource"], "tsc");
     assert_eq!(result["clock"]["source"], "tsc");
@@ -53,7 +63,12 @@ fn an_invariant_tsc_is_taken() {
 
 #[test]
 fn a_tsc_that_the_kernel_calls_unstable_is_not_taken() {
-    let options = ["--guest-cpu", INVARIANT_TSC, "--guest-append", "tsc=unstable"];
+    let options = [
+        "--guest-cpu",
+        INVARIANT_TSC,
+        "--guest-append",
+        "tsc=unstable",
+    ];
     let env = document(&options, &["env", "--json"]);
     assert_eq!(env["clock"]["source"], "monotonic");
     let reason = "the kernel does not list the TSC as an available clock source";
@@ -63,7 +78,12 @@ fn a_tsc_that_the_kernel_calls_unstable_is_not_taken() {
 
 #[test]
 fn a_tsc_is_not_counted_against_a_clock_of_timer_ticks() {
-    let options = ["--guest-cpu", INVARIANT_TSC, "--guest-append", "clocksource=jiffies"];
+    let options = [
+        "--guest-cpu",
+        INVARIANT_TSC,
+        "--guest-append",
+        "clocksource=jiffies",
+    ];
     let env = document(&options, &["env", "--json"]);
     assert_eq!(env["host"]["clocksource"], "jiffies");
     assert_eq!(env["clock"]["source"], "monotonic");
@@ -73,8 +93,7 @@ fn a_tsc_is_not_counted_against_a_clock_of_timer_ticks() {
 
 #[test]
 fn a_kernel_that_takes_another_clock_source_during_a_run_is_found_out() {
-    // The kernel is told a rate of the TSC that is not that of 2.3 GHz or what this machine has:
-    // its clock runs false until it counts by the HPET.
+    // The kernel is told a false rate of the TSC: its clock is false until it counts by the HPET.
     let mut documents = documents(
         &[
             "--guest-cpu",

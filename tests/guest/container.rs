@@ -6,9 +6,7 @@ use std::process::{Command, Output};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::common::{
-    Running, WBENCH, assert_ended, folder, names_in, number, parsed, text,
-};
+use crate::common::{Running, WBENCH, assert_ended, folder, names_in, number, parsed, text};
 use crate::machine::{PROJECT, documents};
 
 /// `packaging/container/run`, with its files in this folder.
@@ -44,7 +42,10 @@ fn a_container_knows_that_it_is_one_and_what_it_may_take() {
     let env = parsed(&output.stdout);
     assert_eq!(env["host"]["container"], "oci");
     assert_eq!(number(&env, "/host/cgroup/cpu_quota_cpus"), 0.5);
-    assert_eq!(number(&env, "/host/cgroup/memory_limit_bytes"), 201_326_592.0);
+    assert_eq!(
+        number(&env, "/host/cgroup/memory_limit_bytes"),
+        201_326_592.0
+    );
     assert!(env["host"]["cgroup"]["version"].is_string());
     assert!(warning_codes(&env).contains(&"cpu-quota"), "{env:#}");
     assert_eq!(env["storage"]["path"], "/data");
@@ -68,13 +69,24 @@ fn a_block_above_the_memory_limit_is_told_of_before_the_kernel_kills_the_test() 
     // A machine with swap goes on, slowly.
     assert!(matches!(output.status.code(), Some(137 | 0)), "{output:?}");
     let errors = text(&output.stderr);
-    assert!(errors.contains("allows 64M of memory and the test touches 256M"), "{errors}");
+    assert!(
+        errors.contains("allows 64M of memory and the test touches 256M"),
+        "{errors}"
+    );
 }
 
 #[test]
 fn sigterm_ends_the_test_in_the_container_with_its_result() {
     let files = folder();
-    let words = ["cpu", "--time", "1000", "--events", "0", "--report-interval", "0.1"];
+    let words = [
+        "cpu",
+        "--time",
+        "1000",
+        "--events",
+        "0",
+        "--report-interval",
+        "0.1",
+    ];
     let running = Running::start(launcher(files.path(), &[], &words));
     running.wait_for("events/s");
     running.signal(Signal::SIGTERM);

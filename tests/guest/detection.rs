@@ -4,57 +4,65 @@
 //! under emulation it always signs with its own. So this is a copy of it that signs otherwise. The
 //! guest's kernel takes what it sees for that hypervisor, too.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::common::{Running, assert_ended, folder, parsed, tool};
 use crate::machine::launcher;
 
-/// The signature of QEMU's emulation, in the words in which CPUID gives it.
-const OWN: [&[u8; 4]; 3] = [b"TCGT", b"CGTC", b"GTCG"];
+/// Copies the first program to the second, with the signature of QEMU's emulation, which stands in
+/// its code in three words, replaced by the third argument.
+const SIGN: &str = r#"
+import os, sys
+source, target, signature = sys.argv[1:]
+signature = signature.encode().ljust(12, b"\0")
+code = open(source, "rb").read()
+for at, own in enumerate([b"TCGT", b"CGTC", b"GTCG"]):
+    assert code.count(own) == 1, f"{own} is {code.count(own)} times in {source}"
+    code = code.replace(own, signature[4 * at:4 * at + 4])
+open(target, "wb").write(code)
+os.chmod(target, 0o755)
+"#;
 
-/// A folder with a QEMU that signs with these twelve characters.
-fn qemu_signing(signature: &[u8; 12]) -> TempDir {
-    let name = "qemu-system-x86_64";
-    let mut code = fs::read(PathBuf::from(tool(name).get_program())).unwrap();
-    for (own, other) in OWN.iter().zip(signature.chunks(4)) {
-        let found: Vec<usize> = memchr_all(&code, *own);
-        let [at] = found[..] else {
-            panic!("this QEMU has {own:?} {} times in its code", found.len());
-        };
-        code[at..at + 4].copy_from_slice(other);
-    }
+/// A folder with a QEMU that signs with these characters.
+fn qemu_signing(signature: &str) -> TempDir {
     let folder = folder();
-    let program = folder.path().join(name);
-    fs::write(&program, code).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let name = "qemu-system-x86_64";
+    let signed = tool("python3")
+        .args(["-c", SIGN])
+        .arg(tool(name).get_program())
+        .arg(folder.path().join(name))
+        .arg(signature)
+        .output()
+        .unwrap();
+    assert_ended(&signed, 0);
     folder
-}
-
-fn memchr_all(code: &[u8], word: &[u8]) -> Vec<usize> {
-    let places = code.windows(word.len()).enumerate();
-    places.filter(|(_, found)| *found == word).map(|(at, _)| at).collect()
 }
 
 /// What stands in `host.virtualization` in a guest with these words for QEMU, on a QEMU that may
 /// sign as another.
-fn found(signature: Option<&[u8; 12]>, cpu: &str, smbios: &[&str]) -> Value {
+fn found(signature: Option<&str>, cpu: &str, smbios: &[&str]) -> Value {
     let words = smbios.iter().flat_map(|words| ["-smbios", words]);
-    // A copy does not find its firmware by itself.
-    let firmware = ["-L", "/usr/share/qemu", "-L", "/usr/share/seabios"];
+    // SeaBIOS would believe the signature of Xen, too, and wait for it.
+    let firmware = [
+        "-bios",
+        "/usr/share/qemu/qboot.rom",
+        "-L",
+        "/usr/share/qemu",
+    ];
+    let firmware = firmware.into_iter().filter(|_| signature.is_some());
     let mut options = vec!["--guest-cpu", cpu];
-    for word in firmware.into_iter().chain(words) {
+    for word in firmware.chain(words) {
         options.extend(["--guest-qemu", word]);
     }
     let mut command = launcher(&options, &["env", "--json"]);
     let qemu = signature.map(qemu_signing);
     if let Some(qemu) = &qemu {
         let path = std::env::var("PATH").unwrap();
-        command.env("PATH", format!("{}:{path}", qemu.path().display()));
+        // A copy does not find its modules by itself.
+        command
+            .env("PATH", format!("{}:{path}", qemu.path().display()))
+            .env("QEMU_MODULE_DIR", "/usr/lib/x86_64-linux-gnu/qemu");
     }
     let output = Running::start(command).finish();
     assert_ended(&output, 0);
@@ -65,14 +73,14 @@ fn found(signature: Option<&[u8; 12]>, cpu: &str, smbios: &[&str]) -> Value {
 
 #[test]
 fn kvm_and_xen_are_known_by_their_signatures() {
-    assert_eq!(found(Some(b"KVMKVMKVM\0\0\0"), "max", &[]), "kvm");
-    assert_eq!(found(Some(b"XenVMMXenVMM"), "max", &[]), "xen");
+    assert_eq!(found(Some("KVMKVMKVM"), "max", &[]), "kvm");
+    assert_eq!(found(Some("XenVMMXenVMM"), "max", &[]), "xen");
 }
 
 #[test]
 fn vmware_and_hyper_v_are_known_by_their_signatures() {
-    assert_eq!(found(Some(b"VMwareVMware"), "max", &[]), "vmware");
-    assert_eq!(found(Some(b"Microsoft Hv"), "max", &[]), "hyperv");
+    assert_eq!(found(Some("VMwareVMware"), "max", &[]), "vmware");
+    assert_eq!(found(Some("Microsoft Hv"), "max", &[]), "hyperv");
 }
 
 #[test]

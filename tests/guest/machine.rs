@@ -9,23 +9,14 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use crate::common::{Running, assert_ended, parsed, text, tool};
+use crate::packaged;
 
 /// The folder of the source.
 pub const PROJECT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Where `make guest` left the guest; it is made once for all tests here.
 pub static GUEST: LazyLock<PathBuf> = LazyLock::new(|| {
-    let made = tool("make")
-        .args(["--no-print-directory", "guest"])
-        .current_dir(PROJECT)
-        .output()
-        .expect("make runs");
-    assert!(
-        made.status.success(),
-        "make guest: {}{}",
-        String::from_utf8_lossy(&made.stdout),
-        String::from_utf8_lossy(&made.stderr)
-    );
+    packaged::make(&["guest"]);
     Path::new(PROJECT).join("target/guest")
 });
 
@@ -76,7 +67,9 @@ pub fn documents(options: &[&str], script: &str) -> Vec<Value> {
 
 /// Adds a program of this machine to a root, with the libraries that it loads.
 pub fn add_program(root: &Path, name: &str) {
-    let program = PathBuf::from(tool(name).get_program()).canonicalize().unwrap();
+    let program = PathBuf::from(tool(name).get_program())
+        .canonicalize()
+        .unwrap();
     let listed = tool("ldd").arg(&program).output().unwrap();
     let listed = text(&listed.stdout);
     let libraries = listed
@@ -92,7 +85,11 @@ pub fn add_program(root: &Path, name: &str) {
 /// Adds the kernel's modules of these names to a root, in /modules.
 pub fn add_modules(root: &Path, names: &[&str]) {
     // The guest has the kernel that was used last.
-    let found = tool("find").arg(GUEST.join("kernels")).args(["-name", "*.ko"]).output().unwrap();
+    let found = tool("find")
+        .arg(GUEST.join("kernels"))
+        .args(["-name", "*.ko"])
+        .output()
+        .unwrap();
     let found = text(&found.stdout);
     for name in names {
         let file = found
@@ -100,7 +97,11 @@ pub fn add_modules(root: &Path, names: &[&str]) {
             .filter(|line| line.ends_with(&format!("/{name}.ko")))
             .max()
             .unwrap_or_else(|| panic!("the kernel has no module {name}"));
-        add_file(root, Path::new(file), &Path::new("/modules").join(format!("{name}.ko")));
+        add_file(
+            root,
+            Path::new(file),
+            &Path::new("/modules").join(format!("{name}.ko")),
+        );
     }
 }
 

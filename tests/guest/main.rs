@@ -4,6 +4,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[path = "../packaged/mod.rs"]
+mod packaged;
+
 mod clock;
 mod container;
 mod detection;

@@ -9,14 +9,12 @@ fn volumes_arrays_and_overlays_lead_to_the_device_below() {
     add_program(root.path(), "dmsetup");
     add_modules(
         root.path(),
-        &["dm-mod", "md-mod", "raid0", "raid1", "overlay", "loop"],
+        &["dm-mod", "md-mod", "raid0", "overlay", "loop"],
     );
-    let disk = |serial: &str| format!("file={},if=none,format=raw,id={serial},snapshot=on", serial);
-    let _ = disk;
     let root = root.path().to_str().unwrap();
     let env = documents(
         &["--guest-add", root],
-        "for module in dm-mod md-mod raid0 raid1 overlay loop; do
+        "for module in dm-mod md-mod raid0 overlay loop; do
              insmod /modules/$module.ko
          done
          # Two disks of their own below all that follows.
@@ -30,24 +28,23 @@ fn volumes_arrays_and_overlays_lead_to_the_device_below() {
          # A volume as LVM makes it.
          echo '0 131072 linear /dev/loop0 0' | dmsetup create --noudevsync vg-data
          mknod /dev/volume b $(cat /sys/class/block/dm-0/dev | tr : ' ')
-         mke2fs -q /dev/volume 2>/dev/null
+         mke2fs -q /dev/volume >/dev/null 2>&1
          env_in /dev/volume /mnt/volume
          dmsetup remove --noudevsync vg-data
          # A stripe over two disks.
          echo md_stripe >/sys/module/md_mod/parameters/new_array
          array=/sys/class/block/md_stripe/md
-         echo none >$array/metadata_version 2>/dev/null || true
          echo raid0 >$array/level
          echo 2 >$array/raid_disks
+         echo 65536 >$array/chunk_size
          for disk in 0 1; do
              cat /sys/class/block/loop$disk/dev >$array/new_dev
              echo $disk >$array/dev-loop$disk/slot
+             echo 65536 >$array/dev-loop$disk/size
          done
-         echo 64K >$array/chunk_size 2>/dev/null || echo 65536 >$array/chunk_size
          echo active >$array/array_state
-         mknod /dev/stripe b $(cat /sys/class/block/md_stripe/dev | tr : ' ')
-         mke2fs -q /dev/stripe 2>/dev/null
-         env_in /dev/stripe /mnt/stripe
+         mke2fs -q /dev/md_stripe >/dev/null 2>&1
+         env_in /dev/md_stripe /mnt/stripe
          # An overlay whose upper folder is on the data disk.
          mkdir -p /data/lower /data/upper /data/work /mnt/overlay
          mount -t overlay -o lowerdir=/data/lower,upperdir=/data/upper,workdir=/data/work \\

@@ -1,0 +1,57 @@
+//! The RPM in a guest.
+
+use std::path::Path;
+use std::process::Output;
+
+use crate::common::{Running, assert_ended, folder, text, tool};
+use crate::machine::{GUEST, add_file, add_program, script};
+use crate::packaged;
+
+fn rpm(root: &Path, words: &[&str]) -> Output {
+    let mut command = tool("rpm");
+    // Debian's rpm has its data elsewhere by default.
+    command
+        .arg("--root")
+        .arg(root)
+        .args(["--dbpath", "/var/lib/rpm"])
+        .args(words);
+    Running::start(command).finish()
+}
+
+#[test]
+fn the_rpm_in_a_guest_is_whole_and_does_what_the_manual_says() {
+    let root = folder();
+    assert!(GUEST.is_dir());
+    let package = packaged::package("x86_64.rpm");
+    let installed = rpm(
+        root.path(),
+        &["--install", "--nosignature", package.to_str().unwrap()],
+    );
+    assert_ended(&installed, 0);
+    // The guest's rpm, with what it reads to know where its data is.
+    add_program(root.path(), "rpm");
+    for file in ["rpmrc", "macros"] {
+        let file = Path::new("/usr/lib/rpm").join(file);
+        add_file(root.path(), &file, &file);
+    }
+    let printed = script(
+        &["--guest-add", root.path().to_str().unwrap()],
+        "/usr/bin/rpm --dbpath /var/lib/rpm -q wbench
+         /usr/bin/rpm --dbpath /var/lib/rpm -V wbench
+         echo whole
+         wbench fileio --mode rndrd --total-size 64M --json r.json --label env=kvm --quiet
+         wbench show r.json --format sysbench",
+    );
+    let mut lines = printed.lines();
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(
+        lines
+            .next()
+            .unwrap()
+            .starts_with(&format!("wbench-{version}-")),
+        "{printed}"
+    );
+    assert_eq!(lines.next(), Some("whole"), "{printed}");
+    assert!(printed.contains("Operations performed:"), "{printed}");
+    assert!(text(&installed.stdout).is_empty());
+}
