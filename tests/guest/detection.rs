@@ -7,7 +7,7 @@
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::{Running, assert_ended, folder, parsed, tool};
+use crate::common::{assert_ended, folder, parsed, tool};
 use crate::machine::launcher;
 
 /// Copies the first program to the second, with the signature of QEMU's emulation, which stands in
@@ -64,7 +64,7 @@ fn found(signature: Option<&str>, cpu: &str, smbios: &[&str]) -> Value {
             .env("PATH", format!("{}:{path}", qemu.path().display()))
             .env("QEMU_MODULE_DIR", "/usr/lib/x86_64-linux-gnu/qemu");
     }
-    let output = Running::start(command).finish();
+    let output = command.output().unwrap();
     assert_ended(&output, 0);
     let env = parsed(&output.stdout);
     assert_eq!(env["host"]["container"], "none");

@@ -26,7 +26,7 @@ fn the_lab_runs_one_binary_in_three_places_and_puts_them_into_one_table() {
             "--scale", "0.0002", "--repeat", "1", "--disk", "1G", "--output",
         ])
         .arg(lab.path());
-    let output = Running::start(command).finish();
+    let output = command.output().unwrap();
     assert_ended(&output, 0);
     let printed = text(&output.stdout);
 

@@ -69,7 +69,7 @@ fn guests_at_the_same_time_do_not_meet_and_leave_nothing() {
         let program = "echo $0 >name; sync; sleep 1; cat *";
         let mut command = launcher(&["--guest-program", "/bin/sh"], &["-c", program, name]);
         command.env("WBENCH_GUEST", alone.path());
-        Running::start(command).finish()
+        command.output().unwrap()
     };
     thread::scope(|scope| {
         let runs = ["one", "two"].map(|name| (name, scope.spawn(move || run(name))));

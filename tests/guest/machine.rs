@@ -3,12 +3,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use crate::common::{Running, assert_ended, parsed, text, tool};
+use crate::common::{assert_ended, parsed, text, tool};
 use crate::packaged;
 
 /// The folder of the source.
@@ -27,6 +27,9 @@ pub fn launcher(options: &[&str], words: &[&str]) -> Command {
     command
         .env("WBENCH_GUEST", &*GUEST)
         .args(["--guest-accel", "tcg"])
+        // More than the tests' own patience: a guest takes its time on a busy machine.
+        .args(["--guest-limit", "120"])
+        .stdin(Stdio::null())
         .args(options)
         .arg("--")
         .args(words);
@@ -35,7 +38,9 @@ pub fn launcher(options: &[&str], words: &[&str]) -> Command {
 
 /// A run in a guest, to its end.
 pub fn boot(options: &[&str], words: &[&str]) -> Output {
-    Running::start(launcher(options, words)).finish()
+    launcher(options, words)
+        .output()
+        .expect("the launcher runs")
 }
 
 /// What a script of the guest's shell prints, which has to succeed.
