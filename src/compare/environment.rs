@@ -19,8 +19,15 @@ const PREFIXES: [&str; 6] = [
     "workload.threads",
 ];
 
-/// Fields that are measured anew in each run, and so always differ.
-const MEASURED: [&str; 3] = ["clock.hz", "clock.read_ns", "clock.drift_ppm"];
+/// Fields that differ from run to run and are no condition of it: what is measured anew, and the
+/// folder's name, of which the device and the file system are what matters.
+const NO_CONDITIONS: [&str; 5] = [
+    "clock.hz",
+    "clock.read_ns",
+    "clock.drift_ppm",
+    "storage.page_cache.resident_bytes",
+    "storage.path",
+];
 
 /// Fields whose difference casts doubt on a comparison, and why.
 const SUSPICIOUS: [(&str, &str); 4] = [
@@ -106,7 +113,7 @@ fn differences(groups: &[Group<'_>], axes: &[&str]) -> Vec<Difference> {
                 .collect();
             for (path, value) in run.facts.iter() {
                 let looked_at = PREFIXES.iter().any(|prefix| path.starts_with(prefix));
-                if looked_at && !MEASURED.contains(&path) && !axes.contains(&path) {
+                if looked_at && !NO_CONDITIONS.contains(&path) && !axes.contains(&path) {
                     let test = path.starts_with("workload.").then_some(run.test.as_str());
                     let values = fields
                         .entry((path, test))
