@@ -20,6 +20,7 @@ const DOCS: [&str; 6] = [
 fn commands(file: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let text = std::fs::read_to_string(path).expect(file);
+    let text = text.replace("\\\n", " ");
     let blocks = text.split("```").skip(1).step_by(2);
     let lines = blocks.flat_map(|block| block.lines().skip(1));
     lines
@@ -40,7 +41,8 @@ fn every_command_shown_is_understood() {
     for file in DOCS {
         let commands = commands(file);
         for command in &commands {
-            let words: Vec<_> = command.split_whitespace().map(Into::into).collect();
+            let words = shlex::split(command).expect("quotes that close");
+            let words: Vec<_> = words.into_iter().map(Into::into).collect();
             match Dialect::of(&words) {
                 Dialect::Native => {
                     let cli =
@@ -109,7 +111,9 @@ fn every_option_of_the_command_line_stands_in_the_manual() {
     let manual =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/manual.md"))
             .unwrap();
-    for command in ["cpu", "memory", "fileio", "suite", "env", "compare", "show"] {
+    for command in [
+        "cpu", "memory", "fileio", "suite", "sweep", "env", "compare", "show",
+    ] {
         let help = Command::new(env!("CARGO_BIN_EXE_wbench"))
             .args([command, "--help"])
             .output()

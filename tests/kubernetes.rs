@@ -171,8 +171,9 @@ fn the_container_of_the_job_prints_labelled_results_and_nothing_else() {
             "env": "kubernetes", "node": "node1", "pod": "wbench-2-abcde", "instance": "2",
         });
         assert_eq!(result["labels"], labels);
-        let cgroup = json!({"cpu_quota_cpus": 1.0, "memory_limit_bytes": 512 << 20});
-        assert_eq!(result["host"]["cgroup"], cgroup);
+        let cgroup = &result["host"]["cgroup"];
+        assert_eq!(cgroup["cpu_quota_cpus"], 1.0);
+        assert_eq!(cgroup["memory_limit_bytes"], 512 << 20);
     }
     assert!(results[0]["start"]["late_s"].is_number());
     fs::write(bundle.path().join("log.json"), &ran.stdout).unwrap();

@@ -352,13 +352,13 @@ fn another_suite_is_not_resumed() {
     std::fs::write(place.path().join("other.toml"), other).unwrap();
     std::fs::create_dir(place.path().join("elsewhere")).unwrap();
     let (same, data, here) = ("--profile p.toml", "--dir data", "--label env=a");
-    let max_prime = "the parameter max_prime 100, and now it is 200";
+    let max_prime = "the parameter max_prime 100, not 200";
     for (words, told) in [
         (format!("{same} {data} --label env=b"), "the labels 'env=a'"),
         (format!("{same} {data} {here} --scale 0.5"), "at scale 1"),
         (
             format!("{same} {data} {here} --threads 2"),
-            "threads 1, and",
+            "threads 1, not 2",
         ),
         (format!("--profile other.toml {data} {here}"), max_prime),
         (format!("--profile kek-2015 {data} {here}"), "cpu of small"),

@@ -73,24 +73,23 @@ pub fn spreads<'a>(digests: impl Iterator<Item = &'a Digest>) -> Vec<f64> {
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
     use super::*;
 
-    /// A complete instance of the first environment, alone or with a start so late.
-    pub fn digest(number: u32, start: Option<(&str, f64)>) -> Digest {
+    fn digest(start: (&str, f64)) -> Digest {
         Digest {
             instance: Instance {
                 env: 0,
                 concurrency: 2,
-                number,
+                number: 1,
             },
             complete: true,
             error: None,
             rate: 1.0,
             wall_s: 1.0,
-            start: start.map(|(asked_at, late_s)| Start {
-                asked_at: asked_at.to_owned(),
-                late_s,
+            start: Some(Start {
+                asked_at: start.0.to_owned(),
+                late_s: start.1,
             }),
         }
     }
@@ -104,7 +103,7 @@ pub mod tests {
             ("b", 5.5),
             ("c", 9.0),
         ];
-        let all = starts.map(|start| digest(1, Some(start)));
+        let all = starts.map(digest);
         let spreads = spreads(all.iter());
         assert_eq!(spreads.len(), 2, "one alone has no spread");
         assert!((spreads[0] - 0.003).abs() < 1e-12, "{spreads:?}");
