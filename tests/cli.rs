@@ -79,6 +79,7 @@ fn scaled(example: &str, folder: &Path) -> Vec<String> {
     for i in 1..words.len() {
         match words[i - 1].as_str() {
             "--time" => words[i] = "0.2".into(),
+            "--scale" => words[i] = "0.0001".into(),
             "--dir" => words[i] = folder.to_str().unwrap().into(),
             _ => {}
         }
@@ -88,6 +89,9 @@ fn scaled(example: &str, folder: &Path) -> Vec<String> {
             words.extend([option.to_owned(), value.to_owned()]);
         }
     };
+    if example.starts_with("suite") {
+        add("--json", "/dev/null");
+    }
     if example.starts_with("memory") || example.starts_with("fileio") {
         add("--total-size", "1M");
     }

@@ -39,7 +39,8 @@ impl<C: Clock> Gate<C> {
             clock,
             began: clock.start(),
             ready: AtomicU64::new(0),
-            barrier: Barrier::new(setup.threads + 1),
+            // More threads than the pool has are refused before any of them comes here.
+            barrier: Barrier::new(setup.threads.saturating_add(1)),
             passed: OnceLock::new(),
         }
     }
