@@ -2,18 +2,21 @@
 
 # What the tests and the comparison with peers run beside wbench: command and Debian package.
 TOOLS = strace:strace sysbench:sysbench fio:fio mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs \
-        filefrag:e2fsprogs readelf:binutils python3:python3 chromium:chromium \
-        rpmbuild:rpm lintian:lintian man:man-db buildah:buildah runc:runc \
-        zsh:zsh fish:fish
+        filefrag:e2fsprogs readelf:binutils python3:python3 chromium:chromium
+# The packages and the image are built, installed and run.
+TOOLS += rpmbuild:rpm lintian:lintian man:man-db buildah:buildah runc:runc zsh:zsh fish:fish
+# The guest is built and booted.
+TOOLS += qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils busybox:busybox-static cpio:cpio \
+        dmsetup:dmsetup setpriv:util-linux
+# The fleets run what sites run.
+TOOLS += sshd:openssh-server ssh:openssh-client ip:iproute2 slurmctld:slurmctld slurmd:slurmd \
+        sbatch:slurm-client jq:jq
 
 # The time of the source stands in all that is packaged: two builds of one commit are the same bytes.
 ifndef SOURCE_DATE_EPOCH
 SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y Cargo.lock)
 endif
 export SOURCE_DATE_EPOCH
-
-TOOLS += qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils busybox:busybox-static cpio:cpio \
-        dmsetup:dmsetup setpriv:util-linux
 
 .PHONY: build assets install rpm deb image guest lab test tools bench schema
 
@@ -52,16 +55,12 @@ lab: guest
 test: tools
 	cargo test --no-fail-fast
 
-# The tests of fleets run what sites run.
-TOOLS += sshd:openssh-server ssh:openssh-client ip:iproute2 slurmctld:slurmctld slurmd:slurmd \
-        sbatch:slurm-client runc:runc jq:jq
-
 # Installs what is missing where that can be done, and says what is missing where it can't.
 tools:
 	@missing=$$(for tool in $(TOOLS); do \
 	    PATH=$$PATH:/usr/sbin:/sbin command -v $${tool%%:*} >/dev/null || echo $${tool##*:}; done | sort -u); \
 	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
-	/usr/bin/python3 -c 'import ensurepip, rpm' 2>/dev/null || missing="$$missing python3-venv python3-rpm"; \
+	/usr/bin/python3 -c 'import rpm' 2>/dev/null || missing="$$missing python3-rpm"; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && for package in $$missing; do \
 	        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$package >/dev/null || exit 1; done; \
