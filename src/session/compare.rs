@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 
 use anyhow::{Context, Result, anyhow};
 
-use super::native::PREFIX;
+use super::PREFIX;
 use crate::cli::compare::{Color, CompareJob, ShowJob};
 use crate::compare::compare;
 use crate::compare::gate::Gate;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::native::PREFIX;
+use super::PREFIX;
 use super::progress::preparing;
 use crate::engine::Observer;
 use crate::plan::{FileHandling, FileioParams, RunPlan, Test};

@@ -17,6 +17,9 @@ use crate::cli::Dialect;
 use crate::exit::Exit;
 use crate::signal::Interrupted;
 
+/// What stands before a message of the native command line.
+const PREFIX: &str = "wbench: ";
+
 /// Does what the words say.
 pub fn run(words: Vec<OsString>) -> Exit {
     match Dialect::of(&words) {

@@ -7,7 +7,7 @@ use anyhow::{Error, Result};
 
 use super::measure::{measure as measured, prepare};
 use super::progress::{IntervalLines, Watcher};
-use super::{compare, env, fail, suite, sweep};
+use super::{PREFIX, compare, env, fail, suite, sweep};
 use crate::cli::native::{Cli, Command, Output};
 use crate::exit::Exit;
 use crate::output;
@@ -17,9 +17,6 @@ use crate::report::text::Columns;
 use crate::result::{RunResult, Workload};
 use crate::signal;
 use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
-
-/// What stands before a message of this command line.
-pub(super) const PREFIX: &str = "wbench: ";
 
 /// Does what the words say.
 pub fn run(words: Vec<OsString>) -> Exit {

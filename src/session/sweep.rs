@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 
-use super::native::PREFIX;
+use super::PREFIX;
 use super::progress::bar;
 use crate::cli::native::SweepJob;
 use crate::exit::Exit;

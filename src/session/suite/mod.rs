@@ -5,7 +5,7 @@ mod progress;
 
 use anyhow::{Context, Result, ensure};
 
-use super::native::PREFIX;
+use super::PREFIX;
 use crate::cli::native::SuiteJob;
 use crate::exit::Exit;
 use crate::host::{self, Root};

@@ -8,7 +8,7 @@ use indicatif::{HumanDuration, ProgressBar};
 use crate::engine::{Observer, Progress};
 use crate::report::suite::line;
 use crate::result::{RunResult, Status};
-use crate::session::native::PREFIX;
+use crate::session::PREFIX;
 use crate::session::progress::{PACE, STEPS, bar};
 use crate::suite::Member;
 
