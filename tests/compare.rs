@@ -302,7 +302,11 @@ fn what_is_no_result_is_named_with_reason_and_line() {
             "\n{\"a\": 1}".into(),
             ":2: no result of wbench",
         ),
-        ("cut.json", good[..good.len() / 2].into(), ":1: EOF"),
+        (
+            "cut.json",
+            good[..good.find("\"totals\"").unwrap()].into(),
+            ":1: EOF",
+        ),
         (
             "second.jsonl",
             format!("{good}\n{{\"schema\": tru}}\n"),
