@@ -1,8 +1,8 @@
-//! What to run: typed, validated, with every default filled in.
+//! What to run: typed, validated, with all defaults filled in.
 //!
-//! Both command lines end here, and nothing below knows which of them was typed. The
-//! parameters of a test are the very types that stand under `workload.params` in the
-//! result file, so that a result can only say what was in force.
+//! Every command line becomes a plan, and nothing below knows which one it was. The parameter types
+//! of a test are those of `workload.params` in the result, so that a result can only state what
+//! was in force.
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
@@ -15,74 +15,74 @@ use serde::{Deserialize, Serialize};
 use crate::size::Size;
 use crate::start::StartAt;
 
-/// One measurement, ready to be run.
+/// A validated run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunPlan {
     /// The test and its parameters.
     pub test: Test,
     /// Worker threads.
     pub threads: NonZeroUsize,
-    /// When the run ends.
+    /// Limits that end the run.
     pub limits: Limits,
-    /// The percentile that a report of one percentile shows, 1 to 100.
+    /// Percentile shown in reports that show a single one, 1 to 100.
     pub percentile: u8,
-    /// Seed of the random streams; see [`Seed`].
+    /// Seed of the random number streams.
     pub seed: Seed,
-    /// Bind worker i to the i-th CPU that this process may use.
+    /// Pin worker i to the i-th CPU that this process may run on.
     pub pin: bool,
-    /// Which clock times the events.
+    /// Clock that times events.
     pub clock: ClockChoice,
-    /// Statistics for each interval of this length.
+    /// Length of a report interval; None for no intervals.
     pub report_interval: Option<Duration>,
-    /// A smallest stack for the worker threads, in bytes.
+    /// Minimum stack size of worker threads, in bytes.
     pub stack_size: Option<usize>,
-    /// Labels for the result file.
+    /// Labels of the result.
     pub labels: BTreeMap<String, String>,
     /// The test files (file I/O only).
     pub files: Option<FilePlan>,
-    /// The threads begin at this moment, not as soon as they are ready.
+    /// When the threads start; None for as soon as they are ready.
     pub start_at: Option<StartAt>,
 }
 
-/// Which test files, and where.
+/// A set of test files in a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilePlan {
-    /// The folder.
+    /// Directory of the files.
     pub dir: PathBuf,
-    /// The set.
+    /// Number and sizes of the files.
     pub set: FileSet,
-    /// Each block is sealed, so that a run can tell whether it holds what was written to it.
+    /// Each block has a header by which a run verifies its content.
     pub validate: bool,
-    /// Files that are right already are written again all the same.
+    /// Rewrite files even if they are complete.
     pub recreate: bool,
 }
 
-/// What becomes of the test files around a run.
+/// Which steps of a file I/O job to do around a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileHandling {
-    /// They are there, and stay.
+    /// Run on existing files and keep them.
     AsTheyAre,
-    /// They are made where they are missing, and removed where they were made.
+    /// Prepare missing files, run, and remove the files that were prepared.
     Whole,
-    /// They are made where they are missing, and stay.
+    /// Prepare missing files, run, and keep all files.
     MakeAndKeep,
 }
 
-/// The test and its parameters, as they stand in the result file.
+/// A test and its parameters, as in the result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Test {
-    /// Trial division up to a largest candidate.
+    /// Prime numbers by trial division.
     Cpu(CpuParams),
-    /// Loads from or stores to a block of memory.
+    /// Reads or writes of a block of memory.
     Memory(MemoryParams),
-    /// Reads and writes of a set of files.
+    /// Reads and writes of a set of test files.
     Fileio(FileioParams),
 }
 
 impl Test {
-    /// The test's name, as `workload.test` has it.
+    /// Name of the test, as in `workload.test`.
     pub fn name(&self) -> &'static str {
         match self {
             Test::Cpu(_) => "cpu",
@@ -96,7 +96,7 @@ impl Test {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CpuParams {
-    /// Candidates from 3 to below this are tested for primality in each event.
+    /// Each event tests the numbers from 3 to `max_prime` - 1 for primality.
     pub max_prime: NonZeroU64,
 }
 
@@ -104,22 +104,23 @@ pub struct CpuParams {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MemoryParams {
-    /// Bytes touched in one event, a multiple of 4.
+    /// Bytes accessed per event, a multiple of 4.
     pub block_size_bytes: u64,
-    /// Bytes touched in the whole run; events are this divided by the block, rounded up.
+    /// Bytes accessed in the whole run; the number of events is this divided by the block size,
+    /// rounded up.
     pub total_size_bytes: u64,
-    /// What is done to the block.
+    /// What an event does with its block.
     pub oper: MemoryOper,
-    /// One block for all threads, or one each.
+    /// Whether threads share one block or have one each.
     pub scope: MemoryScope,
-    /// The order in which the block is touched.
+    /// Access pattern within the block.
     pub access: MemoryAccess,
-    /// The block lies in huge pages.
+    /// Allocate the block from the huge page pool.
     pub hugetlb: bool,
 }
 
 impl MemoryParams {
-    /// How many blocks a test of so many threads touches.
+    /// Number of blocks that a run with this many threads accesses.
     pub fn blocks(&self, threads: usize) -> usize {
         match (self.oper, self.scope) {
             (MemoryOper::None, _) => 0,
@@ -128,7 +129,7 @@ impl MemoryParams {
         }
     }
 
-    /// Bytes of all blocks that come from ordinary memory: huge pages have limits of their own.
+    /// Bytes of all blocks outside the huge page pool, which has its own limits.
     pub fn ordinary_memory_bytes(&self, threads: usize) -> u64 {
         let blocks = if self.hugetlb {
             0
@@ -138,63 +139,66 @@ impl MemoryParams {
         self.block_size_bytes.saturating_mul(blocks as u64)
     }
 
-    /// Checks the sizes against each other and against this machine's word.
+    /// Checks the sizes.
+    ///
+    /// Fails if the block size is not a positive multiple of 4, exceeds the address space, or the
+    /// total is 0.
     pub fn validated(self) -> Result<Self> {
         ensure!(
             self.block_size_bytes > 0 && self.block_size_bytes.is_multiple_of(4),
-            "the memory block size must be a multiple of 4 bytes, at least 4, not {}",
+            "invalid memory block size {}: expected a multiple of 4, at least 4",
             self.block_size_bytes
         );
         ensure!(
             isize::try_from(self.block_size_bytes).is_ok(),
-            "a memory block of {} bytes is beyond what this machine can address",
+            "invalid memory block size {}: larger than the address space",
             self.block_size_bytes
         );
         ensure!(
             self.total_size_bytes > 0,
-            "the total memory size must be above 0"
+            "invalid total memory size 0: expected at least 1"
         );
         Ok(self)
     }
 
-    /// Events in the whole run.
+    /// Number of events in the whole run.
     pub fn events(&self) -> u64 {
         self.total_size_bytes.div_ceil(self.block_size_bytes)
     }
 }
 
-/// What one event of the memory test does to its block.
+/// What an event of the memory test does with its block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum MemoryOper {
-    /// Load every byte.
+    /// Load every byte
     Read,
-    /// Store every byte.
+    /// Store every byte
     Write,
-    /// Nothing: an empty event, what remains is the harness.
+    /// Nothing: an empty event, to measure the harness
     None,
 }
 
-/// Whose block it is.
+/// Which threads share a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum MemoryScope {
-    /// One block that all threads share.
+    /// One block shared by all threads
     Global,
-    /// A block for each thread.
+    /// One block per thread
     Local,
 }
 
-/// The order in which a block is touched.
+/// Access pattern within a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum MemoryAccess {
-    /// From start to end, 16 bytes at a time.
+    /// Sequential, 16 bytes per access
     Seq,
-    /// block / 4 accesses of 4 bytes, each at a position drawn for it.
+    /// Random, 4 bytes per access; a block has size / 4 accesses
     Rnd,
 }
 
@@ -202,32 +206,32 @@ pub enum MemoryAccess {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FileioParams {
-    /// The pattern of requests.
+    /// I/O pattern.
     pub mode: FileMode,
-    /// How a request reaches the kernel.
+    /// I/O engine.
     pub io_mode: IoMode,
-    /// Requests that a thread has in flight at once; 1 where it waits for each.
+    /// I/O depth: requests that a thread keeps in flight; 1 for synchronous engines.
     #[serde(default = "one_at_a_time")]
     pub depth: NonZeroU32,
-    /// Bytes of a request (before merging).
+    /// Bytes per request, before merging.
     pub block_size_bytes: u64,
-    /// Bytes in all files together, whole blocks only.
+    /// Total size of the files, in whole blocks.
     pub total_size_bytes: u64,
-    /// Files in the set.
+    /// Number of files.
     pub files: NonZeroU32,
-    /// Extra flags of open(2).
+    /// Additional open(2) flags.
     pub flags: OpenFlags,
-    /// Random modes: an fsync of each file every this many requests; 0 = never.
+    /// Random modes: fsync all files after every N requests; 0 = never.
     pub fsync_freq: u32,
-    /// An fsync after each write, as a part of its event.
+    /// fsync after each write, as part of its event.
     pub fsync_all: bool,
-    /// An fsync of each file at the end of a writing run.
+    /// fsync all files at the end of a run that writes.
     pub fsync_end: bool,
-    /// Which call flushes a file.
+    /// System call that flushes a file.
     pub fsync_mode: FsyncMode,
-    /// Sequential modes: blocks in one request; 0 and 1 = no merging.
+    /// Sequential modes: blocks per request; 0 and 1 = no merging.
     pub merged_requests: u32,
-    /// rndrw: reads for each write.
+    /// rndrw: ratio of reads to writes.
     pub rw_ratio: f64,
     /// Blocks are sealed when they are written and checked when they are read.
     #[serde(default)]
@@ -241,31 +245,33 @@ fn one_at_a_time() -> NonZeroU32 {
     NonZeroU32::MIN
 }
 
-/// A set of test files: `test_file.0` and up, all of one size.
+/// A set of test files: `test_file.0` and up, all of the same size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileSet {
     /// Files in the set.
     pub files: NonZeroU32,
-    /// Bytes of each file, a whole number of blocks.
+    /// Size of each file in bytes, a multiple of the block size.
     pub file_size: u64,
-    /// Bytes of a block.
+    /// Block size in bytes.
     pub block_size: u64,
-    /// Bytes of each file that the asked total would have had beyond whole blocks.
+    /// Bytes by which each file was rounded down to whole blocks.
     pub lost: u64,
 }
 
 impl FileSet {
-    /// Divides a total among files, each rounded down to whole blocks.
+    /// Divides a total size among files, each rounded down to whole blocks.
+    ///
+    /// Fails if a size is 0, a file would be smaller than a block, or too large for a file system.
     pub fn new(total_size: u64, files: NonZeroU32, block_size: u64) -> Result<Self> {
-        ensure!(block_size > 0, "the block size must be above 0");
-        ensure!(total_size > 0, "the total size must be above 0");
+        ensure!(block_size > 0, "invalid block size 0: expected at least 1");
+        ensure!(total_size > 0, "invalid total size 0: expected at least 1");
         let exact = total_size / u64::from(files.get());
         let lost = exact % block_size;
         let file_size = exact - lost;
         if file_size == 0 {
             bail!(
-                "a block of {} is larger than a file: {} in {} files leaves {} each; \
-                 take a smaller block, fewer files or a larger total",
+                "a block of {} is larger than a file: {} in {} files is {} per file; choose a \
+                 smaller block size, fewer files or a larger total size",
                 Size(block_size),
                 Size(total_size),
                 files,
@@ -274,7 +280,8 @@ impl FileSet {
         }
         ensure!(
             i64::try_from(file_size).is_ok(),
-            "a file of {file_size} bytes is beyond what a file system can hold"
+            "invalid file size {file_size}: larger than any file system supports; choose more files or \
+             a smaller total size"
         );
         Ok(Self {
             files,
@@ -284,11 +291,11 @@ impl FileSet {
         })
     }
 
-    /// What the rounding took away, in a sentence; None where nothing was.
+    /// Describes the rounding to whole blocks; None if nothing was rounded.
     pub fn rounding(&self) -> Option<String> {
         (self.lost > 0).then(|| {
             format!(
-                "files of {} bytes are no whole number of blocks of {}: each is taken as {} bytes",
+                "file size {} is not a multiple of the block size {}: rounded down to {} bytes",
                 self.file_size + self.lost,
                 self.block_size,
                 self.file_size
@@ -296,14 +303,14 @@ impl FileSet {
         })
     }
 
-    /// Bytes in all files.
+    /// Total size of all files in bytes.
     pub fn total_size(&self) -> u64 {
         self.file_size * u64::from(self.files.get())
     }
 }
 
 impl FileioParams {
-    /// Bytes of one full request: the block, or in a sequential mode the merged blocks.
+    /// Bytes of a full request: one block, or in sequential modes the merged blocks.
     pub fn request_size(&self) -> u64 {
         match self.mode.is_sequential() {
             true => self.block_size_bytes * u64::from(self.merged_requests.max(1)),
@@ -311,13 +318,15 @@ impl FileioParams {
         }
     }
 
-    /// Requests meet the page cache.
+    /// Whether requests go through the page cache.
     pub fn goes_through_cache(&self) -> bool {
         self.flags != OpenFlags::Direct || self.io_mode == IoMode::Mmap
     }
 
-    /// Checks what one option alone can't tell, and puts the options that have no effect
-    /// beside others to the values that are in force.
+    /// Checks the parameters against each other, and sets those that have no effect to the values
+    /// in force.
+    ///
+    /// Fails if a value is out of range or a request is larger than the kernel accepts.
     pub fn validated(mut self, set: FileSet) -> Result<Self> {
         self.total_size_bytes = set.total_size();
         if !self.io_mode.is_queued() {
@@ -325,7 +334,7 @@ impl FileioParams {
         }
         ensure!(
             self.rw_ratio.is_finite() && self.rw_ratio >= 0.0,
-            "the read/write ratio must be a number, 0 or more, not {}",
+            "invalid read/write ratio {}: expected a number, 0 or more",
             self.rw_ratio
         );
         let merged = self
@@ -334,28 +343,29 @@ impl FileioParams {
             .filter(|&bytes| bytes <= MAX_REQUEST);
         ensure!(
             merged.is_some(),
-            "{} blocks of {} bytes merged are more than one system call moves ({MAX_REQUEST} bytes)",
+            "{} merged blocks of {} bytes exceed the {MAX_REQUEST} bytes of one system call; merge fewer \
+             blocks",
             self.merged_requests.max(1),
             self.block_size_bytes
         );
         ensure!(
             self.depth.get() <= MAX_DEPTH,
-            "a thread has at most {MAX_DEPTH} requests in flight, not {}",
+            "invalid I/O depth {}: expected at most {MAX_DEPTH}",
             self.depth
         );
         let in_flight = self.request_size() * u64::from(self.depth.get());
         ensure!(
             !self.io_mode.is_queued() || in_flight <= MAX_IN_FLIGHT,
-            "{} requests of {} in flight need more memory than a thread may have for them ({}): \
-             take fewer, or smaller blocks",
+            "{} requests of {} in flight exceed the buffer limit of {} per thread; choose a smaller \
+             depth or block size",
             self.depth,
             Size(self.request_size()),
             Size(MAX_IN_FLIGHT)
         );
         ensure!(
             !self.validate || self.block_size_bytes >= SMALLEST_SEALED_BLOCK,
-            "blocks of {} bytes have no room for what --validate writes into each: {} bytes or \
-             more are accepted",
+            "invalid block size {} with --validate: expected at least {} bytes, for the header of \
+             each block",
             self.block_size_bytes,
             SMALLEST_SEALED_BLOCK
         );
@@ -367,27 +377,25 @@ impl FileioParams {
     }
 }
 
-/// The most that one read or write moves on Linux (`MAX_RW_COUNT`, 2 GiB less a page), see
-/// the notes of read(2).
+/// Maximum bytes of one read or write on Linux (`MAX_RW_COUNT`, 2 GiB minus a page; read(2), notes).
 pub const MAX_REQUEST: u64 = 0x7fff_f000;
 
-/// The most requests that a thread has in flight: what one io_uring of the kernel takes
-/// (IORING_MAX_ENTRIES).
+/// Maximum I/O depth: the entries of one io_uring (IORING_MAX_ENTRIES in the kernel).
 pub const MAX_DEPTH: u32 = 32768;
 
-/// The most memory that a thread has in flight: half of what the kernel takes as one registered
-/// buffer of an io_uring (1 GiB), so that reads and writes have room beside each other.
+/// Maximum bytes a thread keeps in flight: half of the largest registered io_uring buffer (1 GiB),
+/// as reads and writes have separate buffers.
 const MAX_IN_FLIGHT: u64 = 512 << 20;
 
-/// The smallest block that `--validate` works with: the unit of a stamp.
+/// Minimum block size with `--validate`, in bytes: one stamped sector.
 pub const SMALLEST_SEALED_BLOCK: u64 = 512;
 
-/// The pattern of requests.
+/// I/O pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum FileMode {
-    /// Sequential write of files that the run creates
+    /// Sequential write to files that the run creates
     Seqwr,
     /// Sequential rewrite of existing files
     Seqrewr,
@@ -397,32 +405,32 @@ pub enum FileMode {
     Rndrd,
     /// Random write
     Rndwr,
-    /// Random reads and writes mixed
+    /// Mixed random reads and writes
     Rndrw,
 }
 
 impl FileMode {
-    /// The requests follow each other through the files.
+    /// Whether requests are sequential.
     pub fn is_sequential(self) -> bool {
         matches!(self, Self::Seqwr | Self::Seqrewr | Self::Seqrd)
     }
 
-    /// Some request may be a write.
+    /// Whether requests may be writes.
     pub fn writes(self) -> bool {
         !matches!(self, Self::Seqrd | Self::Rndrd)
     }
 
-    /// Some request may be a read.
+    /// Whether requests may be reads.
     pub fn reads(self) -> bool {
         matches!(self, Self::Seqrd | Self::Rndrd | Self::Rndrw)
     }
 
-    /// The run makes its files itself and needs none before.
+    /// Whether the run itself creates its files.
     pub fn creates_files(self) -> bool {
         self == Self::Seqwr
     }
 
-    /// The mode's name, as both command lines take it.
+    /// Name of the mode, the same in every dialect.
     pub fn name(self) -> &'static str {
         match self {
             Self::Seqwr => "seqwr",
@@ -435,7 +443,7 @@ impl FileMode {
     }
 }
 
-/// How a request reaches the kernel.
+/// I/O engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -446,33 +454,33 @@ pub enum IoMode {
     Aio,
     /// io_uring with registered files and buffers, --depth requests in flight
     Uring,
-    /// Loads from and stores to mappings of the files, msync(2) where others fsync
+    /// Loads from and stores to memory-mapped files, with msync(2) instead of fsync(2)
     Mmap,
 }
 
 impl IoMode {
-    /// A thread has several requests in flight.
+    /// Whether a thread keeps several requests in flight.
     pub fn is_queued(self) -> bool {
         matches!(self, Self::Aio | Self::Uring)
     }
 }
 
-/// Extra flags of open(2).
+/// Additional open(2) flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OpenFlags {
-    /// Through the page cache
+    /// None: buffered I/O through the page cache
     None,
-    /// O_SYNC: a write returns when data and metadata are on the device
+    /// O_SYNC: a write returns when data and metadata are on stable storage
     Sync,
-    /// O_DSYNC: a write returns when the data is on the device
+    /// O_DSYNC: a write returns when the data is on stable storage
     Dsync,
-    /// O_DIRECT: past the page cache
+    /// O_DIRECT: bypass the page cache
     Direct,
 }
 
-/// Which call flushes a file.
+/// System call that flushes a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -483,15 +491,15 @@ pub enum FsyncMode {
     Fdatasync,
 }
 
-/// When a run ends, whatever comes first.
+/// Limits of a run; the first one reached ends it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Default)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Limits {
-    /// Seconds; null = no limit.
+    /// Time limit in seconds; null = no limit.
     pub max_time_s: Option<f64>,
-    /// Events (cpu, random file modes); null = no limit.
+    /// Maximum number of events; null = no limit.
     pub max_requests: Option<u64>,
-    /// Seconds after `max_time_s` at which a run that still hangs is ended; null = never.
+    /// Seconds after `max_time_s` at which a hung run is abandoned; null = never.
     pub forced_shutdown_s: Option<f64>,
 }
 
@@ -501,28 +509,28 @@ impl Limits {
         self.max_time_s.map(Duration::from_secs_f64)
     }
 
-    /// The moment after the start at which a hanging run is given up.
+    /// Time after the start at which a hung run is abandoned.
     pub fn forced_shutdown(&self) -> Option<Duration> {
         Some(self.max_time()? + Duration::from_secs_f64(self.forced_shutdown_s?))
     }
 }
 
-/// Seed of the random streams.
+/// Seed of the random number streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Seed(
-    /// None: the stream that sysbench 0.4.12 always gives; `Some`: as srand48(3) seeds.
+    /// None: the fixed stream of sysbench 0.4.12; `Some`: seeded as by srand48(3).
     pub Option<u32>,
 );
 
-/// Which clock times the events.
+/// Clock that times events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ClockChoice {
-    /// The TSC where it can be trusted, else CLOCK_MONOTONIC
+    /// The TSC if it is reliable, else CLOCK_MONOTONIC
     #[default]
     Auto,
-    /// The TSC, or an error where it can't be trusted
+    /// The TSC, or an error if it is not reliable
     Tsc,
     /// CLOCK_MONOTONIC
     Monotonic,
@@ -539,7 +547,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_file_set_is_whole_blocks_and_loses_less_than_a_block_a_file(
+        fn a_file_set_is_whole_blocks_and_loses_less_than_a_block_per_file(
             total in 1u64..1 << 45, files in 1u32..5000, block in 1u64..1 << 24
         ) {
             let Ok(set) = FileSet::new(total, nonzero(files), block) else {
@@ -560,7 +568,7 @@ mod tests {
     }
 
     #[test]
-    fn fsync_all_switches_the_other_fsyncs_off() {
+    fn fsync_all_disables_the_other_fsyncs() {
         let set = FileSet::new(1 << 20, nonzero(4), 4096).unwrap();
         let params = FileioParams {
             mode: FileMode::Rndwr,

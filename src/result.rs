@@ -1,8 +1,8 @@
-//! The result document: what one run writes and everything else reads.
+//! The result document of a run.
 //!
-//! Its names are a promise to `compare`, Rally, notebooks and `jq`: a field is added, never
-//! renamed or given another unit; a breaking change raises the number in [`SCHEMA`]. Units
-//! stand in the names. `schema/wbench.result-1.json` is the JSON Schema made from these types.
+//! Field names are a stable interface: fields are added, never renamed or given another unit; a
+//! breaking change increments the number in [`SCHEMA`]. Names contain their units.
+//! `schema/wbench.result-1.json` is the JSON Schema generated from these types.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,62 +11,61 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::{ClockChoice, Limits, MemoryOper, RunPlan, Test};
 
-/// The schema that this version writes.
+/// Identifier of the schema that this version writes.
 pub const SCHEMA: &str = "wbench.result/1";
 
 /// One run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunResult {
-    /// [`SCHEMA`].
+    /// Identifier of this schema.
     pub schema: String,
-    /// The program that measured.
+    /// Program that made the measurement.
     pub tool: Tool,
     /// When the run started, RFC 3339 in UTC.
     pub started_at: String,
-    /// What the user said of this run (`--label`).
+    /// Labels of the run (`--label`).
     pub labels: BTreeMap<String, String>,
-    /// Its place in a suite; null for a run of its own.
+    /// Position in a suite; null for a single run.
     #[serde(default)]
     pub suite: Option<SuiteRun>,
-    /// The sweep that it was an instance of (`wbench sweep`), else null.
+    /// Position in a sweep; null for a single run.
     #[serde(default)]
     pub launch: Option<Launch>,
-    /// Where it ran.
+    /// Machine that it ran on.
     pub host: Host,
-    /// What timed it.
+    /// Clock that timed events.
     pub clock: ClockInfo,
-    /// What ran.
+    /// Test and parameters.
     pub workload: Workload,
-    /// Where the test files were (file I/O), else null.
+    /// Storage of the test files; null except for fileio.
     pub storage: Option<Storage>,
-    /// How it ended.
+    /// Outcome of the run.
     pub status: Status,
-    /// What ended it.
+    /// What ended the run.
     pub ended_by: EndedBy,
-    /// Why it failed, else null.
+    /// Error message of a failed run, else null.
     pub error: Option<String>,
-    /// The moment that the run waited for (`--start-at`), else null.
+    /// The start time that the run waited for (`--start-at`), else null.
     #[serde(default)]
     pub start: Option<Start>,
-    /// Sums over the run.
+    /// Totals over all threads.
     pub totals: Totals,
-    /// Sums divided by `totals.wall_s`.
+    /// Totals divided by `totals.wall_s`.
     pub rates: Rates,
-    /// What measuring cost.
+    /// Overhead of the measurement itself.
     pub harness: Harness,
-    /// Durations of the events; null where there was none.
+    /// Latency of events; null if there were none.
     pub latency_ns: Option<Latency>,
-    /// Durations of periodic and final fsyncs, and of those that follow each write; null where
-    /// there was none.
+    /// Latency of fsyncs, whether periodic, final or after each write; null if there were none.
     pub fsync_latency_ns: Option<Latency>,
-    /// Each worker thread.
+    /// Totals of each worker thread.
     pub threads: Vec<ThreadTotals>,
-    /// What else the machine did meanwhile.
+    /// Activity of the machine during the run.
     pub noise: Noise,
-    /// Each interval of `--report-interval`.
+    /// Report intervals (`--report-interval`).
     pub intervals: Vec<Interval>,
-    /// Why a figure of this run may mislead.
+    /// Reasons why a number of this run may mislead.
     pub warnings: Vec<Warning>,
 }
 
@@ -81,7 +80,7 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// This program.
+    /// Returns the name and version of this program.
     pub fn this() -> Self {
         Self {
             name: env!("CARGO_PKG_NAME").into(),
@@ -90,37 +89,35 @@ impl Tool {
     }
 }
 
-/// The place of a run in a suite.
+/// Position of a run in a suite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SuiteRun {
-    /// The profile's name.
+    /// Name of the profile.
     pub profile: String,
-    /// The measurement's name in the profile.
+    /// Name of the measurement in the profile.
     pub measurement: String,
-    /// The round of the suite that it belongs to, from 1.
+    /// Round of the suite, from 1.
     pub round: u32,
-    /// By this the profile's times, events, totals and file sets were multiplied; 1 = as the
-    /// profile has them.
+    /// Factor applied to the times, events, total sizes and file sets of the profile.
     pub scale: f64,
 }
 
-/// What started a run as one of many. Its environment is the label `env`.
+/// Position of a run in a sweep. Its environment is the label `env`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Launch {
-    /// The launcher's command as it was typed, with its placeholders; empty where this program was
-    /// started by itself.
+    /// Command of the launcher with its placeholders; empty if wbench was started directly.
     pub command: String,
-    /// The measurement's words as they were typed.
+    /// Arguments of the measurement.
     pub measurement: String,
-    /// Which instances start together.
+    /// How instances follow each other.
     pub runner: Runner,
-    /// Instances at a time.
+    /// Concurrency: instances running at the same time.
     pub concurrency: u32,
-    /// The number of this one, from 1, among those of its environment and concurrency.
+    /// Number of this instance, from 1, within its environment and concurrency.
     pub instance: u32,
-    /// Of how many.
+    /// Number of instances per environment and concurrency.
     pub count: u32,
 }
 
@@ -129,86 +126,86 @@ pub struct Launch {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Runner {
-    /// The first start together; where one ends, the next takes its place at once
+    /// Keep K instances running: the first K start together, a new one starts when one ends
     #[default]
     Constant,
-    /// All start together, wave after wave: the next when the last of a wave has ended
+    /// Start K instances together, and the next K when all have ended
     Waves,
 }
 
-/// The fingerprint of the machine. What could not be found out is null.
+/// Description of the machine. Unknown values are null.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Host {
-    /// The node's name.
+    /// Host name.
     pub hostname: Option<String>,
-    /// The distribution (`PRETTY_NAME` of os-release).
+    /// Distribution (`PRETTY_NAME` of os-release).
     pub os: Option<String>,
-    /// The kernel's release.
+    /// Kernel release.
     pub kernel: Option<String>,
-    /// The machine's architecture, as uname(2) has it.
+    /// Machine architecture, as in uname(2).
     pub arch: Option<String>,
-    /// The CPU's name.
+    /// CPU model name.
     pub cpu_model: Option<String>,
-    /// CPUs that this process may run on.
+    /// Number of CPUs that this process may run on.
     pub cpus: u32,
-    /// Memory of the machine.
+    /// Size of main memory.
     pub memory_bytes: Option<u64>,
-    /// The hypervisor below, "none" on bare metal.
+    /// Hypervisor, or "none" on bare metal.
     pub virtualization: Option<String>,
-    /// The container runtime around, "none" outside of one.
+    /// Container runtime, or "none" outside of containers.
     pub container: Option<String>,
-    /// The limits of the control group.
+    /// Limits of the cgroup.
     pub cgroup: Cgroup,
-    /// The kernel's clock source.
+    /// Clock source of the kernel.
     pub clocksource: Option<String>,
-    /// The CPU frequency governor, where all CPUs have the same.
+    /// CPU frequency governor, if it is the same on all CPUs.
     pub cpu_governor: Option<String>,
-    /// The kernel's policy for transparent huge pages.
+    /// Transparent huge page policy of the kernel.
     #[serde(default)]
     pub transparent_hugepage: Option<String>,
 }
 
-/// Limits of a control group, the tightest on the path to the root.
+/// Limits of the cgroup: the tightest on the path to the root.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Cgroup {
-    /// The hierarchies that the limits were read from: "v1" or "v2"; null where none can be
-    /// seen, so that the limits are unknown.
+    /// Version of the hierarchy that limits were read from, "v1" or "v2"; null if no hierarchy is
+    /// visible, so that the limits are unknown.
     #[serde(default)]
     pub version: Option<String>,
-    /// CPU time per time; null = no quota, if `version` is known.
+    /// CPU quota, in CPUs; null = no quota, if `version` is known.
     pub cpu_quota_cpus: Option<f64>,
-    /// Memory; null = no limit, if `version` is known.
+    /// Memory limit; null = no limit, if `version` is known.
     pub memory_limit_bytes: Option<u64>,
 }
 
-/// Which clock timed the events, and how far it can be trusted.
+/// Clock that timed events, and how reliable it was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClockInfo {
-    /// The source of the ticks.
+    /// Time source.
     pub source: ClockSource,
-    /// Why it is not the TSC, else null.
+    /// Why the TSC was not used, else null.
     pub reason: Option<String>,
     /// Ticks per second.
     pub hz: f64,
-    /// Where `hz` comes from.
+    /// Origin of `hz`.
     #[serde(default)]
     pub hz_from: Option<HzFrom>,
-    /// The cost of one reading.
+    /// Cost of one reading.
     pub read_ns: f64,
-    /// The clock against CLOCK_MONOTONIC_RAW over the run, parts in a million; null where the
-    /// run had no end to compare at.
+    /// Drift against CLOCK_MONOTONIC_RAW over the run, in parts per million; null if the run did
+    /// not take place.
     pub drift_ppm: Option<f64>,
 }
 
-/// The source of the ticks.
+/// Time source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ClockSource {
-    /// The CPU's time stamp counter.
+    /// Time stamp counter of the CPU.
     Tsc,
     /// CLOCK_MONOTONIC.
     Monotonic,
@@ -223,22 +220,22 @@ impl fmt::Display for ClockSource {
     }
 }
 
-/// Where a clock's rate comes from.
+/// Origin of a clock's frequency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum HzFrom {
     /// CPUID leaf 15h.
     CpuidTsc,
-    /// The hypervisor's CPUID leaf 40000010h.
+    /// CPUID leaf 40000010h of the hypervisor.
     CpuidHypervisor,
-    /// Counted against CLOCK_MONOTONIC_RAW.
+    /// Calibrated against CLOCK_MONOTONIC_RAW.
     Calibration,
-    /// Fixed by the clock's definition.
+    /// Fixed by definition.
     Definition,
 }
 
-/// What ran.
+/// Test and parameters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Workload {
@@ -246,41 +243,41 @@ pub struct Workload {
     pub test: String,
     /// Worker threads.
     pub threads: u64,
-    /// Every parameter with the value in force.
+    /// All parameters, with the values in force.
     pub params: Params,
 }
 
-/// The parameters of a run.
+/// Parameters of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Params {
-    /// Those of the test.
+    /// Parameters of the test.
     #[serde(flatten)]
     pub test: Test,
-    /// When the run ends.
+    /// Limits that end the run.
     #[serde(flatten)]
     pub limits: Limits,
-    /// The percentile that a report of one percentile shows.
+    /// Percentile shown in reports that show a single one.
     pub percentile: u8,
-    /// Seed of the random streams; null = the stream that sysbench 0.4.12 always gives.
+    /// Seed of the random number streams; null = the fixed stream of sysbench 0.4.12.
     pub seed: Option<u32>,
-    /// Worker i was bound to the i-th CPU allowed.
+    /// Whether worker i was pinned to the i-th allowed CPU.
     pub pin: bool,
-    /// The clock asked for.
+    /// Requested clock.
     pub clock: ClockChoice,
-    /// Seconds of an interval; null = no intervals.
+    /// Length of a report interval in seconds; null = no intervals.
     pub report_interval_s: Option<f64>,
 }
 
 impl Params {
-    /// The events do nothing, by intention.
+    /// Whether events do nothing, on purpose.
     pub fn is_empty_event(&self) -> bool {
         matches!(&self.test, Test::Memory(memory) if memory.oper == MemoryOper::None)
     }
 }
 
 impl Workload {
-    /// What a plan says will run.
+    /// Returns the workload of a plan.
     pub fn of(plan: &RunPlan) -> Self {
         Self {
             test: plan.test.name().into(),
@@ -298,52 +295,52 @@ impl Workload {
     }
 }
 
-/// Where the test files were. What could not be found out is null.
+/// Storage of the test files. Unknown values are null.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Storage {
-    /// The folder, absolute.
+    /// Absolute path of the directory.
     pub path: String,
-    /// The file system's type.
+    /// File system type.
     pub filesystem: Option<String>,
-    /// The block device below it.
+    /// Block device of the file system.
     pub device: Option<String>,
-    /// The device's I/O scheduler.
+    /// I/O scheduler of the device.
     pub scheduler: Option<String>,
-    /// The device says that it turns.
+    /// Whether the device reports itself as rotational.
     pub rotational: Option<bool>,
-    /// How the device takes writes, in the kernel's words: "write back" where it has a volatile
-    /// cache, which a flush has to empty, else "write through".
+    /// Write cache mode of the device as the kernel reports it: "write back" if it has a volatile
+    /// cache that a flush must empty, else "write through".
     #[serde(default)]
     pub write_cache: Option<String>,
-    /// The page cache before the run; null with O_DIRECT, and where the run makes its files.
+    /// State of the page cache before the run; null with O_DIRECT, or if the run creates its files.
     #[serde(default)]
     pub page_cache: Option<PageCache>,
 }
 
-/// How much of a set of files was in the page cache before a run, and how much could have been.
+/// Test files in the page cache before the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PageCache {
-    /// Bytes of the set.
+    /// Size of all test files.
     pub set_bytes: u64,
-    /// Bytes of the set that were in the page cache.
+    /// Bytes of them that were in the page cache.
     pub resident_bytes: u64,
-    /// Memory that the page cache may take at most: the machine's, or the control group's where
-    /// that is less; null where unknown.
+    /// Upper bound of the page cache: the memory of the machine or the limit of the cgroup,
+    /// whichever is smaller; null if unknown.
     pub memory_bytes: Option<u64>,
 }
 
-/// How a run ended.
+/// Outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// By its own limits.
+    /// Ended by its own limits.
     Complete,
-    /// By a signal.
+    /// Ended by a signal.
     Interrupted,
-    /// By an error, or because it hung.
+    /// Ended by an error, or abandoned because it hung.
     Failed,
 }
 
@@ -352,64 +349,64 @@ pub enum Status {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum EndedBy {
-    /// The work was done.
+    /// All work was done.
     Work,
-    /// The time limit.
+    /// The time limit was reached.
     Time,
     /// A signal.
     Signal,
     /// An error.
     Error,
-    /// It hung until the forced shutdown.
+    /// It hung and was abandoned at the forced shutdown.
     ForcedShutdown,
 }
 
-/// A start at a moment that was named, so that many runs start together.
+/// Start at a given time, common to several runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Start {
-    /// The moment, RFC 3339 in UTC to the nanosecond.
+    /// Requested start time, RFC 3339 in UTC to the nanosecond.
     pub asked_at: String,
-    /// How long after it the first thread began, on CLOCK_REALTIME; null where the run ended
+    /// Time from then until the first thread started, on CLOCK_REALTIME; null if the run ended
     /// before.
     pub late_s: Option<f64>,
 }
 
-/// Sums over a run.
+/// Totals over all threads of a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Totals {
-    /// From before the files were opened and the threads created to after the last ended,
-    /// without the wait for a moment to start at.
+    /// Wall-clock time from before files are opened and threads created until the last thread has
+    /// ended, without the wait for a start time.
     pub wall_s: f64,
-    /// Timed requests.
+    /// Number of events.
     pub events: u64,
-    /// Sum of the durations of the events, over all threads.
+    /// Sum of the latencies of all events.
     pub event_time_s: f64,
-    /// Bytes loaded or read.
+    /// Bytes read.
     pub bytes_read: u64,
-    /// Bytes stored or written.
+    /// Bytes written.
     pub bytes_written: u64,
-    /// Read requests.
+    /// Number of read requests.
     pub reads: u64,
-    /// Write requests.
+    /// Number of write requests.
     pub writes: u64,
-    /// Calls of fsync or fdatasync.
+    /// Number of fsync, fdatasync or msync calls.
     pub fsyncs: u64,
 }
 
-/// Sums divided by the wall time, as sysbench does.
+/// Totals divided by the wall-clock time, as in sysbench.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Rates {
-    /// Events.
+    /// Events per second.
     pub events_per_s: f64,
-    /// Bytes read and written, in units of 2^20.
+    /// Mebibytes (2^20 bytes) read and written per second.
     pub mib_per_s: f64,
 }
 
 impl Rates {
-    /// The rates of some events and bytes over some seconds; 0 where no time passed.
+    /// Returns the rates over a time; 0 if no time passed.
     pub fn over(events: u64, bytes: u64, seconds: f64) -> Self {
         let per_second = |n: f64| if seconds > 0.0 { n / seconds } else { 0.0 };
         Self {
@@ -419,32 +416,32 @@ impl Rates {
     }
 }
 
-/// What measuring cost, from a short run of empty events on the same engine, clock and thread
-/// count before the run. Nothing is subtracted from any figure.
+/// Overhead of the measurement, from a short run of empty events with the same engine, clock and
+/// number of threads before the run. It is not subtracted from any number.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Harness {
-    /// CPU time that an event costs beside its work: claim, two readings of the clock, record.
-    /// Null where the run ended before it could be measured.
+    /// CPU time per event besides its work: claiming it, reading the clock twice, recording it.
+    /// Null if the run ended before it was measured.
     pub event_overhead_ns: Option<f64>,
-    /// The part of it that lies between the two readings, and so in each latency.
+    /// Part of it between the two clock readings, included in each latency.
     #[serde(default)]
     pub latency_floor_ns: Option<f64>,
 }
 
-/// A distribution of durations in nanoseconds.
+/// Latency distribution, in nanoseconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Latency {
-    /// The shortest, exact.
+    /// Minimum, exact.
     pub min: u64,
-    /// The mean, exact.
+    /// Mean, exact.
     pub mean: f64,
-    /// The longest, exact.
+    /// Maximum, exact.
     pub max: u64,
     /// Population standard deviation, exact.
     pub stddev: f64,
-    /// Percentiles, to 3 significant digits.
+    /// Median; percentiles have 3 significant digits.
     pub p50: u64,
     /// 90th percentile.
     pub p90: u64,
@@ -454,65 +451,65 @@ pub struct Latency {
     pub p99: u64,
     /// 99.9th percentile.
     pub p99_9: u64,
-    /// All of it: HdrHistogram V2 with DEFLATE, in base64; values in nanoseconds.
+    /// The whole distribution: HdrHistogram V2 with DEFLATE, in base64; values in nanoseconds.
     pub histogram: String,
 }
 
-/// One worker thread.
+/// Totals of one worker thread.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ThreadTotals {
-    /// Its events.
+    /// Number of events.
     pub events: u64,
-    /// Their durations together.
+    /// Sum of their latencies.
     pub event_time_s: f64,
 }
 
-/// What else the machine did during the run. Null where the kernel doesn't tell.
+/// Activity of the machine during the run. Unknown values are null.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Noise {
-    /// Time that the hypervisor gave to others while a CPU of this machine wanted to run, over
-    /// all CPUs (`steal` of proc_stat(5)).
+    /// Steal time, summed over all CPUs: the hypervisor ran others while a CPU of this machine was
+    /// ready to run (`steal` in proc_stat(5)).
     pub steal_s: Option<f64>,
-    /// CPU time of this process in user mode.
+    /// User CPU time of this process.
     pub user_s: Option<f64>,
-    /// CPU time of this process in the kernel.
+    /// System CPU time of this process.
     pub system_s: Option<f64>,
-    /// Times this process was taken off a CPU against its will.
+    /// Involuntary context switches of this process.
     pub involuntary_switches: Option<u64>,
 }
 
-/// One interval of a run.
+/// Statistics of one report interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Interval {
-    /// Its end, in seconds since the start of the run.
+    /// End of the interval, in seconds since the start of the run.
     pub at_s: f64,
-    /// Rate of the events that ended in it.
+    /// Rate of the events that completed in the interval.
     pub events_per_s: f64,
-    /// Their bytes, in units of 2^20.
+    /// Mebibytes (2^20 bytes) per second of these events.
     pub mib_per_s: f64,
-    /// 95th percentile of their durations; null where none ended.
+    /// 95th percentile of their latencies; null if there were none.
     pub p95_ns: Option<u64>,
-    /// Rate of the reads among them; null in results of versions that did not tell.
+    /// Rate of read requests; null in results of older versions.
     #[serde(default)]
     pub reads_per_s: Option<f64>,
-    /// Rate of the writes among them; null as above.
+    /// Rate of write requests; null in results of older versions.
     #[serde(default)]
     pub writes_per_s: Option<f64>,
-    /// Rate of the fsyncs that ended in it; null as above.
+    /// Rate of fsyncs; null in results of older versions.
     #[serde(default)]
     pub fsyncs_per_s: Option<f64>,
 }
 
-/// Why a figure may mislead.
+/// Reason why a number may mislead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Warning {
-    /// A word for programs.
+    /// Stable identifier.
     pub code: String,
-    /// A sentence for people.
+    /// Explanation.
     pub message: String,
 }
 
@@ -523,7 +520,7 @@ mod tests {
     const SCHEMA_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/wbench.result-1.json");
 
     #[test]
-    fn the_published_schema_is_that_of_these_types() {
+    fn the_published_schema_matches_these_types() {
         let mut schema = serde_json::to_value(schemars::schema_for!(RunResult)).unwrap();
         schema["title"] = "A result of wbench".into();
         schema["properties"]["schema"]["const"] = SCHEMA.into();
@@ -532,14 +529,14 @@ mod tests {
             std::fs::write(SCHEMA_FILE, &made).unwrap();
         }
         let published = std::fs::read_to_string(SCHEMA_FILE).unwrap();
-        assert_eq!(
-            published, made,
-            "WBENCH_WRITE_SCHEMA=1 cargo test publishes it anew"
+        assert!(
+            published == made,
+            "schema/wbench.result-1.json is out of date; `make schema` regenerates it"
         );
     }
 
     #[test]
-    fn a_rate_over_no_time_is_zero() {
+    fn rates_over_no_time_are_zero() {
         assert_eq!(Rates::over(5, 1 << 20, 0.0), Rates::default());
         assert_eq!(Rates::over(5, 1 << 20, 0.5).mib_per_s, 2.0);
     }

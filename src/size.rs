@@ -1,4 +1,4 @@
-//! Sizes as both command lines take them: digits and an optional K, M, G or T.
+//! Sizes: digits with an optional K, M, G or T.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,7 +24,7 @@ impl FromStr for Size {
             .unwrap_or((text, 0));
         ensure!(
             !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()),
-            "'{text}' is not a size: digits with an optional K, M, G or T are accepted (4096, 16K, 8G)"
+            "invalid size '{text}': expected digits with an optional K, M, G or T (4096, 16K, 8G)"
         );
         digits
             .parse::<u64>()
@@ -32,7 +32,7 @@ impl FromStr for Size {
             .and_then(|n| n.checked_mul(1 << shift))
             .map(Size)
             .with_context(|| {
-                format!("'{text}' is too large: sizes end below 16777216T (2^64 bytes)")
+                format!("invalid size '{text}': expected less than 16777216T (2^64 bytes)")
             })
     }
 }

@@ -30,7 +30,7 @@ impl StartAt {
         let ahead = self.0.saturating_sub(now());
         ensure!(
             ahead <= FURTHEST,
-            "{self} is {:.1} days ahead: a start at most a day ahead is accepted",
+            "invalid start time {self}: {:.1} days ahead, expected at most one day",
             ahead.as_secs_f64() / 86400.0
         );
         Ok(self)
@@ -91,8 +91,8 @@ impl FromStr for StartAt {
         };
         moment.map(Self).with_context(|| {
             format!(
-                "'{text}' is no moment: RFC 3339 in UTC, such as 2026-11-22T20:15:00.5Z, or seconds \
-                 since 1970, such as 1795378500.5, are accepted"
+                "invalid time '{text}': expected RFC 3339 in UTC, such as 2026-11-22T20:15:00.5Z, \
+                 or seconds since 1970, such as 1795378500.5"
             )
         })
     }

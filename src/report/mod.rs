@@ -17,14 +17,14 @@ use crate::result::RunResult;
 /// The form of a report of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum ReportFormat {
-    /// For a person
+    /// Human-readable text
     #[default]
     Text,
-    /// As sysbench 0.4.12 prints it
+    /// The report of sysbench 0.4.12
     Sysbench,
-    /// The result file
+    /// The result document
     Json,
-    /// Charts, as Rally's scenario VMTasks.boot_runcommand_delete takes them
+    /// Output of a Rally scenario (VMTasks.boot_runcommand_delete)
     Rally,
 }
 

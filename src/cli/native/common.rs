@@ -1,4 +1,4 @@
-//! What every measuring command takes, and how its values are read.
+//! Options that all measuring commands share, and the parsers of their values.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -20,60 +20,60 @@ pub(super) struct CommonArgs {
     #[arg(long, default_value = "1", value_name = "N")]
     threads: NonZeroUsize,
 
-    /// The percentile in reports that show one, 1 to 100
+    /// Percentile shown in reports that show a single one, 1 to 100
     #[arg(long, default_value_t = 95, value_name = "P", value_parser = clap::value_parser!(u8).range(1..=100))]
     percentile: u8,
 
-    /// Seed of the random streams [default: the stream of sysbench 0.4.12]
+    /// Seed of the random number streams [default: as sysbench 0.4.12]
     #[arg(long, value_name = "N")]
     seed: Option<u32>,
 
-    /// Bind each worker thread to a CPU of its own, as far as there are enough
+    /// Pin each worker thread to one CPU, in turn
     #[arg(long)]
     pin: bool,
 
-    /// The clock that times events
+    /// Clock that times events
     #[arg(long, value_enum, default_value_t, value_name = "CLOCK")]
     clock: ClockChoice,
 
-    /// Print statistics every so many seconds [default: never]
+    /// Print statistics every N seconds [default: never]
     #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
     report_interval: Option<Duration>,
 
-    /// Be ready, then begin at this moment: RFC 3339 in UTC, or seconds since 1970, with decimals
+    /// Prepare, then start at this time: RFC 3339 in UTC, or seconds since 1970
     #[arg(long, value_name = "TIME", value_parser = start_at)]
     start_at: Option<StartAt>,
 
-    /// A label for the result, such as env=kvm; may be repeated
+    /// Add a label to the result, such as env=kvm; repeatable
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
 
-    /// Write the result as JSON to this file; - for standard output, with nothing else on it
+    /// Write the result as JSON to this file; - is standard output
     #[arg(long, value_name = "FILE")]
     json: Option<String>,
 
-    /// Print the report in this form [default: text; none with --quiet or --json -]
+    /// Format of the report on standard output [default: text; none with --quiet or --json -]
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<ReportFormat>,
 
-    /// Print no progress, and no report that was not asked for
+    /// Print no progress, and a report only with --format
     #[arg(long, short)]
     pub(super) quiet: bool,
 }
 
-/// Where a result goes.
+/// Where a result is written.
 #[derive(Debug, Clone)]
 pub struct Output {
-    /// As JSON to here.
+    /// The JSON document.
     pub json: Option<Destination>,
-    /// The report on standard output.
+    /// Format of the report on standard output.
     pub report: Option<ReportFormat>,
-    /// No progress.
+    /// Print no progress.
     pub quiet: bool,
 }
 
 impl Output {
-    /// Fails where two documents would be on standard output.
+    /// Fails if two documents would be printed on standard output.
     pub(super) fn of(
         json: Option<Destination>,
         format: Option<ReportFormat>,
@@ -82,8 +82,8 @@ impl Output {
         let taken = json == Some(Destination::Stdout);
         ensure!(
             !(taken && format.is_some()),
-            "--json - and --format both print to standard output: give --json a file, or leave \
-             one of them out"
+            "--json - and --format both print to standard output; write the JSON to a file, or \
+             omit one of them"
         );
         let report = match quiet || taken {
             true => format,
@@ -143,24 +143,27 @@ pub(super) fn measure(plan: RunPlan, files: FileHandling, output: Output) -> Com
 pub(super) fn seconds(text: &str) -> Result<Duration> {
     let seconds: f64 = text
         .parse()
-        .with_context(|| format!("'{text}' is no number of seconds"))?;
+        .with_context(|| format!("invalid time '{text}': expected a number of seconds"))?;
     ensure!(
         (0.0..=LONGEST_SECONDS).contains(&seconds),
-        "{text} is not between 0 and {LONGEST_SECONDS} seconds"
+        "invalid time '{text}': expected 0 to {LONGEST_SECONDS} seconds"
     );
     ensure!(
         seconds == 0.0 || seconds >= SHORTEST_SECONDS,
-        "{text} is neither 0 nor at least {SHORTEST_SECONDS} seconds"
+        "invalid time '{text}': expected 0 or at least {SHORTEST_SECONDS} seconds"
     );
     Ok(Duration::from_secs_f64(seconds))
 }
 
-/// The shortest time that can be asked for; what rounds to nothing would be no limit.
+/// The shortest time other than 0, in seconds: a time that rounds to 0 would mean no limit.
 const SHORTEST_SECONDS: f64 = 0.001;
 
 pub(super) fn positive_seconds(text: &str) -> Result<Duration> {
     let interval = seconds(text)?;
-    ensure!(!interval.is_zero(), "an interval takes some time");
+    ensure!(
+        !interval.is_zero(),
+        "invalid time '{text}': expected more than 0 seconds"
+    );
     Ok(interval)
 }
 
@@ -172,6 +175,6 @@ pub(super) fn label(text: &str) -> Result<(String, String)> {
     let (key, value) = text
         .split_once('=')
         .filter(|(key, _)| !key.is_empty())
-        .with_context(|| format!("'{text}' is no label: KEY=VALUE is accepted"))?;
+        .with_context(|| format!("invalid label '{text}': expected KEY=VALUE"))?;
     Ok((key.to_owned(), value.to_owned()))
 }

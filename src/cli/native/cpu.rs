@@ -1,4 +1,4 @@
-//! The words of the cpu test.
+//! `wbench cpu`: its options.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use crate::plan::{CpuParams, FileHandling, Test};
 
 #[derive(Debug, Args)]
 pub(super) struct CpuArgs {
-    /// Test the numbers from 3 to below this one for primality in each event
+    /// In each event, test all numbers from 3 to N - 1 for primality
     #[arg(long, default_value = "20000", value_name = "N")]
     max_prime: NonZeroU64,
 
-    /// Stop after so many events, over all threads; 0 = no limit
+    /// Stop after N events, summed over all threads; 0 = no limit
     #[arg(long, default_value_t = 10000, value_name = "N")]
     events: u64,
 
-    /// Stop after so many seconds; 0 = no limit
+    /// Stop after this many seconds; 0 = no limit
     #[arg(long, default_value = "0", value_name = "SECONDS", value_parser = seconds)]
     time: Duration,
 

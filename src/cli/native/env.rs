@@ -1,4 +1,4 @@
-//! The words of `wbench env`.
+//! `wbench env`: its options.
 
 use std::path::PathBuf;
 
@@ -9,11 +9,11 @@ use crate::output::Destination;
 
 #[derive(Debug, Args)]
 pub(super) struct EnvArgs {
-    /// The folder whose storage is looked at
-    #[arg(long, default_value = ".", value_name = "FOLDER")]
+    /// Directory whose storage to describe
+    #[arg(long, default_value = ".", value_name = "DIR")]
     dir: PathBuf,
 
-    /// Write it as JSON to this file; - or nothing for standard output
+    /// Write JSON to this file; - or no value is standard output
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The words of the file I/O test and of its steps.
+//! `wbench fileio` and its steps: their options.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -15,8 +15,8 @@ use crate::plan::{
 };
 use crate::size::Size;
 
-/// Requests in flight where nothing is said: enough for a disk of many queues to show its rate,
-/// and few enough for a latency that is not waiting alone.
+/// Default I/O depth: enough to saturate a multi-queue disk, and small enough for a latency that
+/// is not all queueing.
 const DEPTH: u32 = 32;
 
 #[derive(Debug, Args)]
@@ -24,11 +24,11 @@ pub(super) struct FileioCommand {
     #[command(subcommand)]
     step: Option<FileioStep>,
 
-    /// The pattern of requests
+    /// I/O pattern
     #[arg(long, value_enum, value_name = "MODE", required = true)]
     mode: Option<FileMode>,
 
-    /// Keep the files that the job made
+    /// Keep the test files
     #[arg(long)]
     keep: bool,
 
@@ -38,17 +38,17 @@ pub(super) struct FileioCommand {
 
 #[derive(Debug, Subcommand)]
 enum FileioStep {
-    /// Make the files: --dir, --files, --total-size, --block-size, --validate and --recreate matter
+    /// Create the test files
     Prepare(OptionalMode),
-    /// Measure, on files that are there
+    /// Run on existing test files
     Run(RequiredMode),
-    /// Remove the files that this program made: --dir and --files matter
+    /// Remove the test files that wbench created
     Cleanup(OptionalMode),
 }
 
 #[derive(Debug, Args)]
 struct OptionalMode {
-    /// The pattern of requests; makes no difference to this step
+    /// I/O pattern; ignored by this step
     #[arg(long, value_enum, value_name = "MODE")]
     mode: Option<FileMode>,
 
@@ -58,7 +58,7 @@ struct OptionalMode {
 
 #[derive(Debug, Args)]
 struct RequiredMode {
-    /// The pattern of requests
+    /// I/O pattern
     #[arg(long, value_enum, value_name = "MODE")]
     mode: FileMode,
 
@@ -68,77 +68,77 @@ struct RequiredMode {
 
 #[derive(Debug, Args)]
 struct FileioArgs {
-    /// The folder of the test files
-    #[arg(long, default_value = ".", value_name = "FOLDER")]
+    /// Directory of the test files
+    #[arg(long, default_value = ".", value_name = "DIR")]
     dir: PathBuf,
 
-    /// Files in the set
+    /// Number of test files
     #[arg(long, default_value = "128", value_name = "N")]
     files: NonZeroU32,
 
-    /// Bytes in all files together (K, M, G, T: powers of 1024)
+    /// Total size of the test files (K, M, G, T: powers of 1024)
     #[arg(long, default_value = "8G", value_name = "SIZE")]
     total_size: Size,
 
-    /// Bytes of a request
+    /// Block size: bytes per request
     #[arg(long, default_value = "4K", value_name = "SIZE")]
     block_size: Size,
 
-    /// Extra flags of open(2) [default: direct; none with --io mmap]
+    /// Additional open(2) flags [default: direct; none with --io mmap]
     #[arg(long, value_enum, value_name = "FLAGS")]
     flags: Option<OpenFlags>,
 
-    /// How a request reaches the kernel
+    /// I/O engine
     #[arg(long, value_enum, default_value = "sync", value_name = "IO")]
     io: IoMode,
 
-    /// Requests that each thread has in flight, with --io aio and --io uring [default: 32]
+    /// I/O depth: requests each thread keeps in flight, with --io aio or uring [default: 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DEPTH)))]
     depth: Option<u32>,
 
-    /// Seal each block that is written (place, generation, CRC-32) and check each that is read;
-    /// requests to one block wait for each other then
+    /// Write a header (position, generation, CRC-32) into each block and verify it on each read;
+    /// requests to the same block are serialized
     #[arg(long)]
     validate: bool,
 
-    /// Write the files again even where they are right already
+    /// Rewrite test files even if they are complete
     #[arg(long)]
     recreate: bool,
 
-    /// Before the run, write the set to its device and drop its pages from the page cache
+    /// Before the run, flush the test files and drop their pages from the page cache
     #[arg(long)]
     drop_cache: bool,
 
-    /// Random modes: fsync each file after every N requests; 0 = never
+    /// Random modes: fsync all files after every N requests; 0 = never
     #[arg(long, default_value_t = 100, value_name = "N")]
     fsync_freq: u32,
 
-    /// fsync after each write, as a part of its event; no other fsyncs then
+    /// fsync after each write, as part of its event, and at no other time
     #[arg(long)]
     fsync_all: bool,
 
-    /// fsync each file at the end of a run that writes
+    /// fsync all files at the end of a run that writes
     #[arg(long, value_enum, default_value = "on", value_name = "on|off")]
     fsync_end: Switch,
 
-    /// Which call flushes a file
+    /// System call that flushes a file
     #[arg(long, value_enum, default_value = "fsync", value_name = "CALL")]
     fsync_mode: FsyncMode,
 
-    /// Sequential modes: make one request of N blocks; 0 = of one
+    /// Sequential modes: merge N blocks into one request; 0 = off
     #[arg(long, default_value_t = 0, value_name = "N")]
     merged_requests: u32,
 
-    /// rndrw: reads for each write
+    /// rndrw: ratio of reads to writes
     #[arg(long, default_value_t = 1.5, value_name = "RATIO")]
     rw_ratio: f64,
 
-    /// Stop after so many requests, over all threads; 0 = no limit
-    /// [default: 10000 in random modes, all of the files once in sequential ones]
+    /// Stop after N requests, summed over all threads; 0 = no limit [default: 10000 in random
+    /// modes; sequential modes make one pass over the files]
     #[arg(long, value_name = "N")]
     events: Option<u64>,
 
-    /// Stop after so many seconds; 0 = no limit
+    /// Stop after this many seconds; 0 = no limit
     #[arg(long, default_value = "300", value_name = "SECONDS", value_parser = seconds)]
     time: Duration,
 
@@ -188,12 +188,13 @@ impl FileioArgs {
     fn depth(&self) -> Result<NonZeroU32> {
         ensure!(
             self.depth.is_none() || self.io.is_queued(),
-            "--depth goes with --io aio and --io uring: the others wait for each request"
+            "--depth requires --io aio or --io uring; the other I/O engines have one request in flight"
         );
-        NonZeroU32::new(self.depth.unwrap_or(DEPTH)).context("--depth is at least 1")
+        NonZeroU32::new(self.depth.unwrap_or(DEPTH))
+            .context("invalid --depth 0: expected at least 1")
     }
 
-    /// A mapping knows no flags of open(2).
+    /// The open(2) flags: none by default for mappings, which ignore them.
     fn flags(&self) -> OpenFlags {
         let default = match self.io {
             IoMode::Mmap => OpenFlags::None,

@@ -1,4 +1,4 @@
-//! The words of the memory test.
+//! `wbench memory`: its options.
 
 use std::time::Duration;
 
@@ -12,35 +12,35 @@ use crate::size::Size;
 
 #[derive(Debug, Args)]
 pub(super) struct MemoryArgs {
-    /// What an event does to its block
+    /// What an event does with its block
     #[arg(long, value_enum, default_value = "write", value_name = "OPER")]
     oper: MemoryOper,
 
-    /// Bytes touched in one event, a multiple of 4 (K, M, G, T: powers of 1024)
+    /// Block size: bytes accessed per event, a multiple of 4 (K, M, G, T: powers of 1024)
     #[arg(long, default_value = "1K", value_name = "SIZE")]
     block_size: Size,
 
-    /// Stop after so many bytes, over all threads
+    /// Stop after this many bytes, summed over all threads
     #[arg(long, default_value = "100G", value_name = "SIZE")]
     total_size: Size,
 
-    /// One block for all threads, or one each
+    /// Whether threads share one block or have one each
     #[arg(long, value_enum, default_value = "global", value_name = "SCOPE")]
     scope: MemoryScope,
 
-    /// Touch the block in order, or 4 bytes at a time at random positions
+    /// Access pattern within the block
     #[arg(long, value_enum, default_value = "seq", value_name = "ACCESS")]
     access: MemoryAccess,
 
-    /// Take the block from the pool of huge pages
+    /// Allocate the block from the huge page pool
     #[arg(long)]
     hugetlb: bool,
 
-    /// Stop after so many events, over all threads; 0 = no limit
+    /// Stop after N events, summed over all threads; 0 = no limit
     #[arg(long, default_value_t = 0, value_name = "N")]
     events: u64,
 
-    /// Stop after so many seconds; 0 = no limit
+    /// Stop after this many seconds; 0 = no limit
     #[arg(long, default_value = "300", value_name = "SECONDS", value_parser = seconds)]
     time: Duration,
 

@@ -1,4 +1,4 @@
-//! The native command line. Its defaults are the parameters of the study that the tool serves.
+//! The native command line. Its defaults are the parameters of the KEK study (HEPiX 2015).
 
 mod common;
 mod cpu;
@@ -30,23 +30,23 @@ use memory::MemoryArgs;
 use suite::SuiteArgs;
 use sweep::SweepArgs;
 
-/// Measures cpu, memory and file I/O the same way on bare metal, in VMs and in containers
+/// Measure CPU, memory and file I/O the same way on bare metal, in VMs and in containers
 #[derive(Debug, Parser)]
 #[command(
     name = "wbench",
     version,
     after_help = "\
 Examples:
-  wbench fileio --mode seqwr            write 8G in 128 files with O_DIRECT, 4K at a time
-  wbench memory --oper read --json -    the result as JSON on standard output
-  wbench suite --scale 0.01             the study's seven measurements, small, in one table
-  wbench env                            what this machine is, and what may mislead
+  wbench fileio --mode seqwr            write 8G in 128 files with O_DIRECT, in 4K requests
+  wbench memory --oper read --json -    print the result as JSON on standard output
+  wbench suite --scale 0.01             a quick look: all tests, scaled down, in one table
+  wbench env                            describe this machine and list what may mislead
 
-The command line of sysbench 0.4.12 is understood as well, when it comes first
-(wbench --test=cpu run) or when the program is started by the name sysbench.
+wbench also accepts the command line of sysbench 0.4.12: wbench --test=cpu run, or any
+arguments when it is started under the name sysbench.
 
-Exit status: 0 done; 1 failed; 2 a command line that can't be understood;
-130 or 143 interrupted by SIGINT or SIGTERM, with the figures up to then."
+Exit status: 0 success; 1 failure; 2 invalid command line; 128 + N interrupted by signal N
+(130 SIGINT, 143 SIGTERM), with the results measured up to then."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -55,119 +55,120 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Subcommands {
-    /// Count primes by trial division with 64-bit divides
+    /// Count primes by trial division with 64-bit divide instructions
     #[command(after_help = "Example:\n  wbench cpu --threads 4 --time 60 --events 0")]
     Cpu(Box<CpuArgs>),
-    /// Load or store every byte of a block of memory, again and again
+    /// Read or write a block of memory repeatedly
     #[command(
         after_help = "Example:\n  wbench memory --oper read --block-size 1M --total-size 1T --time 30"
     )]
     Memory(Box<MemoryArgs>),
-    /// Read and write a set of files: prepare, run and clean up, or one of these
+    /// Read and write a set of files: prepare, run and clean up, or a single step
     #[command(
         args_conflicts_with_subcommands = true,
         subcommand_negates_reqs = true,
         after_help = "\
 Examples:
-  wbench fileio --mode rndrd --dir /data         the whole job in /data
-  wbench fileio prepare --dir /data              only make the files
-  wbench fileio run --mode rndrw --dir /data     only run, on files that are there
-  wbench fileio cleanup --dir /data              only remove the files"
+  wbench fileio --mode rndrd --dir /data         prepare, run and clean up in /data
+  wbench fileio prepare --dir /data              create the test files
+  wbench fileio run --mode rndrw --dir /data     run on existing test files
+  wbench fileio cleanup --dir /data              remove the test files"
     )]
     Fileio(Box<FileioCommand>),
-    /// Measure all that a profile says, one after the other: the study in one command
+    /// Run all measurements of a profile in sequence, by default those of the KEK study
     #[command(after_help = "\
 Examples:
-  wbench suite --scale 0.01 --dir /data            a first look, in seconds
+  wbench suite --scale 0.01 --dir /data            a quick look, in seconds
   wbench suite --dir /data --label env=kvm         the study: up to half an hour
-  wbench suite --dir /data --repeat 6 --resume     go on with what is missing of six rounds
-  wbench suite --show > mine.toml                  a profile to change, for --profile mine.toml
+  wbench suite --dir /data --repeat 6 --resume     run what is missing of six rounds
+  wbench suite --show > mine.toml                  a profile to edit, for --profile mine.toml
 
-Exit status: 0 done; 1 a measurement failed, and the others are done; 130 or 143 interrupted by
-SIGINT or SIGTERM, with the results up to then, which --resume completes")]
+Exit status: 0 success; 1 at least one measurement failed; 2 invalid command line; 128 + N
+interrupted by signal N: the results so far are saved, --resume runs the rest")]
     Suite(Box<SuiteArgs>),
-    /// Run many instances at once, by commands that start them, and gather their results
+    /// Run many instances of a measurement concurrently, in one or more environments
     #[command(after_help = "\
 Examples:
   wbench sweep --concurrency 1,2,4,8 --count 8 --dir /data --json all.json -- fileio --mode seqrd
   wbench sweep --concurrency 1,2,4,8 --count 8 --json all.json --launch native= \\
       --launch 'docker=docker run --rm -v {dir}:/data IMAGE wbench {args} --dir /data' \\
       -- fileio --mode seqrd
-  wbench compare all.json --by env --vary concurrency     what came of it
+  wbench compare all.json --by env --vary concurrency
 
-Exit status: 0 all done; 1 an instance failed, and the others are done; 130 or 143 interrupted by
-SIGINT or SIGTERM, with the results up to then, which --resume completes")]
+Exit status: 0 success; 1 at least one instance failed; 2 invalid command line; 128 + N
+interrupted by signal N: the results so far are saved, --resume runs the rest")]
     Sweep(Box<SweepArgs>),
-    /// Print what this machine is, the state of its clock, and what may mislead
+    /// Describe this machine, its clock and its storage, and list what may mislead
     #[command(after_help = "Example:\n  wbench env --dir /data")]
     Env(EnvArgs),
-    /// Hold results against each other: how much slower, is it real, and what else was different?
+    /// Compare results: how large is the difference, is it significant, and what else differed?
     #[command(after_help = "\
 Examples:
-  wbench compare native/ docker/ kvm/                     folders, the first is the baseline
-  wbench compare runs/ --by env --vary concurrency        by a label, along another
-  wbench compare old.log new.json --metric rate,p95       a log of sysbench beside a result
-  wbench compare main/ branch/ --fail-above 5%            a gate for a pipeline
+  wbench compare native/ docker/ kvm/                     three directories, the first is the baseline
+  wbench compare runs/ --by env --vary concurrency        group by a label, vary another
+  wbench compare old.log new.json --metric rate,p95       a sysbench log and a result
+  wbench compare main/ branch/ --fail-above 5%            a threshold for CI
 
-Exit status: 0 compared; 1 worse than --fail-above; 2 could not be told or read")]
+Exit status: 0 success; 1 a change is worse than --fail-above; 2 inconclusive, unreadable input
+or invalid command line")]
     Compare(Box<CompareArgs>),
-    /// Print the report of a result file again
+    /// Print the report of a result file
     #[command(after_help = "Example:\n  wbench show result.json --format sysbench")]
     Show(ShowArgs),
 }
 
-/// What is to be done.
+/// A parsed command, with all defaults filled in.
 #[derive(Debug)]
 pub enum Command {
-    /// Measure.
+    /// Run one measurement.
     Measure {
-        /// What.
+        /// What to measure.
         plan: Box<RunPlan>,
-        /// What becomes of the files (file I/O).
+        /// Which steps of a file I/O job to do.
         files: FileHandling,
         /// Where the result goes.
         output: Output,
     },
-    /// Make test files.
+    /// Create test files.
     Prepare {
-        /// Which.
+        /// The file set.
         files: FilePlan,
-        /// Say nothing.
+        /// Print no progress.
         quiet: bool,
     },
     /// Remove test files.
     Cleanup {
-        /// Which.
+        /// The file set.
         files: FilePlan,
     },
-    /// Measure all that a profile says.
+    /// Run all measurements of a profile.
     Suite(Box<SuiteJob>),
-    /// Run many instances of a measurement at once.
+    /// Run many instances of a measurement concurrently.
     Sweep(Box<SweepJob>),
-    /// Print the fingerprint of the machine.
+    /// Describe the machine.
     Env {
-        /// The folder whose storage counts.
+        /// The directory whose storage to describe.
         dir: PathBuf,
-        /// As JSON to here.
+        /// Where to write JSON; None for text.
         json: Option<Destination>,
     },
-    /// Hold results against each other.
+    /// Compare results.
     Compare(Box<CompareJob>),
-    /// Print reports again.
+    /// Print reports of result files.
     Show(ShowJob),
 }
 
 impl Cli {
-    /// Understands words, the first of which is the program's name.
-    // One copy of clap's large functions for all who ask.
+    /// Parses arguments, of which the first is the program's name.
+    // Never inlined: one copy of clap's large functions for all callers.
     #[inline(never)]
     pub fn of(words: Vec<OsString>) -> Result<Self, clap::Error> {
         Self::try_parse_from(words)
     }
 
-    /// The command with every default filled in.
+    /// Returns the command with all defaults filled in.
     ///
-    /// Fails where values that are right one by one don't go together.
+    /// Fails if arguments that are valid one by one contradict each other.
     #[inline(never)]
     pub fn into_command(self) -> Result<Command> {
         match self.command {
@@ -209,12 +210,12 @@ mod tests {
     }
 
     #[test]
-    fn the_definition_of_the_command_line_is_sound() {
+    fn clap_accepts_the_definition() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn the_defaults_are_the_parameters_of_the_study() {
+    fn defaults_are_the_parameters_of_the_study() {
         let cpu = plan("wbench cpu");
         assert_eq!(
             cpu.test,
@@ -262,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_lifts_a_limit() {
+    fn zero_means_no_limit() {
         assert_eq!(
             plan("wbench fileio --mode rndrd --time 0 --events 0").limits,
             Limits::default()
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_job_needs_a_mode_and_a_step_of_it_does_not() {
+    fn the_whole_job_and_run_require_a_mode_prepare_and_cleanup_do_not() {
         assert!(Cli::try_parse_from(["wbench", "fileio"]).is_err());
         assert!(Cli::try_parse_from(["wbench", "fileio", "run"]).is_err());
         assert!(matches!(
@@ -284,14 +285,14 @@ mod tests {
     }
 
     #[test]
-    fn a_label_has_a_key_and_keeps_all_behind_the_first_equals_sign() {
+    fn a_label_splits_at_its_first_equals_sign() {
         assert_eq!(plan("wbench cpu --label a=b=c").labels["a"], "b=c");
         assert!(Cli::try_parse_from(["wbench", "cpu", "--label", "=x"]).is_err());
         assert!(Cli::try_parse_from(["wbench", "cpu", "--label", "x"]).is_err());
     }
 
     #[test]
-    fn times_that_are_none_are_refused() {
+    fn invalid_times_are_refused() {
         for time in ["-1", "NaN", "inf", "1e99", "1e-12", "ten", ""] {
             assert!(seconds(time).is_err(), "{time}");
         }

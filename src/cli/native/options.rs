@@ -1,7 +1,7 @@
-//! The options of a test as data: which there are, and the plan that some of them make.
+//! The options of a test as data, for profiles.
 //!
-//! What a profile says of a measurement goes the way of the words that are typed, so that both
-//! come to the same plan, have the same defaults and take the same values.
+//! A profile's measurement is parsed as a command line, so that both have the same options,
+//! defaults and accepted values.
 
 use std::error::Error as _;
 
@@ -14,18 +14,17 @@ use crate::plan::RunPlan;
 /// The tests.
 pub const TESTS: [&str; 3] = ["cpu", "memory", "fileio"];
 
-/// Options of a command that say nothing of what is measured: when it begins, and where results and
-/// files go.
+/// Options of a command that are not part of what is measured, and not accepted in a profile.
 const OF_THE_COMMAND: [&str; 7] = ["help", "json", "label", "quiet", "keep", "dir", "recreate"];
 
-/// An option that says what is measured.
+/// An option of a measurement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestOption {
     /// Its name, without dashes.
     pub name: String,
-    /// It takes no value.
+    /// It has no value.
     pub is_switch: bool,
-    /// The words that it takes; none where it takes others too.
+    /// The accepted values; empty if they cannot be listed.
     pub words: Vec<String>,
 }
 
@@ -50,16 +49,16 @@ pub fn options(test: &str) -> Vec<TestOption> {
         .collect()
 }
 
-/// Why options make no plan.
+/// Why options were refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// The option that is to blame, where it is one alone.
+    /// The option that is wrong, if it is a single one.
     pub option: Option<String>,
-    /// What is wrong, and what is accepted.
+    /// What is wrong and what is accepted.
     pub reason: String,
 }
 
-/// The plan that a test with these options makes; an option without a value is a switch.
+/// Returns the plan of a test with these options; an option without a value is a switch.
 pub fn plan(test: &str, options: &[(&str, Option<&str>)]) -> Result<RunPlan, Refused> {
     let words = options.iter().map(|(name, value)| match value {
         Some(value) => format!("--{name}={value}"),
@@ -74,7 +73,7 @@ pub fn plan(test: &str, options: &[(&str, Option<&str>)]) -> Result<RunPlan, Ref
     let cli = Cli::of(words).map_err(|error| Refused::by(&error))?;
     match cli.into_command() {
         Ok(Command::Measure { plan, .. }) => Ok(*plan),
-        Ok(_) => Err(refused(format!("{test} is no test"))),
+        Ok(_) => Err(refused(format!("unknown test '{test}'"))),
         Err(error) => Err(refused(format!("{error:#}"))),
     }
 }
@@ -96,8 +95,8 @@ impl Refused {
         let reason = match (error.kind(), error.source(), accepted) {
             (ErrorKind::MissingRequiredArgument, ..) => "is missing".to_owned(),
             (_, Some(source), _) => source.to_string(),
-            (_, None, Some(words)) => format!("'{value}' is none of {words}"),
-            (..) => format!("'{value}' is not accepted"),
+            (_, None, Some(words)) => format!("invalid value '{value}': expected one of {words}"),
+            (..) => format!("invalid value '{value}'"),
         };
         Self { option, reason }
     }
@@ -108,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_test_has_options_and_each_says_what_is_measured() {
+    fn options_of_a_measurement_exclude_those_of_the_command() {
         for test in TESTS {
             let options = options(test);
             assert!(options.iter().any(|option| option.name == "threads"));
@@ -120,18 +119,18 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_is_told_with_its_option_and_what_is_accepted() {
+    fn a_refusal_names_the_option_and_what_is_accepted() {
         let refused = |test, options| plan(test, options).unwrap_err();
         assert_eq!(
             refused("memory", &[("oper", Some("stare"))]),
             Refused {
                 option: Some("oper".into()),
-                reason: "'stare' is none of read, write, none".into()
+                reason: "invalid value 'stare': expected one of read, write, none".into()
             }
         );
         let size = refused("memory", &[("block-size", Some("1 K"))]);
         assert_eq!(size.option.as_deref(), Some("block-size"));
-        assert!(size.reason.contains("'1 K' is not a size"), "{size:?}");
+        assert!(size.reason.contains("invalid size '1 K'"), "{size:?}");
         let missing = refused("fileio", &[]);
         assert_eq!(missing.option.as_deref(), Some("mode"));
         let together = refused(

@@ -1,4 +1,4 @@
-//! The words of `wbench suite`.
+//! `wbench suite`: its options.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -17,61 +17,60 @@ use crate::suite::profile::{DEFAULT, built_in_names};
 
 #[derive(Debug, Args)]
 pub(super) struct SuiteArgs {
-    /// What to measure: the name of a built-in profile, or a file
+    /// Profile to run: the name of a built-in profile, or a file
     #[arg(long, value_name = "NAME|FILE", default_value = DEFAULT, help = profile_help())]
     profile: PathBuf,
 
-    /// Print the profile, as --profile FILE takes it, and do nothing else
+    /// Print the profile in the format of --profile FILE, and exit
     #[arg(long)]
     show: bool,
 
-    /// The folder of the test files
-    #[arg(long, default_value = ".", value_name = "FOLDER")]
+    /// Directory of the test files
+    #[arg(long, default_value = ".", value_name = "DIR")]
     dir: PathBuf,
 
-    /// A first look: times, events, totals and file sets by so much smaller, such as 0.01
+    /// Multiply times, events, total sizes and file sets by this factor, above 0 and at most 1
     #[arg(long, default_value = "1", value_name = "FACTOR", value_parser = scale)]
     scale: f64,
 
-    /// Measure all so many times, one round of the whole profile after the other
+    /// Repeat the whole profile N times
     #[arg(long, default_value = "1", value_name = "N")]
     repeat: NonZeroU32,
 
-    /// Go on with the suite that the result file is of: measure what is missing in it
+    /// Resume the suite in the result file: run what is missing
     #[arg(long)]
     resume: bool,
 
-    /// Worker threads [default: as the profile says]
+    /// Worker threads [default: from the profile]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 
-    /// Bind each worker thread to a CPU of its own, as far as there are enough
+    /// Pin each worker thread to one CPU, in turn
     #[arg(long)]
     pin: bool,
 
-    /// The clock that times events [default: as the profile says]
+    /// Clock that times events [default: from the profile]
     #[arg(long, value_enum, value_name = "CLOCK")]
     clock: Option<ClockChoice>,
 
-    /// Have statistics of every so many seconds in each result [default: as the profile says]
+    /// Record statistics every N seconds in each result [default: from the profile]
     #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
     report_interval: Option<Duration>,
 
-    /// Be ready, then begin the first measurement at this moment: RFC 3339 in UTC, or seconds since
-    /// 1970, with decimals
+    /// Prepare, then start the first measurement at this time: RFC 3339 in UTC, or seconds since
+    /// 1970
     #[arg(long, value_name = "TIME", value_parser = start_at)]
     start_at: Option<StartAt>,
 
-    /// A label for each result, such as env=kvm; may be repeated
+    /// Add a label to each result, such as env=kvm; repeatable
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
 
-    /// Write the results as JSON to this file, an array; - for standard output, with nothing else
-    /// on it
+    /// Write the results as a JSON array to this file; - is standard output
     #[arg(long, default_value = "wbench-suite.json", value_name = "FILE")]
     json: String,
 
-    /// Print the results in this form; text: as one table [default: text; none with --quiet or
+    /// Format of the report on standard output [default: text, one table; none with --quiet or
     /// --json -]
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<ReportFormat>,
@@ -80,45 +79,45 @@ pub(super) struct SuiteArgs {
     #[arg(long)]
     keep: bool,
 
-    /// Print no progress, and no table that was not asked for
+    /// Print no progress, and a report only with --format
     #[arg(long, short)]
     quiet: bool,
 }
 
 fn profile_help() -> String {
     format!(
-        "What to measure: the name of a built-in profile ({}), or a file",
+        "Profile to run: the name of a built-in profile ({}), or a file",
         built_in_names()
     )
 }
 
-/// A suite to be run.
+/// A suite to run.
 #[derive(Debug)]
 pub struct SuiteJob {
-    /// The profile: the name of a built-in one, or a file.
+    /// The name of a built-in profile, or a file.
     pub profile: PathBuf,
     /// Only print the profile.
     pub show: bool,
-    /// What the profile's plans are changed by.
+    /// Changes to the profile's plans.
     pub changes: Changes,
     /// Rounds of the whole profile.
     pub rounds: NonZeroU32,
-    /// Go on where the result file ends.
+    /// Resume the suite in the result file.
     pub resume: bool,
-    /// The moment at which the first measurement begins.
+    /// When the first measurement starts.
     pub start_at: Option<StartAt>,
-    /// Where the results go.
+    /// Where the results are written.
     pub json: Destination,
-    /// The form in which they stand on standard output.
+    /// Format of the report on standard output.
     pub report: Option<ReportFormat>,
-    /// The test files stay.
+    /// Keep the test files.
     pub keep: bool,
-    /// No progress.
+    /// Print no progress.
     pub quiet: bool,
 }
 
 impl SuiteArgs {
-    /// Fails where two documents would be on standard output.
+    /// Fails if two documents would be printed on standard output.
     pub(super) fn into_job(self) -> Result<SuiteJob> {
         let json = Destination::from(self.json.as_str());
         let output = Output::of(Some(json.clone()), self.format, self.quiet)?;
@@ -148,11 +147,11 @@ impl SuiteArgs {
 fn scale(text: &str) -> Result<f64> {
     let scale: f64 = text
         .parse()
-        .with_context(|| format!("'{text}' is no number"))?;
+        .with_context(|| format!("invalid scale '{text}': expected a number"))?;
     ensure!(
         scale > 0.0 && scale <= 1.0,
-        "{text} is not above 0 and at most 1: for longer runs take a profile of your own \
-         (--show, --profile FILE)"
+        "invalid scale '{text}': expected more than 0 and at most 1; for longer runs, edit a \
+         profile (--show) and run it with --profile FILE"
     );
     Ok(scale)
 }
@@ -162,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scale_shortens_and_leaves_something() {
+    fn a_scale_is_above_zero_and_at_most_one() {
         assert_eq!(scale("0.01").unwrap(), 0.01);
         assert_eq!(scale("1").unwrap(), 1.0);
         for text in ["0", "-1", "1.01", "NaN", "inf", "small", ""] {

@@ -1,4 +1,4 @@
-//! The words of `wbench sweep`.
+//! `wbench sweep`: its options.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -17,75 +17,75 @@ use crate::sweep::{Environment, Instance, Measurement, OWN_LABELS, Sweep};
 
 #[derive(Debug, Args)]
 pub(super) struct SweepArgs {
-    /// Instances at a time, one number after the other
+    /// Run at most K instances concurrently, for each K in turn
     #[arg(long, required = true, value_delimiter = ',', value_name = "K,K,...")]
     concurrency: Vec<NonZeroU32>,
 
-    /// Instances in all, for each environment and concurrency
+    /// Instances per environment and concurrency
     #[arg(long, value_name = "N")]
     count: NonZeroU32,
 
-    /// The command that starts an instance in an environment, with {args} where the measurement's
-    /// words go, and {dir} {instance} {concurrency} {env}; nothing for this program itself. May be
-    /// repeated [default: native=]
+    /// Command that starts an instance in environment ENV; {args} is replaced by the measurement's
+    /// arguments, {dir}, {instance}, {concurrency} and {env} by their values; an empty COMMAND is
+    /// wbench itself; repeatable [default: native=]
     #[arg(long = "launch", value_name = "ENV=COMMAND", value_parser = environment)]
     launchers: Vec<Environment>,
 
-    /// Which instances start together
+    /// How instances follow each other
     #[arg(long, value_enum, default_value_t, value_name = "RUNNER")]
     runner: Runner,
 
-    /// Where each instance gets a folder of its own
-    #[arg(long, default_value = ".", value_name = "FOLDER")]
+    /// Create a directory for each instance in DIR
+    #[arg(long, default_value = ".", value_name = "DIR")]
     dir: PathBuf,
 
-    /// Write the results to this file, as one array
+    /// Write the results as a JSON array to this file
     #[arg(long, value_name = "FILE")]
     json: String,
 
-    /// Go on with what is missing in the file, or failed
+    /// Resume the sweep in the result file: run what is missing or failed
     #[arg(long)]
     resume: bool,
 
-    /// End an instance that takes longer, counted from its start [default: never]
+    /// Terminate an instance this many seconds after its start [default: never]
     #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
     timeout: Option<Duration>,
 
-    /// Launch instances so long before they start together [default: as a trial suggests]
+    /// Launch instances this many seconds before their common start [default: from a trial run]
     #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
     lead: Option<Duration>,
 
-    /// Go on where disk or memory are too small for so many instances
+    /// Run even if disk space or memory are too small for all instances
     #[arg(long)]
     overcommit: bool,
 
-    /// A label for all results, such as host=a; may be repeated
+    /// Add a label to each result, such as host=a; repeatable
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
 
-    /// Print no table and no progress
+    /// Print no progress and no table
     #[arg(long, short)]
     quiet: bool,
 
-    /// What each instance does: cpu, memory or fileio, and options of these
+    /// The measurement: cpu, memory or fileio, with its options
     #[arg(last = true, required = true, value_name = "MEASUREMENT")]
     measurement: Vec<String>,
 }
 
-/// A sweep, and what becomes of it.
+/// A sweep to run.
 #[derive(Debug)]
 pub struct SweepJob {
-    /// What is to be run.
+    /// What to run.
     pub sweep: Sweep,
-    /// Where the results go.
+    /// Where the results are written.
     pub json: Destination,
-    /// What is there already counts.
+    /// Resume the sweep in the result file.
     pub resume: bool,
-    /// How long before a common start instances are launched; None for what a trial suggests.
+    /// How long before their common start instances are launched; None to use a trial run.
     pub lead: Option<Duration>,
-    /// Disk and memory may be too small.
+    /// Run even if disk space or memory are too small.
     pub overcommit: bool,
-    /// No table and no progress.
+    /// Print no progress and no table.
     pub quiet: bool,
 }
 
@@ -96,11 +96,11 @@ impl SweepArgs {
         for (i, &many) in concurrency.iter().enumerate() {
             ensure!(
                 !concurrency[..i].contains(&many),
-                "--concurrency has {many} twice"
+                "--concurrency lists {many} twice"
             );
             ensure!(
                 many <= count,
-                "--concurrency {many} needs as many instances, and --count is {count}"
+                "--concurrency {many} exceeds --count {count}: raise --count"
             );
         }
         let environments = match self.launchers.is_empty() {
@@ -109,12 +109,12 @@ impl SweepArgs {
         };
         for (i, env) in environments.iter().enumerate() {
             let twice = environments[..i].iter().any(|other| other.name == env.name);
-            ensure!(!twice, "--launch names the environment {} twice", env.name);
+            ensure!(!twice, "--launch defines environment {} twice", env.name);
         }
         for (key, _) in &self.labels {
             refuse_own_label(key)?;
         }
-        let program = std::env::current_exe().context("finding this program's file")?;
+        let program = std::env::current_exe().context("cannot find the path of this program")?;
         let sweep = Sweep {
             measurement: measurement(self.measurement)?,
             environments,
@@ -141,14 +141,12 @@ impl SweepArgs {
 
 fn environment(typed: &str) -> Result<Environment> {
     let (name, command) = typed.split_once('=').with_context(|| {
-        format!(
-            "'{typed}' is no launcher: ENV=COMMAND is accepted, such as docker='docker run ...'"
-        )
+        format!("invalid launcher '{typed}': expected ENV=COMMAND, such as docker='docker run ...'")
     })?;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     ensure!(
         !name.is_empty() && name.chars().all(is_plain),
-        "'{name}' is no name of an environment: letters, digits, '.', '_' and '-' are accepted"
+        "invalid environment name '{name}': expected letters, digits, '.', '_' and '-'"
     );
     Ok(Environment {
         name: name.to_owned(),
@@ -157,26 +155,28 @@ fn environment(typed: &str) -> Result<Environment> {
 }
 
 fn text(path: PathBuf) -> Result<String> {
-    path.into_os_string()
-        .into_string()
-        .map_err(|path| anyhow::anyhow!("{path:?} is not UTF-8, and can't be put into commands"))
+    path.into_os_string().into_string().map_err(|path| {
+        anyhow::anyhow!(
+            "the path of this program, {path:?}, is not UTF-8: install it under another name"
+        )
+    })
 }
 
 fn refuse_own_label(key: &str) -> Result<()> {
     ensure!(
         !OWN_LABELS.contains(&key),
-        "--label {key}=...: the sweep sets this label itself, for each instance"
+        "--label {key}=... is reserved: the sweep sets it for each instance; use another key"
     );
     Ok(())
 }
 
-/// What words would make this program do.
+/// Parses arguments as an instance will.
 fn understood(words: Vec<String>) -> Result<Command> {
     let words = ["wbench".to_owned()].into_iter().chain(words);
     Cli::of(words.map(Into::into).collect())?.into_command()
 }
 
-/// Understands the words as this program will in each instance.
+/// Parses and checks the measurement.
 fn measurement(words: Vec<String>) -> Result<Measurement> {
     let example = Place {
         env: "env",
@@ -195,7 +195,7 @@ fn measurement(words: Vec<String>) -> Result<Measurement> {
     } = command
     else {
         bail!(
-            "a sweep runs a measurement: cpu, memory or fileio, not '{}'",
+            "invalid measurement '{}': expected cpu, memory or fileio with options",
             words.join(" ")
         );
     };
@@ -207,7 +207,7 @@ fn measurement(words: Vec<String>) -> Result<Measurement> {
     ] {
         ensure!(
             !is_given,
-            "leave {option} out of the measurement: the sweep says it to each instance"
+            "remove {option} from the measurement: the sweep sets it for each instance"
         );
     }
     plan.labels
@@ -215,7 +215,7 @@ fn measurement(words: Vec<String>) -> Result<Measurement> {
         .try_for_each(|key| refuse_own_label(key))?;
     ensure!(
         files != FileHandling::MakeAndKeep,
-        "leave --keep out of the measurement: the folder of an instance is removed when it ends"
+        "remove --keep from the measurement: the directory of an instance is removed when it ends"
     );
     Ok(Measurement {
         words,
@@ -224,19 +224,19 @@ fn measurement(words: Vec<String>) -> Result<Measurement> {
     })
 }
 
-/// Fails where an instance would look for files in a folder that is empty.
+/// Fails if an instance would look for files in an empty directory.
 fn check_files(sweep: &Sweep) -> Result<()> {
     let only_runs = matches!(sweep.measurement.plan.test, Test::Fileio(_))
         && sweep.measurement.files == FileHandling::AsTheyAre;
     ensure!(
         !only_runs || sweep.environments.iter().all(|env| sweep.has_own_dir(env)),
-        "each instance has a folder of its own, which is empty: leave 'run' out of the measurement, \
-         so that it makes its files, or name prepared ones with --dir in it"
+        "the directory of each instance is empty: remove 'run' from the measurement, so that it \
+         creates its files, or add --dir with prepared files to it"
     );
     Ok(())
 }
 
-/// Fails where the words that the sweep adds don't go with those of the measurement.
+/// Fails if the arguments that the sweep adds contradict those of the measurement.
 fn check_together(sweep: &Sweep) -> Result<()> {
     let first = Instance {
         env: 0,

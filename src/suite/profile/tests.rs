@@ -106,15 +106,18 @@ fn a_wrong_profile_is_told_with_line_key_and_what_is_accepted() {
         ),
         (
             "test = \"cpu\"\ntime = \"long\"",
-            &[":5: ", "time: 'long' is no number of seconds"],
+            &[":5: ", "time: invalid time 'long'"],
         ),
         (
             "test = \"memory\"\noper = \"stare\"",
-            &[":5: ", "oper: 'stare' is none of read, write, none"],
+            &[
+                ":5: ",
+                "oper: invalid value 'stare': expected one of read, write, none",
+            ],
         ),
         (
             "test = \"memory\"\nblock-size = \"1KB\"",
-            &[":5: ", "block-size: '1KB' is not a size", "8G"],
+            &[":5: ", "block-size: invalid size '1KB'", "8G"],
         ),
         (
             "test = \"memory\"\nblock-size = 6",
