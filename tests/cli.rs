@@ -1,4 +1,4 @@
-//! The native command line from outside: words, messages, exit statuses.
+//! The native command line as a whole: arguments, messages, exit statuses.
 
 mod common;
 
@@ -6,9 +6,12 @@ use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use clap::{CommandFactory, Parser};
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty, is_match, starts_with};
 use serde_json::json;
+use tempfile::TempDir;
+use wbench::cli::native::Cli;
 
 use common::{
     Running, WBENCH, assert_ended, folder, names_in, parsed, result_in, result_of, text, wbench,
@@ -17,8 +20,6 @@ use common::{
 /// A run that is over in some milliseconds.
 const SHORT: &str = "cpu --max-prime 100 --events 10";
 
-const SUBCOMMANDS: [&str; 4] = ["cpu", "memory", "fileio", "env"];
-
 fn help_of(words: &str) -> String {
     let done = wbench(Path::new("."), &format!("{words} --help"))
         .assert()
@@ -26,10 +27,19 @@ fn help_of(words: &str) -> String {
     text(&done.get_output().stdout)
 }
 
+/// Every subcommand of the command line's definition.
+fn subcommands() -> Vec<String> {
+    let cli = Cli::command();
+    let names = cli
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned());
+    names.filter(|name| name != "help").collect()
+}
+
 #[test]
 fn help_is_printed_to_standard_output_and_names_every_subcommand() {
     let help = help_of("");
-    for name in SUBCOMMANDS {
+    for name in subcommands() {
         assert!(is_match(format!("(?m)^ +{name} ")).unwrap().eval(&help));
     }
     assert!(help.contains("sysbench 0.4.12"), "{help}");
@@ -63,62 +73,133 @@ fn the_version_is_that_of_the_package() {
         .stderr(is_empty());
 }
 
-/// The command lines among the examples at the end of a help text.
-fn examples(help: &str) -> Vec<String> {
+/// The command lines among the examples at the end of a help text, without redirections.
+fn examples(help: &str) -> Vec<Vec<String>> {
     let (_, examples) = help.split_once("\nExample").expect("the help has examples");
+    let examples = examples.replace("\\\n", " ");
     examples
         .lines()
         .filter_map(|line| line.strip_prefix("  wbench "))
-        .map(|line| line.split("  ").next().unwrap_or(line).to_owned())
+        .map(|line| line.split(" > ").next().unwrap_or(line))
+        // Two spaces or more separate a command from its explanation; a continuation has one.
+        .map(|line| match line.contains("--launch") {
+            true => line,
+            false => line.split("   ").next().unwrap_or(line),
+        })
+        .map(|line| shlex::split(line).expect("the quotes of an example match"))
         .collect()
 }
 
-/// The example at a size for a test: the same words, in this folder, with little work.
-fn scaled(example: &str, folder: &Path) -> Vec<String> {
-    let mut words: Vec<String> = example.split(' ').map(str::to_owned).collect();
-    for i in 1..words.len() {
-        match words[i - 1].as_str() {
-            "--time" => words[i] = "0.2".into(),
-            "--scale" => words[i] = "0.0001".into(),
-            "--dir" => words[i] = folder.to_str().unwrap().into(),
+/// An example scaled down to test size: the same options, in this directory, with little work.
+fn scaled(example: &[String], dir: &Path) -> Vec<String> {
+    let mut args = example.to_vec();
+    for i in 1..args.len() {
+        match args[i - 1].as_str() {
+            "--time" => args[i] = "0.2".into(),
+            "--scale" => args[i] = "0.0001".into(),
+            "--dir" => args[i] = dir.to_str().unwrap().into(),
             _ => {}
         }
     }
-    let mut add = |option: &str, value: &str| {
-        if !words.iter().any(|word| word == option) {
-            words.extend([option.to_owned(), value.to_owned()]);
-        }
+    let is_fileio = args.iter().any(|arg| arg == "fileio");
+    let mut added = match args[0].as_str() {
+        "suite" => vec![("--scale", "0.0001"), ("--json", "suite.json")],
+        "memory" => vec![("--total-size", "1M")],
+        _ => Vec::new(),
     };
-    if example.starts_with("suite") {
-        add("--json", "/dev/null");
+    if is_fileio {
+        added.extend([
+            ("--total-size", "1M"),
+            ("--files", "4"),
+            ("--events", "100"),
+        ]);
     }
-    if example.starts_with("memory") || example.starts_with("fileio") {
-        add("--total-size", "1M");
-    }
-    if example.starts_with("fileio") {
-        add("--files", "4");
-        add("--events", "100");
-    }
-    words
-}
-
-#[test]
-fn the_examples_in_the_help_texts_work_in_the_order_in_which_they_stand() {
-    let mut ran = 0;
-    for subcommand in ["", "cpu", "memory", "fileio", "env"] {
-        let folder = folder();
-        for example in examples(&help_of(subcommand)) {
-            let words = scaled(&example, folder.path());
-            wbench(folder.path(), "").args(&words).assert().success();
-            ran += 1;
+    for (option, value) in added {
+        if !args.iter().any(|arg| arg == option) {
+            args.extend([option.to_owned(), value.to_owned()]);
         }
-        assert_eq!(names_in(folder.path()), [""; 0], "{subcommand}");
     }
-    assert!(ran >= 9, "only {ran} examples");
+    args
+}
+
+/// A directory with the results that the examples of `compare` and `show` read.
+fn directory_with_results() -> TempDir {
+    let dir = folder();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples");
+    for (name, results) in [
+        ("native", "quiet"),
+        ("docker", "busy"),
+        ("kvm", "busy"),
+        ("main", "quiet"),
+        ("branch", "quiet"),
+        ("runs", "quiet"),
+    ] {
+        std::fs::create_dir(dir.path().join(name)).unwrap();
+        for file in 1..=6 {
+            let mut result = result_in(&examples.join(format!("{results}/{file}.json")));
+            let env = ["native", "kvm"][file % 2];
+            result["labels"] = json!({"env": env, "concurrency": "1"});
+            let path = dir.path().join(format!("{name}/{file}.json"));
+            std::fs::write(path, result.to_string()).unwrap();
+        }
+    }
+    for name in ["new.json", "result.json", "all.json"] {
+        std::fs::copy(dir.path().join("native/1.json"), dir.path().join(name)).unwrap();
+    }
+    let log = wbench(dir.path(), "show result.json --format sysbench")
+        .assert()
+        .success();
+    std::fs::write(dir.path().join("old.log"), &log.get_output().stdout).unwrap();
+    dir
+}
+
+/// Parses an example that needs what a test machine may not have.
+fn assert_parses(example: &[String]) {
+    let args = ["wbench".to_owned()]
+        .into_iter()
+        .chain(example.iter().cloned());
+    let parsed = Cli::try_parse_from(args).and_then(|cli| {
+        cli.into_command()
+            .map_err(|error| clap::Error::raw(clap::error::ErrorKind::ValueValidation, error))
+    });
+    if let Err(error) = parsed {
+        panic!("{example:?}: {error}");
+    }
 }
 
 #[test]
-fn words_that_clap_refuses_are_named_with_exit_status_2_and_nothing_on_standard_output() {
+fn the_examples_in_help_texts_work_in_order() {
+    let measuring = ["", "cpu", "memory", "fileio", "suite", "sweep", "env"];
+    let names = subcommands();
+    for subcommand in names.iter().map(String::as_str).chain([""]) {
+        let dir = match measuring.contains(&subcommand) {
+            true => folder(),
+            false => directory_with_results(),
+        };
+        let examples = examples(&help_of(subcommand));
+        assert!(!examples.is_empty(), "{subcommand} --help has no example");
+        for example in examples {
+            if example.iter().any(|arg| arg.contains("docker run")) {
+                assert_parses(&example);
+                continue;
+            }
+            let args = scaled(&example, dir.path());
+            if args[0] == "suite" && !args.contains(&"--resume".to_owned()) {
+                let _ = std::fs::remove_file(dir.path().join("suite.json"));
+            }
+            wbench(dir.path(), "").args(&args).assert().success();
+        }
+        if measuring.contains(&subcommand) {
+            let left = names_in(dir.path());
+            let results = ["all.json", "suite.json"];
+            let is_result = |name: &String| results.contains(&name.as_str());
+            assert!(left.iter().all(is_result), "{subcommand}: {left:?}");
+        }
+    }
+}
+
+#[test]
+fn invalid_arguments_are_named_with_exit_status_2_and_nothing_on_standard_output() {
     for (words, named) in [
         ("", "Usage"),
         ("cpus", "cpus"),
@@ -159,7 +240,7 @@ fn words_that_clap_refuses_are_named_with_exit_status_2_and_nothing_on_standard_
 }
 
 #[test]
-fn values_that_do_not_go_together_are_refused_with_the_reason_and_exit_status_1() {
+fn contradictory_values_are_refused_with_the_reason_and_exit_status_1() {
     let folder = folder();
     for (words, reason) in [
         ("memory --block-size 10", "multiple of 4"),
@@ -192,7 +273,7 @@ fn values_that_do_not_go_together_are_refused_with_the_reason_and_exit_status_1(
 }
 
 #[test]
-fn more_threads_than_can_be_had_are_an_error_and_no_panic() {
+fn too_many_threads_are_an_error() {
     for threads in ["65536", "4294967296", "18446744073709551615"] {
         wbench(Path::new("."), &format!("{SHORT} --threads {threads}"))
             .assert()

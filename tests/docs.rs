@@ -1,9 +1,9 @@
-//! What README and manual show is true: their commands are understood, and the short ones run.
+//! The commands in README and manual parse, and what they show agrees with the program.
 
 use std::path::Path;
 use std::process::Command;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use wbench::cli::native::Cli;
 use wbench::cli::{Dialect, sysbench};
 
@@ -37,7 +37,7 @@ fn commands(file: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_command_shown_is_understood() {
+fn every_command_shown_parses() {
     for file in DOCS {
         let commands = commands(file);
         for command in &commands {
@@ -106,29 +106,162 @@ fn names(report: &str) -> Vec<String> {
         .collect()
 }
 
-#[test]
-fn every_option_of_the_command_line_stands_in_the_manual() {
-    let manual =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/manual.md"))
-            .unwrap();
-    for command in [
-        "cpu", "memory", "fileio", "suite", "sweep", "env", "compare", "show",
-    ] {
-        let help = Command::new(env!("CARGO_BIN_EXE_wbench"))
-            .args([command, "--help"])
-            .output()
-            .unwrap();
-        let help = String::from_utf8_lossy(&help.stdout).into_owned();
-        let options = help
-            .lines()
-            .filter(|line| line.trim_start().starts_with("--"));
-        let mut seen = 0;
-        for option in options.filter_map(|line| line.split_whitespace().next()) {
-            let known =
-                manual.contains(&format!("`{option}")) || manual.contains(&format!("| `{option} "));
-            assert!(known, "{command}: {option} is not in the manual");
-            seen += 1;
+/// A row of an option table of the manual.
+#[derive(Debug)]
+struct OptionRow {
+    /// Without dashes.
+    name: String,
+    value_name: Option<String>,
+    default: String,
+    effect: String,
+}
+
+/// The option rows of a section of the manual, up to the next heading of its level.
+fn option_rows(manual: &str, heading: &str) -> Vec<OptionRow> {
+    let section = manual
+        .split("\n## ")
+        .find_map(|section| section.strip_prefix(heading)?.strip_prefix('\n'))
+        .unwrap_or_else(|| panic!("the manual has no section '{heading}'"));
+    let cells = |line: &str| -> Vec<String> {
+        let line = line.replace("\\|", "\u{1}");
+        let cells = line.trim_matches('|').split('|').map(str::trim);
+        cells.map(|cell| cell.replace('\u{1}', "|")).collect()
+    };
+    section
+        .lines()
+        .filter(|line| line.starts_with("| `--"))
+        .map(|line| {
+            let cells = cells(line);
+            let mut option = cells[0].trim_matches('`').splitn(2, ' ');
+            OptionRow {
+                name: option.next().unwrap().trim_start_matches('-').to_owned(),
+                value_name: option.next().map(str::to_owned),
+                default: cells[1].replace('`', ""),
+                effect: cells[2].clone(),
+            }
+        })
+        .collect()
+}
+
+/// The commands with options, and the sections of the manual that describe them.
+fn documented_commands() -> Vec<(clap::Command, Vec<String>)> {
+    let measuring = ["cpu", "memory", "fileio"];
+    let cli = Cli::command();
+    let mut commands = Vec::new();
+    for command in cli.get_subcommands().filter(|it| it.get_name() != "help") {
+        let mut sections = vec![format!("wbench {}", command.get_name())];
+        if measuring.contains(&command.get_name()) {
+            sections.push("Options of every test".to_owned());
         }
-        assert!(seen > 0, "{command} --help showed no option: {help}");
+        for step in command
+            .get_subcommands()
+            .filter(|it| it.get_name() != "help")
+        {
+            commands.push((step.clone(), sections.clone()));
+        }
+        commands.push((command.clone(), sections));
     }
+    commands
+}
+
+#[test]
+fn the_option_tables_of_the_manual_agree_with_the_command_line() {
+    let manual = manual();
+    let mut faults = Vec::new();
+    let mut checked = 0;
+    for (command, sections) in documented_commands() {
+        let rows: Vec<OptionRow> = sections
+            .iter()
+            .flat_map(|section| option_rows(&manual, section))
+            .collect();
+        for arg in command.get_arguments() {
+            let Some(name) = arg.get_long().filter(|name| *name != "help") else {
+                continue;
+            };
+            let place = format!("{} --{name}", command.get_name());
+            let Some(row) = rows.iter().find(|row| row.name == name) else {
+                faults.push(format!("{place}: no row in {sections:?}"));
+                continue;
+            };
+            checked += 1;
+            faults.extend(disagreements(arg, row).map(|fault| format!("{place}: {fault}")));
+        }
+    }
+    assert!(checked > 60, "only {checked} options were compared");
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// How a row differs from the definition of its option.
+fn disagreements(arg: &clap::Arg, row: &OptionRow) -> impl Iterator<Item = String> {
+    let mut faults = Vec::new();
+    let takes_value = arg.get_action().takes_values();
+    let value_name = arg
+        .get_value_names()
+        .filter(|_| takes_value)
+        .map(|names| names.join(" "));
+    let documented = row.value_name.as_deref();
+    let documented = documented.map(|name| name.trim_matches(|c| c == '[' || c == ']').to_owned());
+    if documented != value_name {
+        faults.push(format!("value {documented:?}, defined as {value_name:?}"));
+    }
+    let help = arg.get_long_help().or(arg.get_help());
+    let help = help.map(ToString::to_string).unwrap_or_default();
+    let in_help = help.split_once("[default: ").map(|(_, rest)| {
+        let default = rest.split_once(']').map_or(rest, |(default, _)| default);
+        default.replace('\n', " ")
+    });
+    let shown = !arg.is_hide_default_value_set();
+    let defined: Vec<_> = arg.get_default_values().iter().collect();
+    let expected = match (takes_value, defined.first(), in_help) {
+        (false, ..) => Some("off".to_owned()),
+        (_, Some(value), _) if shown => Some(value.to_string_lossy().into_owned()),
+        (_, _, Some(text)) => Some(text),
+        (_, _, None) if arg.is_required_set() => Some("required".to_owned()),
+        (..) => None,
+    };
+    if let Some(expected) = expected
+        && row.default != expected
+    {
+        faults.push(format!(
+            "default '{}', defined as '{expected}'",
+            row.default
+        ));
+    }
+    if takes_value {
+        for value in arg.get_possible_values() {
+            if !row.effect.contains(&format!("`{}`", value.get_name()))
+                && !documented
+                    .iter()
+                    .any(|names| names.contains(value.get_name()))
+            {
+                faults.push(format!("value `{}` is not described", value.get_name()));
+            }
+        }
+    }
+    faults.into_iter()
+}
+
+#[test]
+fn the_manual_describes_no_option_that_does_not_exist() {
+    let manual = manual();
+    let commands = documented_commands();
+    let mut sections: Vec<&String> = commands.iter().flat_map(|(_, sections)| sections).collect();
+    sections.sort();
+    sections.dedup();
+    for section in sections {
+        for row in option_rows(&manual, section) {
+            let exists = commands.iter().any(|(command, of)| {
+                of.contains(section)
+                    && command
+                        .get_arguments()
+                        .any(|arg| arg.get_long() == Some(&row.name))
+            });
+            assert!(exists, "{section}: --{} does not exist", row.name);
+        }
+    }
+}
+
+fn manual() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/manual.md");
+    std::fs::read_to_string(path).unwrap()
 }

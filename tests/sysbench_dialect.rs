@@ -456,7 +456,7 @@ fn what_does_not_parse_is_refused_with_option_value_and_what_is_accepted() {
         ("--file-block-size=4k", "K, M, G or T"),
         ("--file-block-size=0", "above 0"),
         ("--file-total-size=10m", "K, M, G or T"),
-        ("--file-total-size=16777216T", "too large"),
+        ("--file-total-size=16777216T", "2^64 bytes"),
         (
             "--file-test-mode=seq",
             "seqwr, seqrewr, seqrd, rndrd, rndwr, rndrw",

@@ -79,7 +79,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   wbench suite --scale 0.01 --dir /data            a quick look, in seconds
-  wbench suite --dir /data --label env=kvm         the study: up to half an hour
+  wbench suite --dir /data --repeat 6              the study, six times
   wbench suite --dir /data --repeat 6 --resume     run what is missing of six rounds
   wbench suite --show > mine.toml                  a profile to edit, for --profile mine.toml
 
