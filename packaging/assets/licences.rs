@@ -1,4 +1,4 @@
-//! The licences of the crates that are linked into the binary, from cargo and their sources.
+//! The licences of the crates linked into the binary, from cargo's metadata and the crates' sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -9,30 +9,31 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-/// The name of the file that holds them.
+/// The name of the generated file.
 pub const FILE: &str = "THIRD-PARTY-LICENSES";
 
 const HEAD: &str = "\
-The program wbench is linked statically. It holds wbench itself, under the licence that
-LICENSE-MIT or LICENSE-APACHE states, and what is listed here with the terms of each:
+The wbench binary is statically linked. It contains wbench itself, under the terms of
+LICENSE-MIT or LICENSE-APACHE, and the following components, each under its own terms:
 
-- the crates below, whose licence texts follow the list, but for that of Apache-2.0,
-  which LICENSE-APACHE has;
-- Rust's standard library, MIT OR Apache-2.0, and what it is made of;
-- the GNU C Library, LGPL-2.1-or-later: wbench's source and `make build` make the
-  program anew with another version of it;
-- the unwinder of GCC, GPL-3.0-or-later WITH GCC-exception-3.1.
+- the crates below; their licence texts follow the list, except for Apache-2.0,
+  whose text is in LICENSE-APACHE;
+- Rust's standard library, MIT OR Apache-2.0, and its dependencies;
+- the GNU C Library, LGPL-2.1-or-later: to relink the binary with a modified
+  version, run `make build` in wbench's source;
+- GCC's unwinder, GPL-3.0-or-later WITH GCC-exception-3.1.
 
 ";
 
-/// The whole file: the list of crates, then each text once with the crates that have it.
+/// Returns the content of the file: the list of crates, then each distinct licence text with the
+/// crates it applies to.
 pub fn text() -> Result<String> {
     let metadata = metadata()?;
     let mut list = String::from(HEAD);
     let mut texts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in linked(&metadata)? {
         let name = format!("{} {}", package.name, package.version);
-        let licence = package.license.as_deref().unwrap_or("see its text");
+        let licence = package.license.as_deref().unwrap_or("see the licence text");
         writeln!(list, "{name}: {}", licence.replace('/', " OR "))?;
         for text in licence_texts(package)? {
             texts.entry(text).or_default().insert(name.clone());
@@ -50,7 +51,7 @@ pub fn text() -> Result<String> {
     Ok(list)
 }
 
-/// What `cargo metadata` says, as far as it is needed.
+/// The fields of `cargo metadata` that are used here.
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
@@ -92,14 +93,14 @@ struct Dependency {
 
 #[derive(Deserialize)]
 struct DependencyKind {
-    /// None is a dependency of the program, not of its tests or of a build script.
+    /// `None` for a normal dependency, else "dev" or "build".
     kind: Option<String>,
 }
 
 fn metadata() -> Result<Metadata> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let target = std::env::consts::ARCH.to_owned() + "-unknown-linux-gnu";
-    let said = Command::new(cargo)
+    let output = Command::new(cargo)
         .args([
             "metadata",
             "--format-version",
@@ -113,16 +114,16 @@ fn metadata() -> Result<Metadata> {
             concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
         ])
         .output()
-        .context("cargo metadata")?;
+        .context("cannot run cargo metadata")?;
     ensure!(
-        said.status.success(),
-        "cargo metadata: {}",
-        String::from_utf8_lossy(&said.stderr)
+        output.status.success(),
+        "cargo metadata failed: {}",
+        String::from_utf8_lossy(&output.stderr)
     );
-    serde_json::from_slice(&said.stdout).context("cargo metadata")
+    serde_json::from_slice(&output.stdout).context("cannot parse the output of cargo metadata")
 }
 
-/// The packages whose code is in the binary, without wbench: what the program depends on, without
+/// Returns the packages linked into the binary: the transitive normal dependencies of wbench, except
 /// procedural macros, which run in the compiler.
 fn linked(metadata: &Metadata) -> Result<Vec<&Package>> {
     let packages: BTreeMap<&str, &Package> = by(&metadata.packages, |package| &package.id);
@@ -130,15 +131,19 @@ fn linked(metadata: &Metadata) -> Result<Vec<&Package>> {
     let mut seen = BTreeSet::new();
     let mut open = vec![metadata.resolve.root.as_str()];
     while let Some(id) = open.pop() {
-        let package = packages.get(id).with_context(|| id.to_owned())?;
-        let in_the_compiler = package
+        let package = packages
+            .get(id)
+            .with_context(|| format!("cargo metadata lists no package {id}"))?;
+        let is_proc_macro = package
             .targets
             .iter()
             .any(|target| target.kind.iter().any(|kind| kind == "proc-macro"));
-        if in_the_compiler || !seen.insert(id) {
+        if is_proc_macro || !seen.insert(id) {
             continue;
         }
-        let node = nodes.get(id).with_context(|| id.to_owned())?;
+        let node = nodes
+            .get(id)
+            .with_context(|| format!("cargo metadata lists no dependencies of {id}"))?;
         let linked = node
             .deps
             .iter()
@@ -158,18 +163,18 @@ fn by<T>(items: &[T], key: impl Fn(&T) -> &String) -> BTreeMap<&str, &T> {
         .collect()
 }
 
-/// The texts in a package's folder that are called as licences are.
+/// Returns the licence texts in the root directory of a package, found by file name.
 fn licence_texts(package: &Package) -> Result<Vec<String>> {
-    let folder = package.manifest_path.parent().unwrap_or(Path::new("."));
+    let dir = package.manifest_path.parent().unwrap_or(Path::new("."));
     let mut texts = Vec::new();
-    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+    for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
         let file = entry?.path();
         let name = file
             .file_name()
             .unwrap_or_default()
             .to_string_lossy()
             .to_uppercase();
-        let begins = [
+        let prefixes = [
             "LICENSE",
             "LICENCE",
             "COPYING",
@@ -177,8 +182,9 @@ fn licence_texts(package: &Package) -> Result<Vec<String>> {
             "NOTICE",
             "UNLICENSE",
         ];
-        if file.is_file() && begins.iter().any(|begin| name.starts_with(begin)) {
-            let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        if file.is_file() && prefixes.iter().any(|prefix| name.starts_with(prefix)) {
+            let text = fs::read_to_string(&file)
+                .with_context(|| format!("cannot read {}", file.display()))?;
             texts.push(text.trim().replace("\r\n", "\n"));
         }
     }
@@ -186,7 +192,7 @@ fn licence_texts(package: &Package) -> Result<Vec<String>> {
     Ok(texts)
 }
 
-/// The text stands in LICENSE-APACHE once.
+/// Recognizes the text of Apache-2.0, which packages already contain as LICENSE-APACHE.
 fn is_apache_2_0(text: &str) -> bool {
     text.contains("Version 2.0, January 2004") && text.contains("TERMS AND CONDITIONS FOR USE")
 }

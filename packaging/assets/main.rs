@@ -1,7 +1,7 @@
-//! Writes what a package holds beside the binary, made from the command line that the binary
-//! has: man pages, completions, and the licences of what is linked into it.
+//! Generates the files that packages contain in addition to the binary: man pages and completions,
+//! from the definition of the command line, and the licences of the linked code.
 //!
-//! `cargo run --example assets -- FOLDER`, with SOURCE_DATE_EPOCH for the date in the pages.
+//! `cargo run --example assets -- DIR`; SOURCE_DATE_EPOCH sets the date in the man pages.
 
 mod licences;
 mod man;
@@ -17,42 +17,43 @@ use clap_complete::{Shell, generate_to};
 use wbench::cli::native::Cli;
 
 fn main() -> Result<()> {
-    let words: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    let [folder] = words.as_slice() else {
-        anyhow::bail!("one argument is expected: the folder to write to");
+    let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let [dir] = arguments.as_slice() else {
+        anyhow::bail!("expected one argument: the output directory");
     };
-    let pages = empty(&folder.join("man"))?;
+    let pages = empty(&dir.join("man"))?;
     let manual = man::Manual { date: date()? };
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
     manual.write_with_subcommands(&command, &pages)?;
     manual.write(&sysbench::command(), &pages)?;
 
-    let completions = empty(&folder.join("completions"))?;
+    let completions = empty(&dir.join("completions"))?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         generate_to(shell, &mut Cli::command(), "wbench", &completions)?;
     }
 
-    fs::write(folder.join(licences::FILE), licences::text()?)?;
+    fs::write(dir.join(licences::FILE), licences::text()?)?;
     Ok(())
 }
 
-/// A folder with nothing in it.
-fn empty(folder: &Path) -> Result<PathBuf> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| folder.display().to_string())?;
+/// Creates an empty directory, replacing an existing one.
+fn empty(dir: &Path) -> Result<PathBuf> {
+    if dir.exists() {
+        fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display()))?;
     }
-    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    Ok(folder.to_owned())
+    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    Ok(dir.to_owned())
 }
 
-/// The day of the source, so that two builds of it are the same bytes.
+/// Returns the date of the source as YYYY-MM-DD, which keeps builds reproducible.
 fn date() -> Result<String> {
-    let epoch = std::env::var("SOURCE_DATE_EPOCH")
-        .context("SOURCE_DATE_EPOCH is not set: the time of the source, in seconds since 1970")?;
-    let seconds = epoch
-        .parse()
-        .with_context(|| format!("SOURCE_DATE_EPOCH={epoch}: seconds since 1970 are expected"))?;
+    let epoch = std::env::var("SOURCE_DATE_EPOCH").context(
+        "SOURCE_DATE_EPOCH is not set: expected the time of the source in seconds since 1970",
+    )?;
+    let seconds = epoch.parse().with_context(|| {
+        format!("invalid SOURCE_DATE_EPOCH '{epoch}': expected seconds since 1970")
+    })?;
     let time = UNIX_EPOCH + Duration::from_secs(seconds);
     let stamp = humantime::format_rfc3339_seconds(time).to_string();
     Ok(stamp[.."YYYY-MM-DD".len()].to_owned())

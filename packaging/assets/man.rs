@@ -1,4 +1,4 @@
-//! A man page for each command, from what its `--help` is made of.
+//! A man page per command, generated from the definition of its `--help`.
 
 use std::fs;
 use std::path::Path;
@@ -8,24 +8,24 @@ use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-/// The pages of one version of the program.
+/// The man pages of one version of the program.
 pub struct Manual {
-    /// The day that stands in their footers.
+    /// The date in the footer of each page.
     pub date: String,
 }
 
 impl Manual {
-    /// The page of a command and those of all commands below it.
-    pub fn write_with_subcommands(&self, command: &Command, folder: &Path) -> Result<()> {
-        self.write(command, folder)?;
-        for subcommand in shown(command) {
-            self.write_with_subcommands(subcommand, folder)?;
+    /// Writes the pages of a command and of all its subcommands.
+    pub fn write_with_subcommands(&self, command: &Command, dir: &Path) -> Result<()> {
+        self.write(command, dir)?;
+        for subcommand in visible_subcommands(command) {
+            self.write_with_subcommands(subcommand, dir)?;
         }
         Ok(())
     }
 
-    /// The page of a command.
-    pub fn write(&self, command: &Command, folder: &Path) -> Result<()> {
+    /// Writes the page of a command.
+    pub fn write(&self, command: &Command, dir: &Path) -> Result<()> {
         let command = with_short_synopsis(command);
         let name = display_name(&command).to_owned();
         let man = Man::new(command.clone())
@@ -48,12 +48,12 @@ impl Manual {
         after_help(&command, &mut rest);
         see_also(&command, &mut rest);
         rest.to_writer(&mut page)?;
-        fs::write(folder.join(man.get_filename()), page)?;
+        fs::write(dir.join(man.get_filename()), page)?;
         Ok(())
     }
 }
 
-fn shown(command: &Command) -> impl Iterator<Item = &Command> {
+fn visible_subcommands(command: &Command) -> impl Iterator<Item = &Command> {
     command.get_subcommands().filter(|sub| !sub.is_hide_set())
 }
 
@@ -63,7 +63,8 @@ fn display_name(command: &Command) -> &str {
         .unwrap_or_else(|| command.get_name())
 }
 
-/// The usage of `--help` instead of a list of every option, which stand below it anyhow.
+/// Replaces the synopsis, a list of every option, by the usage line of `--help`: the page describes
+/// the options below it.
 fn with_short_synopsis(command: &Command) -> Command {
     let mut command = command.clone().subcommand_help_heading("COMMANDS");
     let usage = command.render_usage().to_string();
@@ -71,7 +72,7 @@ fn with_short_synopsis(command: &Command) -> Command {
     command.override_usage(usage)
 }
 
-/// The paragraphs behind the options, each under the heading that its first words are.
+/// Renders the paragraphs after the options, each under the heading that its first words select.
 fn after_help(command: &Command, roff: &mut Roff) {
     let text = command
         .get_after_long_help()
@@ -97,7 +98,7 @@ fn after_help(command: &Command, roff: &mut Roff) {
     }
 }
 
-/// Lines that are indented stand as they are, the others are filled.
+/// Renders indented lines verbatim and fills the others.
 fn paragraph_lines(body: &str, roff: &mut Roff) {
     let mut verbatim = false;
     for line in body.trim_matches('\n').lines() {
@@ -113,13 +114,13 @@ fn paragraph_lines(body: &str, roff: &mut Roff) {
     }
 }
 
-/// The page above this one and those below it.
+/// Renders references to the pages of the parent command and of the subcommands.
 fn see_also(command: &Command, roff: &mut Roff) {
     let name = display_name(command);
-    let above = name.rsplit_once('-').map(|(above, _)| above.to_owned());
-    let below = shown(command).map(|sub| display_name(sub).to_owned());
+    let parent = name.rsplit_once('-').map(|(parent, _)| parent.to_owned());
+    let children = visible_subcommands(command).map(|sub| display_name(sub).to_owned());
     let sysbench = (name == "wbench").then(|| crate::sysbench::NAME.to_owned());
-    let mut pages: Vec<String> = above.into_iter().chain(below).chain(sysbench).collect();
+    let mut pages: Vec<String> = parent.into_iter().chain(children).chain(sysbench).collect();
     pages.sort();
     roff.control("SH", ["SEE ALSO"]);
     for (i, page) in pages.iter().enumerate() {
@@ -128,6 +129,6 @@ fn see_also(command: &Command, roff: &mut Roff) {
     }
     roff.control("PP", []);
     roff.text([roman(
-        "The manual, with every option and field of the result, is in the package's folder of documentation.",
+        "The full manual, manual.md, is in the documentation directory of the package.",
     )]);
 }

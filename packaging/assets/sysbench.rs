@@ -1,31 +1,33 @@
-//! The command line of sysbench 0.4.12 in the words of clap, for its man page.
+//! The command line of sysbench 0.4.12 as a clap command, the source of its man page.
 
 use clap::{Arg, Command};
 use wbench::cli::sysbench::{OPTIONS, Opt};
 
-/// The name of its page.
+/// The name of the man page.
 pub const NAME: &str = "wbench-sysbench";
 
-/// The command line, as its page describes it.
+/// Returns the command line that the man page describes.
 pub fn command() -> Command {
     Command::new(NAME)
         .bin_name("sysbench")
-        .about("the command line of sysbench 0.4.12 on the engine of wbench")
+        .about("run the tests of sysbench 0.4.12 with wbench")
         .long_about(
             "\
-The tests cpu, memory and fileio of sysbench 0.4.12 with its options, its report and its stream of
-requests. wbench takes this command line when it is started by the name sysbench, as the link of
-the package wbench-sysbench does, or when the first word is one of its options or commands:
+Runs the tests cpu, memory and fileio of sysbench 0.4.12 with the same options, report and request
+stream. wbench accepts this command line when it is started under the name sysbench, such as by
+the link in the package wbench-sysbench, or when the first argument is an option or command of
+sysbench 0.4.12:
 
 wbench --test=cpu run
 
-What differs from sysbench, and why, stands in the README; the first line of a report names wbench.",
+The README lists the differences from sysbench, with reasons. The first line of a report names
+wbench.",
         )
         .override_usage("sysbench [options]... --test=<cpu|memory|fileio> [options]... command\nwbench --test=<cpu|memory|fileio> [options]... command")
         .after_help(
             "\
-Commands: prepare makes the files of the fileio test, run measures, cleanup removes the files, help
-prints the options, version prints the version.
+Commands: prepare creates the files of the fileio test, run measures, cleanup removes the files,
+help prints the options, version prints the version.
 
 Examples:
   sysbench --test=cpu --cpu-max-prime=20000 run
@@ -35,7 +37,7 @@ Examples:
            --file-extra-flags=direct --file-test-mode=rndrw run
   sysbench --test=fileio --file-total-size=8G cleanup
 
-Exit status: 0 done; 1 failed, or help printed; 2 a run that hung was given up
+Exit status: 0 success; 1 failure, or help printed; 2 a run that hung was aborted
 (--forced-shutdown); 130 or 143 interrupted by SIGINT or SIGTERM.",
         )
         .disable_help_flag(true)

@@ -132,7 +132,7 @@ fn a_kernel_that_panics_is_told_in_its_own_words() {
 fn a_guest_that_hangs_is_given_up() {
     let limit = ["--guest-boot-limit", "1"];
     assert_fails(&limit, 124, "did not start wbench within 1 s");
-    assert_fails(&["--guest-limit", "1"], 124, "not done within 1 s");
+    assert_fails(&["--guest-limit", "1"], 124, "did not finish within 1 s");
 }
 
 #[test]
