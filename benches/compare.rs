@@ -1,8 +1,8 @@
-//! The speed of a comparison: 1,000 and 10,000 result files with histograms, as wbench writes
-//! them, read from a warm page cache.
+//! Speed of `wbench compare` with 1,000 and 10,000 result files with histograms, from a warm page
+//! cache.
 //!
-//! `cargo bench --bench compare` prints for each the median and the spread of several runs of the
-//! whole program, with the largest memory of them, and fails where a target is missed.
+//! `cargo bench --bench compare` prints the median and range of several runs of the whole program for
+//! each number of files, and the maximum resident memory. It fails if a target is missed.
 
 use std::fs;
 use std::path::Path;
@@ -20,35 +20,38 @@ const RUNS: usize = 7;
 const LONGEST: Duration = Duration::from_secs(1);
 const MOST_KIB: i64 = 256 << 10;
 
-/// Ten times the files may take so many times as long.
+/// Maximum ratio of the run times for ten times the number of files.
 const LARGEST_RATIO: f64 = 15.0;
 
 fn main() {
-    let dir = tempfile::tempdir().expect("a folder can be made");
+    let dir = tempfile::tempdir().expect("a temporary directory");
     let few = measure(dir.path(), 1_000);
     let many = measure(dir.path(), 10_000);
     let ratio = many.as_secs_f64() / few.as_secs_f64();
-    let children = getrusage(UsageWho::RUSAGE_CHILDREN).expect("the kernel knows");
+    let children = getrusage(UsageWho::RUSAGE_CHILDREN).expect("getrusage");
     let memory = children.max_rss();
     println!(
-        "ten times the files take {ratio:.1} times as long; {} MiB at most",
+        "ratio of the medians: {ratio:.1}; maximum resident memory: {} MiB",
         memory >> 10
     );
     assert!(many < LONGEST, "10,000 files took {many:?}");
-    assert!(ratio < LARGEST_RATIO, "{ratio:.1} times as long");
-    assert!(memory < MOST_KIB, "{memory} KiB");
+    assert!(
+        ratio < LARGEST_RATIO,
+        "10,000 files took {ratio:.1} times as long as 1,000"
+    );
+    assert!(memory < MOST_KIB, "maximum resident memory: {memory} KiB");
 }
 
-/// The median of some comparisons of so many files.
+/// Returns the median duration of several comparisons of `files` result files.
 fn measure(dir: &Path, files: usize) -> Duration {
-    let folder = dir.join(files.to_string());
-    write(&folder, files);
-    let mut times: Vec<Duration> = (0..=RUNS).map(|_| compare(&folder)).collect();
-    // The first warmed the page cache.
+    let dir = dir.join(files.to_string());
+    write(&dir, files);
+    let mut times: Vec<Duration> = (0..=RUNS).map(|_| compare(&dir)).collect();
+    // The first run warms the page cache.
     times.remove(0);
     times.sort();
     println!(
-        "{files} files: median {:?}, {:?} to {:?} in {RUNS} runs",
+        "{files} files: median {:?} ({:?} to {:?}, n = {RUNS})",
         times[RUNS / 2],
         times[0],
         times[RUNS - 1]
@@ -56,13 +59,13 @@ fn measure(dir: &Path, files: usize) -> Duration {
     times[RUNS / 2]
 }
 
-fn compare(folder: &Path) -> Duration {
+fn compare(dir: &Path) -> Duration {
     let start = Instant::now();
     let status = Command::new(WBENCH)
         .arg("compare")
         .args(GROUPS)
         .args(["--format", "json"])
-        .current_dir(folder)
+        .current_dir(dir)
         .stdout(Stdio::null())
         .status()
         .expect("wbench runs");
@@ -70,22 +73,22 @@ fn compare(folder: &Path) -> Duration {
     start.elapsed()
 }
 
-/// Real results, each with rates of its own, in a folder for each group.
-fn write(folder: &Path, files: usize) {
-    let patterns = ["rndrd", "rndrw", "seqrd", "rndwr"].map(|mode| run(folder, mode));
+/// Writes copies of real results with varying rates, in one directory per group.
+fn write(dir: &Path, files: usize) {
+    let patterns = ["rndrd", "rndrw", "seqrd", "rndwr"].map(|mode| run(dir, mode));
     for i in 0..files {
-        let group = folder.join(GROUPS[i % GROUPS.len()]);
-        fs::create_dir_all(&group).expect("a folder can be made");
+        let group = dir.join(GROUPS[i % GROUPS.len()]);
+        fs::create_dir_all(&group).expect("a temporary directory");
         let mut result = patterns[(i / GROUPS.len()) % patterns.len()].clone();
         result["labels"] = json!({"instance": i.to_string()});
         result["rates"]["mib_per_s"] = json!(100.0 + (i * 7919 % 1000) as f64 / 100.0);
-        let text = serde_json::to_string_pretty(&result).expect("it is JSON");
-        fs::write(group.join(format!("{i}.json")), text).expect("a file can be written");
+        let text = serde_json::to_string_pretty(&result).expect("JSON");
+        fs::write(group.join(format!("{i}.json")), text).expect("a result file");
     }
 }
 
-fn run(folder: &Path, mode: &str) -> Value {
-    fs::create_dir_all(folder).expect("a folder can be made");
+fn run(dir: &Path, mode: &str) -> Value {
+    fs::create_dir_all(dir).expect("a temporary directory");
     let output = Command::new(WBENCH)
         .args(["fileio", "--mode", mode, "--flags", "none", "--json", "-"])
         .args([
@@ -97,9 +100,9 @@ fn run(folder: &Path, mode: &str) -> Value {
             "10000",
             "--dir",
         ])
-        .arg(folder)
+        .arg(dir)
         .output()
         .expect("wbench runs");
     assert!(output.status.success(), "{output:?}");
-    serde_json::from_slice(&output.stdout).expect("it is a result")
+    serde_json::from_slice(&output.stdout).expect("a result")
 }

@@ -1,7 +1,7 @@
-//! wbench beside Debian's sysbench 1.0 and fio, and beside the barest loop that does the work.
+//! wbench compared with Debian's sysbench 1.0 and fio, and with a bare loop that does the same work.
 //!
-//! `cargo bench --bench peers [-- PAIRS]` prints a line for each comparison; the exit status is
-//! 1 where a ratio is not where it is wanted.
+//! `cargo bench --bench peers [-- PAIRS]` prints one line per comparison. The exit status is 1 if a
+//! target is missed.
 
 mod paired;
 
@@ -20,36 +20,35 @@ const WBENCH: &str = env!("CARGO_BIN_EXE_wbench");
 
 const AT_LEAST: f64 = f64::INFINITY;
 
-/// Files of the comparisons of file I/O: small enough to be cached whole.
+/// Files of the file I/O comparisons: small enough to fit in the page cache.
 const FILES: u32 = 4;
 const FILE_SIZE: u64 = 64 << 20;
 const BLOCK: usize = 4096;
 
 fn main() -> ExitCode {
-    let asked = std::env::args().find_map(|word| word.parse().ok());
-    let pairs = asked.unwrap_or(9);
-    let folder = tempfile::tempdir_in(".").expect("a folder for test files");
-    let dir = folder.path();
+    let pairs = std::env::args().find_map(|argument| argument.parse().ok());
+    let pairs = pairs.unwrap_or(9);
+    let dir = tempfile::tempdir_in(".").expect("a directory for test files");
+    let dir = dir.path();
     prepare(dir);
     let computing = [cpu(pairs), empty_events(pairs), two_threads(pairs)];
     stay_on_one_cpu();
     let reading = [cached_reads(pairs * 3, dir), direct_reads(pairs, dir)];
     let started = start_time();
     let small = size();
-    let reached = computing.into_iter().chain(reading).all(|reached| reached);
-    match reached && started && small {
+    let all_met = computing.into_iter().chain(reading).all(|met| met);
+    match all_met && started && small {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
 }
 
-/// Keeps this process and those that it starts on one and the same CPU: how far that is from the
-/// one that takes the device's interrupts makes a difference of a tenth, and the scheduler throws
-/// dice for it.
+/// Pins this process and its children to one CPU. Its distance from the CPU that handles the device's
+/// interrupts changes rates by about 10 %, and the scheduler would choose it at random.
 fn stay_on_one_cpu() {
     let last = core_affinity::get_core_ids().and_then(|mut cpus| cpus.pop());
-    let bound = last.is_some_and(core_affinity::set_for_current);
-    assert!(bound, "this process can't be bound to a CPU");
+    let pinned = last.is_some_and(core_affinity::set_for_current);
+    assert!(pinned, "cannot pin this process to a CPU");
 }
 
 fn cpu(pairs: usize) -> bool {
@@ -60,16 +59,16 @@ fn cpu(pairs: usize) -> bool {
     };
     let ours = || wbench(&["cpu", "--events", "1000"]);
     let theirs = || {
-        let words = [
+        let arguments = [
             "cpu",
             "--cpu-max-prime=20000",
             "--events=1000",
             "--time=0",
             "run",
         ];
-        number_after(&output("sysbench", &words), "events per second:")
+        number_after(&output("sysbench", &arguments), "events per second:")
     };
-    comparison.run(pairs, ours, theirs).is_reached()
+    comparison.run(pairs, ours, theirs).meets_target()
 }
 
 fn empty_events(pairs: usize) -> bool {
@@ -80,16 +79,16 @@ fn empty_events(pairs: usize) -> bool {
     };
     let ours = || wbench(&["memory", "--oper", "none", "--total-size", "10G"]);
     let theirs = || {
-        let words = [
+        let arguments = [
             "memory",
             "--memory-oper=none",
             "--memory-block-size=1K",
             "--memory-total-size=5G",
             "run",
         ];
-        number_after(&output("sysbench", &words), "(")
+        number_after(&output("sysbench", &arguments), "(")
     };
-    comparison.run(pairs, ours, theirs).is_reached()
+    comparison.run(pairs, ours, theirs).meets_target()
 }
 
 fn two_threads(pairs: usize) -> bool {
@@ -111,7 +110,7 @@ fn two_threads(pairs: usize) -> bool {
     };
     comparison
         .run(pairs, || with("2"), || with("1"))
-        .is_reached()
+        .meets_target()
 }
 
 fn cached_reads(pairs: usize, dir: &Path) -> bool {
@@ -123,17 +122,17 @@ fn cached_reads(pairs: usize, dir: &Path) -> bool {
     let ours = || {
         let dir = dir.to_str().expect("a name in UTF-8");
         let job = job(dir);
-        let words = [
+        let arguments = [
             "fileio", "run", "--mode", "rndrd", "--flags", "none", "--events", "300000",
         ];
-        wbench(&[&words[..], &words_of(&job)[..]].concat())
+        wbench(&[&arguments[..], &as_strs(&job)[..]].concat())
     };
     comparison
         .run(pairs, ours, || bare_preads(dir, 300_000))
-        .is_reached()
+        .meets_target()
 }
 
-/// Reads the blocks that the random stream names by nothing but pread, their places known before.
+/// Reads the blocks of the random stream with bare preads at precomputed offsets.
 fn bare_preads(dir: &Path, reads: usize) -> f64 {
     let files: Vec<File> = (0..FILES)
         .map(|n| File::open(dir.join(format!("test_file.{n}"))).expect("a prepared file"))
@@ -147,7 +146,7 @@ fn bare_preads(dir: &Path, reads: usize) -> f64 {
             ((position / FILE_SIZE) as usize, position % FILE_SIZE)
         })
         .collect();
-    // At a page, as that of wbench: where a copy goes to makes a difference, too.
+    // Page-aligned like wbench's buffer: the alignment of the destination affects the speed.
     let mut block = MmapMut::map_anon(BLOCK).expect("a block of memory");
     let start = Instant::now();
     for &(file, offset) in &places {
@@ -158,8 +157,8 @@ fn bare_preads(dir: &Path, reads: usize) -> f64 {
     reads as f64 / start.elapsed().as_secs_f64()
 }
 
-/// Each run reads other places than any before, so that no cache below the device knows them, and
-/// drops the files' pages first, as fio does.
+/// Each run uses a new seed, so that caches below the device do not help, and drops the files' pages
+/// first, as fio does.
 fn direct_reads(pairs: usize, dir: &Path) -> bool {
     let comparison = Comparison {
         name: "random 4K reads, O_DIRECT, 1 thread : fio psync",
@@ -172,7 +171,7 @@ fn direct_reads(pairs: usize, dir: &Path) -> bool {
         let job = job(dir);
         seed = seed.wrapping_add(1);
         let seed = seed.to_string();
-        let words = [
+        let arguments = [
             "fileio",
             "run",
             "--mode",
@@ -185,20 +184,20 @@ fn direct_reads(pairs: usize, dir: &Path) -> bool {
             "--seed",
             &seed,
         ];
-        wbench(&[&words[..], &words_of(&job)].concat())
+        wbench(&[&arguments[..], &as_strs(&job)].concat())
     };
     let theirs = || {
         let names: Vec<String> = (0..FILES).map(|n| format!("{dir}/test_file.{n}")).collect();
-        let words = [
+        let arguments = [
             "--name=peer".to_owned(),
             format!("--filename={}", names.join(":")),
             "--ioengine=psync --direct=1 --rw=randread --bs=4k --norandommap --randrepeat=0"
                 .to_owned(),
             "--file_service_type=random --time_based --runtime=2 --output-format=terse".to_owned(),
         ];
-        let words = words.join(" ");
-        let words: Vec<&str> = words.split(' ').collect();
-        let terse = output("fio", &words);
+        let arguments = arguments.join(" ");
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let terse = output("fio", &arguments);
         // Field 8 of fio's terse format, version 3: the IOPS of reads.
         terse
             .split(';')
@@ -206,7 +205,7 @@ fn direct_reads(pairs: usize, dir: &Path) -> bool {
             .and_then(|iops| iops.parse().ok())
             .expect("fio's terse output")
     };
-    comparison.run(pairs, ours, theirs).is_reached()
+    comparison.run(pairs, ours, theirs).meets_target()
 }
 
 fn start_time() -> bool {
@@ -216,27 +215,27 @@ fn start_time() -> bool {
         start.elapsed().as_secs_f64() * 1e3
     };
     let ms = median((0..100).map(|_| start()));
-    let reached = Duration::from_secs_f64(ms / 1e3) < Duration::from_millis(2);
+    let met = Duration::from_secs_f64(ms / 1e3) < Duration::from_millis(2);
     println!(
-        "start to finish of wbench --version: {ms:.2} ms (median of 100), wanted under 2: {}",
-        word(reached)
+        "duration of wbench --version: {ms:.2} ms (median of 100), target < 2: {}",
+        verdict(met)
     );
-    reached
+    met
 }
 
 fn size() -> bool {
     let bytes = std::fs::metadata(WBENCH).expect("the binary").len();
-    let reached = bytes < 4 << 20;
+    let met = bytes < 4 << 20;
     println!(
-        "the binary: {:.2} MiB, wanted under 4: {}",
+        "size of the binary: {:.2} MiB, target < 4: {}",
         bytes as f64 / f64::from(1 << 20),
-        word(reached)
+        verdict(met)
     );
-    reached
+    met
 }
 
-fn word(reached: bool) -> &'static str {
-    if reached { "reached" } else { "NOT REACHED" }
+fn verdict(met: bool) -> &'static str {
+    if met { "met" } else { "MISSED" }
 }
 
 fn prepare(dir: &Path) {
@@ -244,9 +243,9 @@ fn prepare(dir: &Path) {
     let job = job(dir);
     output(
         WBENCH,
-        &[&["fileio", "prepare", "--quiet"][..], &words_of(&job)[..]].concat(),
+        &[&["fileio", "prepare", "--quiet"][..], &as_strs(&job)[..]].concat(),
     );
-    // Through the page cache once, so that the cached comparison finds them there.
+    // Loads the files into the page cache for the cached comparison.
     bare_preads(Path::new(dir), 1_000_000);
 }
 
@@ -258,24 +257,24 @@ fn job(dir: &str) -> Vec<String> {
         .collect()
 }
 
-fn words_of(words: &[String]) -> Vec<&str> {
-    words.iter().map(String::as_str).collect()
+fn as_strs(arguments: &[String]) -> Vec<&str> {
+    arguments.iter().map(String::as_str).collect()
 }
 
-fn wbench(words: &[&str]) -> f64 {
-    let json = output(WBENCH, &[words, &["--json", "-"]].concat());
+fn wbench(arguments: &[&str]) -> f64 {
+    let json = output(WBENCH, &[arguments, &["--json", "-"]].concat());
     let result: serde_json::Value = serde_json::from_str(&json).expect("a result");
     result["rates"]["events_per_s"].as_f64().expect("a rate")
 }
 
-fn output(program: &str, words: &[&str]) -> String {
+fn output(program: &str, arguments: &[&str]) -> String {
     let done = Command::new(program)
-        .args(words)
+        .args(arguments)
         .output()
-        .unwrap_or_else(|error| panic!("{program} can't be started ({error}); install it"));
+        .unwrap_or_else(|error| panic!("cannot run {program}: {error}; install it"));
     assert!(
         done.status.success(),
-        "{program} {words:?}: {}",
+        "{program} {arguments:?}: {}",
         String::from_utf8_lossy(&done.stderr)
     );
     String::from_utf8_lossy(&done.stdout).into_owned()

@@ -1,29 +1,29 @@
-//! Two measurements in turns in one run, so that what else the machine does meets both.
+//! Alternating runs of two measurements, so that other load on the machine affects both.
 
 use std::fmt;
 
-/// One line of the table: what was compared, and the ratio that is wanted.
+/// A comparison of two measurements and the target for their ratio.
 pub struct Comparison {
-    /// What.
+    /// What is compared.
     pub name: &'static str,
-    /// The unit of both figures.
+    /// The unit of both values.
     pub unit: &'static str,
-    /// The ratio that is wanted, from and to.
+    /// The range of ratios that meets the target.
     pub target: (f64, f64),
 }
 
-/// Medians of both, and of the ratio pair by pair.
+/// The medians of both sides and of the pairwise ratios, with their range.
 pub struct Outcome {
     comparison: Comparison,
     ours: f64,
     theirs: f64,
     ratio: f64,
-    spread: (f64, f64),
+    range: (f64, f64),
     pairs: usize,
 }
 
 impl Comparison {
-    /// Measures both in turns after one pair that doesn't count.
+    /// Runs both sides alternately, after one discarded pair, and prints the outcome.
     pub fn run(
         self,
         pairs: usize,
@@ -40,7 +40,7 @@ impl Comparison {
             ours: median(samples.iter().map(|s| s.0)),
             theirs: median(samples.iter().map(|s| s.1)),
             ratio: median(ratios.iter().copied()),
-            spread: (
+            range: (
                 extreme(f64::min).unwrap_or(f64::NAN),
                 extreme(f64::max).unwrap_or(f64::NAN),
             ),
@@ -52,8 +52,8 @@ impl Comparison {
 }
 
 impl Outcome {
-    /// The median ratio lies where it is wanted.
-    pub fn is_reached(&self) -> bool {
+    /// Whether the median ratio meets the target.
+    pub fn meets_target(&self) -> bool {
         (self.comparison.target.0..=self.comparison.target.1).contains(&self.ratio)
     }
 }
@@ -67,23 +67,19 @@ impl fmt::Display for Outcome {
         };
         write!(
             f,
-            "{name:<58} {:>12.1} : {:>12.1} {unit:<9} ratio {:.3} ({:.3} to {:.3}, n = {}), wanted {target}: {}",
+            "{name:<58} {:>12.1} : {:>12.1} {unit:<9} ratio {:.3} ({:.3} to {:.3}, n = {}), target {target}: {}",
             self.ours,
             self.theirs,
             self.ratio,
-            self.spread.0,
-            self.spread.1,
+            self.range.0,
+            self.range.1,
             self.pairs,
-            if self.is_reached() {
-                "reached"
-            } else {
-                "NOT REACHED"
-            }
+            if self.meets_target() { "met" } else { "MISSED" }
         )
     }
 }
 
-/// The middle of some figures.
+/// Returns the median, or NaN without values.
 pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
