@@ -1,8 +1,8 @@
-"""The statistics of two samples by SciPy, for tests/compare_stats.rs.
+"""Computes reference statistics of two samples with SciPy, for tests/compare_stats.rs.
 
-Reads lines of JSON, [baseline, sample], from standard input; writes one object for each.
-The interval of the median is from the binomial distribution's quantile; that of the
-Hodges-Lehmann shift is found by asking SciPy's own test about shifted samples.
+Reads lines of JSON, [baseline, sample], from standard input and writes one object per line.
+The confidence interval of the median uses quantiles of the binomial distribution; that of the
+Hodges-Lehmann shift inverts SciPy's Mann-Whitney test on shifted samples.
 """
 
 import json
@@ -26,7 +26,7 @@ def hodges_lehmann(a, b):
 
 
 def exact_interval(a, b):
-    """The pairwise log ratios between which the exact test does not reject."""
+    """Returns the range of shifts, as ratios minus one, that the exact test does not reject."""
     differences = np.sort((np.log(b)[:, None] - np.log(a)[None, :]).ravel())
     # With the first k-1 differences below the shift, U is k-1.
     def p(u):
@@ -39,7 +39,7 @@ def exact_interval(a, b):
 
 
 def of_u(m, n, u):
-    """Samples of m and n values without ties whose U statistic is u."""
+    """Returns samples of m and n values without ties whose U statistic is u."""
     below = [min(m, max(0, u - m * i)) for i in range(n)]
     return list(range(m)), sorted(c - 0.5 + 0.001 * i for i, c in enumerate(below))
 
@@ -77,7 +77,7 @@ def main():
 
 
 def holm(p):
-    """By the definition: the largest of the corrected p of all that are not larger."""
+    """Holm's correction by definition: the maximum of the corrected p of all p that are not larger."""
     m = len(p)
     order = sorted(range(m), key=p.__getitem__)
     return [

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the Python environment in which the tests run Ansible: target/ansible. It takes some 20 s.
+# Creates target/ansible, the Python environment in which the tests run Ansible. Takes about 20 s.
 set -e
 cd "$(dirname "$0")/.."
 [ -x target/ansible/bin/ansible-playbook ] && exit

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the Python environment with the published schemas of Kubernetes: target/kubernetes. It takes
-# some 15 s.
+# Creates target/kubernetes, the Python environment with the published schemas of Kubernetes. Takes
+# about 15 s.
 set -e
 cd "$(dirname "$0")/.."
 [ -x target/kubernetes/bin/kubernetes-validate ] && exit

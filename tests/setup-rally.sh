@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the Python environment in which the tests run Rally: target/rally. It takes about a minute.
+# Creates target/rally, the Python environment in which the tests run Rally. Takes about a minute.
 set -e
 cd "$(dirname "$0")/.."
 [ -x target/rally/bin/rally ] && exit

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the Python environment that has rpmlint: target/rpmlint. It reads packages through the
-# bindings of Debian's python3-rpm, which are for Debian's Python.
+# Creates target/rpmlint, the Python environment of rpmlint. Uses Debian's Python, which the bindings
+# in Debian's python3-rpm require.
 set -e
 cd "$(dirname "$0")/.."
 [ -x target/rpmlint/bin/python ] || /usr/bin/python3 -m venv target/rpmlint

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the Python environment in which tests/scipy_reference.py runs: target/scipy.
+# Creates target/scipy, the Python environment of tests/scipy_reference.py.
 set -e
 cd "$(dirname "$0")/.."
 [ -x target/scipy/bin/python ] || python3 -m venv target/scipy

@@ -1,7 +1,7 @@
-"""VMTasks.boot_runcommand_delete without a cloud: this machine's sshd is the VM.
+"""VMTasks.boot_runcommand_delete without a cloud: a local sshd replaces the VM.
 
-All that the scenario does with a VM that has booted is Rally's own code: the connection, the
-command, what becomes of its output. SSHD_PORT and SSHD_KEY say how the VM is reached.
+Everything after the boot of the VM is Rally's own code: the connection, the command, and the
+processing of its output. SSHD_PORT and SSHD_KEY specify the port and key of the sshd.
 """
 
 import os

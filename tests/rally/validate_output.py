@@ -1,4 +1,4 @@
-"""Holds outputs (files of JSON, as arguments) against Rally's own validation and its charts."""
+"""Validates JSON output files, given as arguments, with Rally's own validation and charts."""
 
 import json
 import sys
@@ -12,13 +12,13 @@ seen = set()
 for name in sys.argv[1:]:
     with open(name) as file:
         output = json.load(file)
-    # What VMTasks.boot_runcommand_delete asks for; all else it shows as text.
+    # VMTasks.boot_runcommand_delete requires these keys; it shows any other output as text.
     assert set(output) == {"additive", "complete"}, f"{name}: {set(output)}"
-    for kind, several in output.items():
-        assert several, f"{name}: no {kind} chart"
-        for chart in several:
-            fault = charts.validate_output(kind, chart)
-            assert not fault, f"{name}: {fault}"
+    for kind, items in output.items():
+        assert items, f"{name}: no {kind} chart"
+        for chart in items:
+            error = charts.validate_output(kind, chart)
+            assert not error, f"{name}: {error}"
             cls = plugin.Plugin.get(chart["chart_plugin"])
             seen.add((kind, chart["chart_plugin"]))
             if kind == "complete":
@@ -27,5 +27,5 @@ for name in sys.argv[1:]:
             shown = cls({"total_iteration_count": 2}, title=chart["title"], label=chart["label"])
             for _ in range(2):
                 shown.add_iteration(chart["data"])
-            assert shown.render()["data"], f"{name}: {chart['title']} shows nothing"
+            assert shown.render()["data"], f"{name}: chart {chart['title']} is empty"
 print(*sorted(f"{kind}:{plugin}" for kind, plugin in seen))

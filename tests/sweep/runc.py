@@ -1,6 +1,6 @@
-"""Runs a static program in a container of its own by runc: runc.py NAME FOLDER PROGRAM [WORD...]
+"""Runs a static program in a new container with runc: runc.py NAME DIR PROGRAM [ARG...]
 
-FOLDER is /data in the container, and PROGRAM its only file beside.
+The container contains only PROGRAM and the directory DIR, mounted as /data.
 """
 
 import json
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 
-name, folder, program, *words = sys.argv[1:]
+name, directory, program, *arguments = sys.argv[1:]
 bundle = tempfile.mkdtemp(prefix="bundle-")
 try:
     root = os.path.join(bundle, "rootfs")
@@ -21,9 +21,9 @@ try:
     spec = os.path.join(bundle, "config.json")
     with open(spec) as file:
         config = json.load(file)
-    config["process"].update(terminal=False, args=["/program", *words], cwd="/data")
+    config["process"].update(terminal=False, args=["/program", *arguments], cwd="/data")
     config["mounts"].append(
-        {"destination": "/data", "type": "bind", "source": folder, "options": ["bind", "rw"]}
+        {"destination": "/data", "type": "bind", "source": directory, "options": ["bind", "rw"]}
     )
     with open(spec, "w") as file:
         json.dump(config, file)
