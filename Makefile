@@ -1,18 +1,19 @@
-# What a person types. `make test` needs nothing but Rust and, for the tools, root or sudo'd apt-get.
+# Targets for users and developers. `make test` installs missing tools with apt-get when run as root,
+# and Python environments with pip.
 
-# What the tests and the comparison with peers run beside wbench: command and Debian package.
+# Tools that the tests and benchmarks need, as COMMAND:DEBIAN-PACKAGE.
 TOOLS = strace:strace sysbench:sysbench fio:fio mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs \
         filefrag:e2fsprogs readelf:binutils python3:python3 chromium:chromium
-# The packages and the image are built, installed and run.
+# To build, install and run the packages and the image.
 TOOLS += rpmbuild:rpm lintian:lintian man:man-db buildah:buildah runc:runc zsh:zsh fish:fish
-# The guest is built and booted.
+# To build and boot the guest.
 TOOLS += qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils busybox:busybox-static cpio:cpio \
         dmsetup:dmsetup setpriv:util-linux
-# The fleets run what sites run.
+# To test the integrations with ssh, Ansible, Rally and Slurm.
 TOOLS += sshd:openssh-server ssh:openssh-client ip:iproute2 slurmctld:slurmctld slurmd:slurmd \
         sbatch:slurm-client jq:jq
 
-# The time of the source stands in all that is packaged: two builds of one commit are the same bytes.
+# Reproducible builds: all packaged files get the time of the commit.
 ifndef SOURCE_DATE_EPOCH
 SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y Cargo.lock)
 endif
@@ -23,11 +24,11 @@ export SOURCE_DATE_EPOCH
 build:
 	cargo build --release --locked
 
-# Man pages, completions and third parties' licences, in target/assets.
+# Man pages, completions and third-party licences, in target/assets.
 assets:
 	cargo run --quiet --locked --example assets -- target/assets
 
-# Binary, man pages, completions and the files for other tools, below $(DESTDIR)$(PREFIX).
+# Installs binary, man pages, completions and the files for other tools below $(DESTDIR)$(PREFIX).
 export DESTDIR PREFIX ZSHDIR LICENSEDIR
 install:
 	packaging/install $(INSTALL)
@@ -42,20 +43,21 @@ deb: build assets
 image: build
 	packaging/container/build
 
-# A guest for QEMU with the content of the RPM, in target/guest; packaging/guest/run boots it.
+# A QEMU guest with the content of the RPM, in target/guest; packaging/guest/run boots it.
 guest: rpm
 	packaging/guest/build target/packages/wbench-[0-9]*.rpm
 
-# The suite with one binary on this host, in a container and in a guest, compared, in target/lab.
+# Runs the suite with one binary on this host, in a container and in a guest, and compares the
+# results, in target/lab.
 LAB =
 lab: guest
 	packaging/lab/run $(LAB)
 
-# All tests; a missing tool is a failure, not a silent skip.
+# All tests. A missing tool is an error; no test is skipped.
 test: tools
 	cargo test --no-fail-fast
 
-# Installs what is missing where that can be done, and says what is missing where it can't.
+# Installs missing tools with apt-get as root, else lists them and fails.
 tools:
 	@missing=$$(for tool in $(TOOLS); do \
 	    PATH=$$PATH:/usr/sbin:/sbin command -v $${tool%%:*} >/dev/null || echo $${tool##*:}; done | sort -u); \
@@ -65,12 +67,12 @@ tools:
 	    apt-get update -qq && for package in $$missing; do \
 	        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$package >/dev/null || exit 1; done; \
 	elif [ -n "$$missing" ]; then \
-	    echo "the tests need these packages: $$missing" >&2; exit 1; fi
+	    echo "missing Debian packages, required by the tests: $$missing" >&2; exit 1; fi
 
-# wbench beside its peers, in turns.
+# Compares wbench with sysbench, fio and dd, alternating runs.
 bench: tools
 	cargo bench
 
-# The JSON Schema of the result file, made anew from the types.
+# Regenerates the JSON Schema of the result file from src/result.rs.
 schema:
 	WBENCH_WRITE_SCHEMA=1 cargo test --lib the_published_schema
