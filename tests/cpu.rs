@@ -195,6 +195,22 @@ fn pinning_keeps_to_the_cpus_that_the_process_was_given() {
 }
 
 #[test]
+fn comparing_the_tsc_between_cpus_leaves_the_workers_all_cpus_of_the_process() {
+    let cpus =
+        result_of(folder().path(), "cpu --max-prime 100 --events 10")["host"]["cpus"].clone();
+    for call in 1..=3 {
+        let fault = format!("inject=sched_setaffinity:error=EPERM:when={call}");
+        let run = traced(
+            folder().path(),
+            "cpu --max-prime 100 --events 10 --json -",
+            &["trace=sched_setaffinity", &fault],
+        );
+        assert_ended(&run.output, 0);
+        assert_eq!(parsed(&run.output.stdout)["host"]["cpus"], cpus, "{call}");
+    }
+}
+
+#[test]
 fn without_pin_workers_may_run_wherever_the_process_may() {
     let own = std::fs::read_to_string("/proc/self/status").unwrap();
     let mut command = Command::new(WBENCH);

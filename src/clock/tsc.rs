@@ -10,9 +10,10 @@
 
 use std::arch::asm;
 use std::fs;
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use raw_cpuid::{CpuId, Hypervisor};
@@ -112,24 +113,35 @@ impl Tsc {
         Ok((tsc, hz_from))
     }
 
-    /// Visits each CPU and compares what its counter says at a time of CLOCK_MONOTONIC_RAW.
+    /// Compares what the counter of each CPU says at a time of CLOCK_MONOTONIC_RAW.
     fn runs_alike_on_all_cpus(self) -> Result<()> {
-        let here = Pid::from_raw(0);
-        let allowed = sched_getaffinity(here)?;
-        let cpus: Vec<usize> = (0..CpuSet::count())
-            .filter(|&cpu| allowed.is_set(cpu).unwrap_or(false))
-            .collect();
-        let mut readings = Vec::with_capacity(cpus.len());
-        for &cpu in &cpus {
+        // A thread of its own visits the CPUs: where affinity could not be restored, the workers
+        // would inherit a single CPU.
+        let readings = thread::scope(|scope| {
+            let visitor = thread::Builder::new()
+                .spawn_scoped(scope, move || self.readings_on_all_cpus())
+                .context("cannot create the thread that compares the TSC between CPUs")?;
+            visitor
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })?;
+        skew_within_tolerance(&readings, self.scale)
+    }
+
+    /// Reads the counter of each CPU that the thread may use; leaves the thread on one of them.
+    fn readings_on_all_cpus(self) -> Result<Vec<(usize, Reference)>> {
+        let this_thread = Pid::from_raw(0);
+        let allowed = sched_getaffinity(this_thread)?;
+        let mut readings = Vec::new();
+        for cpu in (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu).unwrap_or(false)) {
             let mut one = CpuSet::new();
             one.set(cpu)?;
-            // A CPU that went offline meanwhile is none that events will run on.
-            if sched_setaffinity(here, &one).is_ok() {
+            // No events run on a CPU that went offline meanwhile.
+            if sched_setaffinity(this_thread, &one).is_ok() {
                 readings.push((cpu, Reference::take(self)));
             }
         }
-        sched_setaffinity(here, &allowed)?;
-        skew_within_tolerance(&readings, self.scale)
+        Ok(readings)
     }
 }
 
