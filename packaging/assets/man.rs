@@ -107,7 +107,8 @@ fn paragraph_lines(body: &str, roff: &mut Roff) {
             let control = if verbatim { "nf" } else { "fi" };
             roff.control(control, []);
         }
-        roff.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
+        let text = line.strip_prefix("  ").unwrap_or(line.trim_start());
+        roff.text([roman(text)]);
     }
     if verbatim {
         roff.control("fi", []);
