@@ -13,10 +13,10 @@ use crate::measure::Measure;
 use crate::plan::{RunPlan, Test};
 use crate::result::{
     EndedBy, Harness, Host, Noise, PageCache, Rates, RunResult, SCHEMA, Start, Status, Storage,
-    ThreadTotals, Tool, Totals, Warning, Workload,
+    ThreadTotals, Tool, Totals, Workload,
 };
 use crate::signal::Interrupted;
-use crate::warning::RunWarning;
+use crate::warning::{self, HostWarning};
 use crate::window::Window;
 use crate::with_clock;
 use crate::workload::cpu::Cpu;
@@ -66,9 +66,9 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// What may end the process before it can tell of it in a result.
-    pub fn peril(&self) -> Option<Warning> {
-        memory_warning(&self.host, &self.plan.test, self.setup.threads)
+    /// Returns a warning if the kernel may kill the run before it can report a result.
+    pub fn memory_warning(&self) -> Option<HostWarning> {
+        HostWarning::of_memory(&self.host, &self.plan.test, self.setup.threads)
     }
 
     /// Measures. An error or a signal is part of the result.
@@ -233,33 +233,7 @@ impl<'a> Run<'a> {
             warnings: Vec::new(),
             host: self.host,
         };
-        result.warnings = warnings(&result, self.plan);
+        result.warnings = warning::of_result(&result, self.plan);
         result
     }
-}
-
-fn memory_warning(host: &Host, test: &Test, threads: usize) -> Option<Warning> {
-    let Test::Memory(params) = test else {
-        return None;
-    };
-    host::memory_warning(host, params.ordinary_memory_bytes(threads))
-}
-
-/// Everything about a result that may mislead.
-fn warnings(result: &RunResult, plan: &RunPlan) -> Vec<Warning> {
-    let threads = result.workload.threads as usize;
-    let host = host::warnings(&result.host, threads);
-    let memory = memory_warning(&result.host, &result.workload.params.test, threads);
-    let noise = host::noise_warnings(&result.noise, result.totals.wall_s, result.host.cpus);
-    let own = RunWarning::of(result).into_iter().map(Warning::from);
-    let files = plan.files.as_ref();
-    let rounded = files
-        .and_then(|files| files.set.rounding())
-        .map(|sentence| RunWarning::RoundedFiles(sentence).into());
-    host.into_iter()
-        .chain(memory)
-        .chain(noise)
-        .chain(own)
-        .chain(rounded)
-        .collect()
 }

@@ -164,7 +164,7 @@ fn a_label_groups_and_another_makes_a_second_axis() {
     assert_eq!(axis, ["2", "16"]);
     let averaged = stdout(&results.compare("all --by env"));
     assert!(
-        averaged.contains("--vary concurrency would tell them apart"),
+        averaged.contains("--vary concurrency separates them"),
         "{averaged}"
     );
     let threads = results.json("all --by threads");
@@ -474,7 +474,7 @@ fn what_else_differed_is_listed_once_and_what_is_suspicious_is_a_warning() {
         "different clocks timed the events",
         "different versions of the program measured",
         "the clock drifted in 8 runs, by up to 350 ppm",
-        "the hypervisor gave time of this machine to others in 8 runs",
+        "the hypervisor gave CPU time of this machine to others in 8 runs",
     ] {
         assert!(text.contains(told), "{told}: {text}");
     }

@@ -6,6 +6,7 @@ use std::process::Command;
 use clap::{CommandFactory, Parser};
 use wbench::cli::native::Cli;
 use wbench::cli::{Dialect, sysbench};
+use wbench::warning::{self, Code};
 
 const DOCS: [&str; 6] = [
     "README.md",
@@ -116,8 +117,9 @@ struct OptionRow {
     effect: String,
 }
 
-/// The option rows of a section of the manual, up to the next heading of its level.
-fn option_rows(manual: &str, heading: &str) -> Vec<OptionRow> {
+/// The table rows of a section of the manual, up to the next heading of its level, whose first
+/// cell begins like this.
+fn table_rows(manual: &str, heading: &str, begin: &str) -> Vec<Vec<String>> {
     let section = manual
         .split("\n## ")
         .find_map(|section| section.strip_prefix(heading)?.strip_prefix('\n'))
@@ -129,9 +131,16 @@ fn option_rows(manual: &str, heading: &str) -> Vec<OptionRow> {
     };
     section
         .lines()
-        .filter(|line| line.starts_with("| `--"))
-        .map(|line| {
-            let cells = cells(line);
+        .filter(|line| line.starts_with(&format!("| {begin}")))
+        .map(cells)
+        .collect()
+}
+
+/// The option rows of a section of the manual.
+fn option_rows(manual: &str, heading: &str) -> Vec<OptionRow> {
+    table_rows(manual, heading, "`--")
+        .into_iter()
+        .map(|cells| {
             let mut option = cells[0].trim_matches('`').splitn(2, ' ');
             OptionRow {
                 name: option.next().unwrap().trim_start_matches('-').to_owned(),
@@ -258,6 +267,42 @@ fn the_manual_describes_no_option_that_does_not_exist() {
             });
             assert!(exists, "{section}: --{} does not exist", row.name);
         }
+    }
+}
+
+#[test]
+fn the_manual_describes_every_warning_and_no_other() {
+    let rows = table_rows(&manual(), "Warnings", "`");
+    let documented: Vec<_> = rows.iter().map(|row| row[0].trim_matches('`')).collect();
+    let codes: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(documented, codes, "rows have the order of the codes");
+    for row in &rows {
+        assert_eq!(row.len(), 4, "{row:?}");
+        assert!(row.iter().all(|cell| !cell.is_empty()), "{row:?}");
+    }
+}
+
+#[test]
+fn the_manual_states_the_threshold_of_each_warning() {
+    let percent = |share: f64| format!("{} %", share * 100.0);
+    let thresholds = [
+        (Code::Steal, percent(warning::STEAL_SHARE)),
+        (Code::ClockDrift, format!("{} ppm", warning::DRIFT_PPM)),
+        (Code::PageCache, percent(warning::RESIDENT_SHARE)),
+        (Code::HarnessShare, percent(warning::HARNESS_SHARE)),
+        (Code::LateStart, format!("{} ms", warning::LATE_S * 1e3)),
+    ];
+    let rows = table_rows(&manual(), "Warnings", "`");
+    for (code, threshold) in thresholds {
+        let name = format!("`{}`", code.as_str());
+        let row = rows.iter().find(|row| row[0] == name).expect("a row");
+        let stated = row[2].split(&threshold).collect::<Vec<_>>();
+        let digit = stated[0].ends_with(|c: char| c.is_ascii_digit() || c == '.');
+        assert!(
+            stated.len() == 2 && !digit,
+            "{name}: {threshold} != {}",
+            row[2]
+        );
     }
 }
 

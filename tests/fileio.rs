@@ -568,7 +568,7 @@ fn a_file_system_without_o_direct_is_an_error_that_says_what_to_do() {
         "$WBENCH fileio --mode rndrw --files 2 --total-size 64K --flags none && $WBENCH env",
     );
     assert_ended(&output, 0);
-    assert!(text(&output.stdout).contains("has no O_DIRECT"));
+    assert!(text(&output.stdout).contains("does not support O_DIRECT"));
     assert_eq!(left, "");
 }
 

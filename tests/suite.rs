@@ -239,7 +239,7 @@ fn the_study_is_seven_measurements_and_a_small_part_of_it_says_so() {
         "{table}"
     );
     assert_eq!(
-        table.matches("first look, no figure to compare").count(),
+        table.matches("first look, not comparable").count(),
         1,
         "{table}"
     );

@@ -13,6 +13,7 @@ use super::natural::natural_order;
 use super::run::Run;
 use super::stats::{self, Sample};
 use crate::result::Warning;
+use crate::warning::ComparisonWarning;
 
 /// The runs of each group, for each work and each value of the second axis.
 pub struct Cells<'a> {
@@ -155,10 +156,12 @@ fn merged(of: Of, runs: &[&Run]) -> Result<Option<Merged>, Warning> {
         let Some(histogram) = durations.histogram.as_deref() else {
             return Ok(None);
         };
-        merger.add(histogram).map_err(|error| Warning {
-            code: "bad-histogram".into(),
-            message: format!("{}: {error:#}", run.source),
-        })?;
+        merger
+            .add(histogram)
+            .map_err(|error| ComparisonWarning::BadHistogram {
+                source: run.source.to_string(),
+                error: format!("{error:#}"),
+            })?;
         longest = longest.max(durations.max.unwrap_or(f64::MAX));
     }
     Ok(merger.finish(longest as u64))

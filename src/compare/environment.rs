@@ -8,6 +8,7 @@ use super::natural::natural_order;
 use super::run::{LABELS, Run};
 use crate::report::format::count;
 use crate::result::Warning;
+use crate::warning::{Code, ComparisonWarning, DoubtfulField, drift_above_threshold, steal_share};
 
 /// Fields that are looked at.
 const PREFIXES: [&str; 6] = [
@@ -29,28 +30,8 @@ const NO_CONDITIONS: [&str; 5] = [
     "storage.path",
 ];
 
-/// Fields whose difference casts doubt on a comparison, and why.
-const SUSPICIOUS: [(&str, &str); 4] = [
-    ("clock.source", "different clocks timed the events"),
-    (
-        "host.clocksource",
-        "the kernels had different clock sources",
-    ),
-    (
-        "tool.name",
-        "different programs measured: their events may not be the same",
-    ),
-    ("tool.version", "different versions of the program measured"),
-];
-
 /// The flags of open(2) decide whether the page cache or the device is measured.
 const FLAGS: &str = "workload.params.flags";
-
-/// A share of stolen time above which a run was not alone.
-const STEAL_SHARE: f64 = 0.01;
-
-/// Clocks that part by more than this over a run are a warning, in parts per million.
-const DRIFT_PPM: f64 = 200.0;
 
 /// The runs of one group that enter the comparison.
 #[derive(Debug, Clone, Copy)]
@@ -88,17 +69,11 @@ impl Environment {
         Self {
             warnings: suspicions(groups, &differences)
                 .chain(noise(groups))
-                .chain(told(groups))
+                .map(Warning::from)
+                .chain(of_results(groups))
                 .collect(),
             differences,
         }
-    }
-}
-
-fn warning(code: &str, message: String) -> Warning {
-    Warning {
-        code: code.into(),
-        message,
     }
 }
 
@@ -141,22 +116,24 @@ fn differences(groups: &[Group<'_>], axes: &[&str]) -> Vec<Difference> {
         .collect()
 }
 
-fn suspicions(groups: &[Group<'_>], differences: &[Difference]) -> impl Iterator<Item = Warning> {
-    let of_fields = SUSPICIOUS.iter().filter_map(|(field, reason)| {
-        let difference = differences.iter().find(|d| d.field == *field)?;
-        let told = by_group(groups, &difference.values);
-        Some(warning(
-            &format!("different-{}", field.replace('.', "-")),
-            format!("{reason}: {told}"),
-        ))
+fn suspicions(
+    groups: &[Group<'_>],
+    differences: &[Difference],
+) -> impl Iterator<Item = ComparisonWarning> {
+    let of_fields = DoubtfulField::ALL.into_iter().filter_map(|field| {
+        let difference = differences.iter().find(|d| d.field == field.path())?;
+        let values = by_group(groups, &difference.values);
+        Some(ComparisonWarning::Different { field, values })
     });
-    let flags = differences.iter().find(|d| d.field == FLAGS).and_then(|flags| {
-        let direct = |values: &Vec<String>| values.iter().any(|v| v == "direct");
-        let buffered = |values: &Vec<String>| values.iter().any(|v| v != "direct");
-        let mixed = flags.values.iter().any(direct) && flags.values.iter().any(buffered);
-        let told = by_group(groups, &flags.values);
-        mixed.then(|| warning("buffered-against-direct", format!("some files were read or written past the page cache, others through it: {told}")))
-    });
+    let flags = differences
+        .iter()
+        .find(|d| d.field == FLAGS)
+        .and_then(|flags| {
+            let direct = |values: &Vec<String>| values.iter().any(|v| v == "direct");
+            let buffered = |values: &Vec<String>| values.iter().any(|v| v != "direct");
+            let mixed = flags.values.iter().any(direct) && flags.values.iter().any(buffered);
+            mixed.then(|| ComparisonWarning::BufferedAgainstDirect(by_group(groups, &flags.values)))
+        });
     of_fields.chain(flags).collect::<Vec<_>>().into_iter()
 }
 
@@ -181,56 +158,56 @@ pub fn short_list(values: &[String]) -> String {
 }
 
 /// Steal time and clock drift, by group.
-fn noise<'a>(groups: &'a [Group<'a>]) -> impl Iterator<Item = Warning> + 'a {
-    groups.iter().flat_map(|group| {
-        let number = |run: &Run, path| run.facts.get(path).and_then(|v| v.parse::<f64>().ok());
-        let steal = |run: &&Run| {
-            let cpus = number(run, "host.cpus").unwrap_or(1.0).max(1.0);
-            let share = number(run, "noise.steal_s")? / (run.figures.wall_s? * cpus);
-            (share > STEAL_SHARE).then_some(share)
-        };
-        let drift = |run: &&Run| {
-            let drift = number(run, "clock.drift_ppm")?.abs();
-            (drift > DRIFT_PPM).then_some(drift)
-        };
-        let stolen: Vec<f64> = group.runs.iter().filter_map(steal).collect();
-        let drifted: Vec<f64> = group.runs.iter().filter_map(drift).collect();
-        let most = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
-        let stolen = (!stolen.is_empty()).then(|| warning("steal", format!(
-            "{}: the hypervisor gave time of this machine to others in {}, up to {:.1} % of the CPUs' time",
-            group.name, count(stolen.len() as u64, "run"), 100.0 * most(&stolen)
-        )));
-        let drifted = (!drifted.is_empty()).then(|| warning("drift", format!(
-            "{}: the clock drifted in {}, by up to {:.0} ppm",
-            group.name, count(drifted.len() as u64, "run"), most(&drifted)
-        )));
-        [stolen, drifted]
-    }).flatten()
+fn noise<'a>(groups: &'a [Group<'a>]) -> impl Iterator<Item = ComparisonWarning> + 'a {
+    groups
+        .iter()
+        .flat_map(|group| {
+            let number = |run: &Run, path| run.facts.get(path).and_then(|v| v.parse::<f64>().ok());
+            let steal = |run: &&Run| {
+                let cpus = number(run, "host.cpus").unwrap_or(1.0).max(1.0);
+                steal_share(number(run, "noise.steal_s"), run.figures.wall_s?, cpus)
+            };
+            let drift =
+                |run: &&Run| drift_above_threshold(number(run, "clock.drift_ppm")).map(f64::abs);
+            let stolen: Vec<f64> = group.runs.iter().filter_map(steal).collect();
+            let drifted: Vec<f64> = group.runs.iter().filter_map(drift).collect();
+            let most = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
+            let stolen = (!stolen.is_empty()).then(|| ComparisonWarning::Steal {
+                group: group.name.to_owned(),
+                runs: stolen.len() as u64,
+                share: most(&stolen),
+            });
+            let drifted = (!drifted.is_empty()).then(|| ComparisonWarning::ClockDrift {
+                group: group.name.to_owned(),
+                runs: drifted.len() as u64,
+                ppm: most(&drifted),
+            });
+            [stolen, drifted]
+        })
+        .flatten()
 }
 
-/// Reasons of which [`noise`] tells, with figures.
-const TOLD_WITH_FIGURES: [&str; 2] = ["clock-drift", "steal"];
+/// Warnings that [`noise`] gives with numbers.
+const WITH_NUMBERS: [Code; 2] = [Code::ClockDrift, Code::Steal];
 
-/// What else the results themselves warn of, each reason once for a group.
-fn told<'a>(groups: &'a [Group<'a>]) -> impl Iterator<Item = Warning> + 'a {
+/// The other warnings of the results themselves, each code once for a group.
+fn of_results<'a>(groups: &'a [Group<'a>]) -> impl Iterator<Item = Warning> + 'a {
     groups.iter().flat_map(|group| {
         let mut reasons: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
         for (code, message) in group.runs.iter().flat_map(|run| &run.warnings) {
             reasons.entry(code).or_insert((0, message)).0 += 1;
         }
-        reasons.retain(|code, _| !TOLD_WITH_FIGURES.contains(code));
-        reasons.into_iter().map(|(code, (runs, message))| {
-            warning(
-                code,
-                format!("{}, {}: {message}", group.name, count(runs, "run")),
-            )
+        reasons.retain(|code, _| WITH_NUMBERS.iter().all(|known| known.as_str() != *code));
+        reasons.into_iter().map(|(code, (runs, message))| Warning {
+            code: code.into(),
+            message: format!("{}, {}: {message}", group.name, count(runs, "run")),
         })
     })
 }
 
 /// Labels that part the runs of one cell of a table into several of each value: they may well be
 /// conditions that should not be averaged.
-pub fn unused_labels<'a>(cells: impl Iterator<Item = &'a [&'a Run]>) -> Option<Warning> {
+pub fn unused_labels<'a>(cells: impl Iterator<Item = &'a [&'a Run]>) -> Option<ComparisonWarning> {
     let mut labels: BTreeSet<&str> = BTreeSet::new();
     for runs in cells {
         let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -247,25 +224,17 @@ pub fn unused_labels<'a>(cells: impl Iterator<Item = &'a [&'a Run]>) -> Option<W
                 .map(|(label, _)| *label),
         );
     }
-    let first = *labels.first()?;
-    let names: Vec<_> = labels.into_iter().collect();
-    Some(warning(
-        "unused-label",
-        format!(
-            "runs with different values of {} are averaged: --vary {first} would tell them apart",
-            names.join(", ")
-        ),
-    ))
+    let labels: Vec<_> = labels.into_iter().map(str::to_owned).collect();
+    (!labels.is_empty()).then_some(ComparisonWarning::UnusedLabels(labels))
 }
 
 /// Runs that did not end by themselves and count all the same.
-pub fn incomplete<'a>(groups: &'a [Group<'a>]) -> impl Iterator<Item = Warning> + 'a {
+pub fn incomplete<'a>(groups: &'a [Group<'a>]) -> impl Iterator<Item = ComparisonWarning> + 'a {
     groups.iter().filter_map(|group| {
         let runs = group.runs.iter().filter(|run| !run.is_complete()).count() as u64;
-        let told = count(runs, "run");
-        (runs > 0).then(|| {
-            let sentence = format!("{}: {told} did not end by itself and counts", group.name);
-            warning("incomplete", sentence)
+        (runs > 0).then(|| ComparisonWarning::Incomplete {
+            group: group.name.to_owned(),
+            runs,
         })
     })
 }

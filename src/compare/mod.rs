@@ -30,6 +30,7 @@ use self::matching::Work;
 use self::metric::Metric;
 use self::read::Input;
 use self::run::Run;
+use crate::result::Warning;
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -95,10 +96,10 @@ pub fn compare(
         .collect();
     let mut environment = Environment::of(&members, &axes);
     environment.warnings.append(&mut warnings);
-    environment.warnings.extend(unused_labels);
-    environment
-        .warnings
-        .extend(environment::incomplete(&members));
+    let doubts = unused_labels
+        .into_iter()
+        .chain(environment::incomplete(&members));
+    environment.warnings.extend(doubts.map(Warning::from));
     Ok(Comparison {
         test: question.test,
         groups: groups.names,

@@ -1,5 +1,5 @@
-//! Where a run happens: the fingerprint of the machine, the storage below a folder, what else
-//! the machine did meanwhile, and the warnings that follow from them.
+//! Where a run happens: the fingerprint of the machine, the storage below a folder, and what
+//! else the machine did meanwhile.
 //!
 //! What the kernel does not tell is None, never a guess. The files of the kernel and of the
 //! distribution are read below a [`Root`].
@@ -17,14 +17,12 @@ mod noise;
 mod root;
 mod storage;
 mod virtualization;
-mod warning;
 
 use crate::result::Host;
 
 pub use noise::{NoiseBefore, noise_start};
 pub use root::Root;
 pub use storage::{free_bytes, storage};
-pub use warning::{HostWarning, memory_warning, noise_warnings, warnings};
 
 /// Memory that can be had now: what the kernel holds available, within the control group's limit.
 pub fn memory_available(root: &Root) -> Option<u64> {

@@ -12,7 +12,7 @@ use crate::output::{self, Destination};
 use crate::plan::ClockChoice;
 use crate::report::text;
 use crate::result::{ClockInfo, Host, Storage, Tool, Warning};
-use crate::warning::{EnvWarning, RunWarning};
+use crate::warning;
 use crate::workload::fileio;
 
 /// The schema of the document.
@@ -42,17 +42,11 @@ pub fn run(dir: &Path, json: Option<&Destination>) -> Result<Exit> {
     let host = host::fingerprint(&Root::default());
     let clock = time.info();
     let direct_io = fileio::direct_io_in(dir);
-    let of_folder = EnvWarning::of_folder(direct_io, dir).map(Warning::from);
     let storage = host::storage(&Root::default(), dir);
     let environment = Environment {
         schema: SCHEMA,
         tool: Tool::this(),
-        warnings: host::warnings(&host, host.cpus as usize)
-            .into_iter()
-            .chain(RunWarning::of_clock(&clock).into_iter().map(Warning::from))
-            .chain(of_folder)
-            .chain(RunWarning::of_storage(&storage).map(Warning::from))
-            .collect(),
+        warnings: warning::of_environment(&host, &clock, &storage, dir, direct_io),
         storage,
         host,
         clock,

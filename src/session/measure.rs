@@ -33,8 +33,8 @@ pub fn measure(
     let files = files.map(Arc::new);
     let job = FileJob::of(plan, handling, files.as_deref())?;
     let run = Run::begin(plan)?;
-    if let Some(warning) = run.peril() {
-        eprintln!("{PREFIX}{}", warning.message);
+    if let Some(warning) = run.memory_warning() {
+        eprintln!("{PREFIX}{warning}");
     }
     let guard = files.as_deref().map(CleanUp);
     let result = match job.prepare(quiet) {

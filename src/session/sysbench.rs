@@ -78,8 +78,8 @@ fn measure(plan: &RunPlan, validate: bool, verbosity: Verbosity) -> Result<Exit>
         files.check()?;
     }
     let run = Run::begin(plan)?;
-    if let Some(warning) = run.peril() {
-        eprintln!("{PREFIX}{}", warning.message);
+    if let Some(warning) = run.memory_warning() {
+        eprintln!("{PREFIX}{warning}");
     }
     let workload = Workload::of(plan);
     print(&report::preamble(verbosity, &workload, validate))?;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::documents::Fault;
 use crate::compare::metric::Percentile;
 use crate::compare::run::{Durations, Facts, Figures, PARAMS, Run, Source};
+use crate::warning::{ComparisonWarning, Reason};
 
 /// Nanoseconds of a millisecond.
 const NS_PER_MS: f64 = 1e6;
@@ -155,11 +156,11 @@ impl<'a> Log<'a> {
 
     fn warnings(&self, test: Test) -> Vec<(String, String)> {
         let counts_fsyncs = test == Test::Fileio && self.version.starts_with("1.");
-        let sentence = "the latencies of sysbench 1.0's fileio test include its fsyncs";
-        match counts_fsyncs {
-            true => vec![("sysbench-fsyncs".into(), sentence.into())],
-            false => Vec::new(),
-        }
+        let warning = counts_fsyncs.then_some(ComparisonWarning::SysbenchFsyncs);
+        warning
+            .map(|it| (it.code().as_str().to_owned(), it.to_string()))
+            .into_iter()
+            .collect()
     }
 
     /// `min:`, `avg:` and so on, in milliseconds, with the unit behind in 0.4.12.

@@ -1,0 +1,84 @@
+//! The list of all codes.
+
+/// Declares the codes once: the variants, their names and the list of all.
+macro_rules! codes {
+    ($($(#[$doc:meta])+ $variant:ident = $name:literal,)+) => {
+        /// The code of a warning: stable, for programs. The manual has a row for each.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code {
+            $($(#[$doc])+ $variant,)+
+        }
+
+        impl Code {
+            /// All codes.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The code as results and comparisons contain it.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    // The machine.
+    /// The control group allows less CPU time than the threads can use.
+    CpuQuota = "cpu-quota",
+    /// Threads have to share CPUs.
+    MoreThreadsThanCpus = "more-threads-than-cpus",
+    /// The CPU frequency governor is not "performance".
+    CpuGovernor = "cpu-governor",
+    /// The test touches more memory than the control group allows.
+    MemoryLimit = "memory-limit",
+    /// The hypervisor ran others on this machine's CPUs.
+    Steal = "steal",
+    // The clock.
+    /// The clock drifted against CLOCK_MONOTONIC_RAW.
+    ClockDrift = "clock-drift",
+    /// The TSC was wanted but cannot be trusted.
+    ClockFallback = "clock-fallback",
+    // The storage.
+    /// Reads come from memory, or may.
+    PageCache = "page-cache",
+    /// Flags of open(2) have no effect on mapped files.
+    MappedFlags = "mapped-flags",
+    /// The file system is in memory.
+    FilesInMemory = "files-in-memory",
+    /// The file system is an overlay.
+    FilesInOverlay = "files-in-overlay",
+    /// O_DIRECT does not work in the directory.
+    NoDirectIo = "no-direct-io",
+    /// No file can be created in the directory.
+    NotWritable = "not-writable",
+    // The run.
+    /// The harness takes much of the time of an event.
+    HarnessShare = "harness-share",
+    /// The run began after its start time.
+    LateStart = "late-start",
+    /// Files are smaller than requested.
+    RoundedFiles = "rounded-files",
+    /// The measurement is smaller than its profile says.
+    Scaled = "scaled",
+    // The comparison.
+    /// Clocks of different sources timed the events.
+    DifferentClockSource = "different-clock-source",
+    /// The kernels had different clock sources.
+    DifferentHostClocksource = "different-host-clocksource",
+    /// Different programs measured.
+    DifferentToolName = "different-tool-name",
+    /// Different versions of the program measured.
+    DifferentToolVersion = "different-tool-version",
+    /// Some runs used the page cache, others bypassed it.
+    BufferedAgainstDirect = "buffered-against-direct",
+    /// Latencies of sysbench 1.0 include fsyncs.
+    SysbenchFsyncs = "sysbench-fsyncs",
+    /// A histogram cannot be decoded.
+    BadHistogram = "bad-histogram",
+    /// Runs with different labels are averaged.
+    UnusedLabel = "unused-label",
+    /// Runs that did not complete are included.
+    Incomplete = "incomplete",
+}

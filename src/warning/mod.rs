@@ -1,0 +1,73 @@
+//! Every reason why a number may mislead: a stable code, one threshold where there is one, and a
+//! sentence.
+//!
+//! [`Code`] lists them all; each has a row in the manual. The reasons themselves are in one file
+//! per subject, with what they are decided by.
+
+mod clock;
+mod code;
+mod comparison;
+mod host;
+mod run;
+mod storage;
+
+use std::fmt;
+use std::path::Path;
+
+use crate::plan::RunPlan;
+use crate::result::{ClockInfo, Host, RunResult, Storage, Warning};
+
+pub use clock::{ClockWarning, DRIFT_PPM, drift_above_threshold};
+pub use code::Code;
+pub use comparison::{ComparisonWarning, DoubtfulField};
+pub use host::{HostWarning, STEAL_SHARE, steal_share};
+pub use run::{HARNESS_SHARE, LATE_S, RunWarning};
+pub use storage::{RESIDENT_SHARE, StorageWarning};
+
+/// A reason why a number may mislead. It displays as the sentence that says so.
+pub trait Reason: fmt::Display {
+    /// Its stable code.
+    fn code(&self) -> Code;
+}
+
+impl<R: Reason> From<R> for Warning {
+    fn from(reason: R) -> Self {
+        Self {
+            code: reason.code().as_str().into(),
+            message: reason.to_string(),
+        }
+    }
+}
+
+/// Returns the warnings of a result that the plan gave.
+pub fn of_result(result: &RunResult, plan: &RunPlan) -> Vec<Warning> {
+    let threads = result.workload.threads as usize;
+    let host = HostWarning::before(&result.host, threads)
+        .into_iter()
+        .chain(HostWarning::of_memory(&result.host, &plan.test, threads))
+        .chain(HostWarning::during(result))
+        .map(Warning::from);
+    host.chain(ClockWarning::of(&result.clock).map(Warning::from))
+        .chain(StorageWarning::of_result(result).map(Warning::from))
+        .chain(RunWarning::of(result, plan).map(Warning::from))
+        .collect()
+}
+
+/// Returns the warnings of a place where nothing has run yet. `direct_io` says whether O_DIRECT
+/// works in the directory; None where no file can be created there.
+pub fn of_environment(
+    host: &Host,
+    clock: &ClockInfo,
+    storage: &Storage,
+    dir: &Path,
+    direct_io: Option<bool>,
+) -> Vec<Warning> {
+    let host = HostWarning::before(host, host.cpus as usize).into_iter();
+    let directory = StorageWarning::of_directory(dir, direct_io)
+        .into_iter()
+        .chain(StorageWarning::of_filesystem(storage));
+    host.map(Warning::from)
+        .chain(ClockWarning::of(clock).map(Warning::from))
+        .chain(directory.map(Warning::from))
+        .collect()
+}
