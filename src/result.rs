@@ -421,10 +421,10 @@ impl Rates {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Harness {
-    /// CPU time per event besides its work: claiming it, reading the clock twice, recording it.
+    /// CPU time per event besides its work: claiming it, reading the clock, recording it.
     /// Null if the run ended before it was measured.
     pub event_overhead_ns: Option<f64>,
-    /// Part of it between the two clock readings, included in each latency.
+    /// Median latency of the empty events: the part that every latency includes.
     #[serde(default)]
     pub latency_floor_ns: Option<f64>,
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Barrier, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::lane::Schedule;
+use super::recorder::Schedule;
 use super::{Observer, Setup};
 use crate::clock::{Clock, Ticks};
 

@@ -1,14 +1,16 @@
 //! Threads, the start barrier, deadline and interruption; generic over workload and clock, so
 //! that the measured loop is compiled for each pair.
 //!
-//! An event costs two readings of the clock, a histogram increment, and what the workload
-//! needs to claim it. The rest happens at checkpoints (the deadline, the end of an interval),
-//! which the loop meets by one comparison with the time it has just read.
+//! The engine owns the event loop ([`EventLoop`]). An event costs one reading of the clock, which
+//! ends it and begins the next, a histogram increment, and what the workload needs to claim it. The
+//! rest happens at checkpoints (the deadline, the end of an interval), which the loop detects by one
+//! comparison with the time it has just read.
 
+mod event_loop;
 mod gate;
-mod lane;
 mod ledger;
 mod pool;
+mod recorder;
 mod watch;
 
 use std::sync::Arc;
@@ -25,12 +27,13 @@ use crate::result::{EndedBy, Interval};
 use crate::signal;
 use crate::start::StartAt;
 
-pub use lane::Lane;
+pub use event_loop::{EventLoop, Events, Issued};
+pub use recorder::Recorder;
 
 use gate::Gate;
-use lane::Shared;
 use ledger::Ledger;
 use pool::{Pool, bind_to, cpus_to_pin_to};
+use recorder::Shared;
 use watch::Watch;
 
 /// Work for threads.
@@ -47,8 +50,11 @@ pub trait Workload: Send + Sync + 'static {
 
 /// One thread's part of a workload.
 pub trait Worker {
-    /// Claims and does events until none is left or [`Lane::is_open`] says no.
-    fn run<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()>;
+    /// Has the engine's loop run over this thread's events.
+    ///
+    /// A worker whose events are of several kinds chooses here, once, so that the loop is compiled
+    /// for each kind.
+    fn run<C: Clock>(&mut self, events: EventLoop<'_, C>) -> Result<()>;
 }
 
 /// Requests claimed so far, of how many.
@@ -169,9 +175,9 @@ pub fn run<W: Workload, C: Clock>(
         let (workload, shared, gate) = (workload.clone(), shared.clone(), gate.clone());
         pool.pool.spawn_broadcast(move |context| {
             let thread = context.index();
-            let lane = Lane::new(clock, thread, shared.clone());
+            let recorder = Recorder::new(clock, thread, shared.clone());
             let cpu = cpus.as_ref().map(|cpus| cpus[thread % cpus.len()]);
-            let end = work_through(workload.clone(), lane, cpu, &gate);
+            let end = work_through(workload.clone(), recorder, cpu, &gate);
             // The receiver is gone only where the run was given up.
             let _ = sender.send(end);
         });
@@ -228,25 +234,25 @@ struct ThreadEnd {
 /// A thread's part of a run, from before the common start to its last event.
 fn work_through<W: Workload, C: Clock>(
     workload: Arc<W>,
-    mut lane: Lane<C>,
+    mut recorder: Recorder<C>,
     cpu: Option<core_affinity::CoreId>,
     gate: &Gate<C>,
 ) -> ThreadEnd {
-    let prepared = bind_to(cpu).and_then(|()| workload.worker(lane.thread));
+    let prepared = bind_to(cpu).and_then(|()| workload.worker(recorder.thread));
     if prepared.is_err() {
-        lane.shared.stopped.store(true, Ordering::Relaxed);
+        recorder.shared.stopped.store(true, Ordering::Relaxed);
     }
     // Every thread comes here, whatever befell it: the others wait for it.
-    let start = gate.pass(|| lane.shared.is_over());
-    lane.begin(start.schedule);
+    let start = gate.pass(|| recorder.shared.is_over());
+    recorder.open(start.schedule);
     let cpu_before = thread_cpu_time();
-    let result = prepared.and_then(|mut worker| worker.run(&mut lane));
+    let result = prepared.and_then(|mut worker| worker.run(EventLoop::new(&mut recorder)));
     let cpu_time = Nanoseconds(thread_cpu_time().saturating_sub(cpu_before));
     if result.is_err() {
-        lane.shared.stopped.store(true, Ordering::Relaxed);
+        recorder.shared.stopped.store(true, Ordering::Relaxed);
     }
-    let at = lane.stop();
-    lane.finish();
+    let at = recorder.now();
+    recorder.finish();
     ThreadEnd {
         at,
         cpu_time,

@@ -52,22 +52,32 @@ impl Workload for Steps {
 }
 
 impl Worker for StepWorker {
-    fn run<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
-        let mut done = 0;
+    fn run<C: Clock>(&mut self, events: EventLoop<'_, C>) -> Result<()> {
+        events.run(&mut StepEvents {
+            worker: self,
+            done: 0,
+        })
+    }
+}
+
+struct StepEvents<'a> {
+    worker: &'a StepWorker,
+    done: u64,
+}
+
+impl Events for StepEvents<'_> {
+    fn issue<C: Clock>(&mut self, _: &mut Recorder<C>) -> Result<Issued> {
+        let StepWorker { shared, thread } = self.worker;
         let take = |left: u64| left.checked_sub(1);
-        while lane.is_open()
-            && self
-                .shared
-                .left
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-                .is_ok()
-        {
-            lane.event(Transfer::Write(10), || {
-                (self.shared.step)(self.thread, done)
-            })?;
-            done += 1;
+        let taken = shared
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        if taken.is_err() {
+            return Ok(Issued::Exhausted);
         }
-        Ok(())
+        (shared.step)(*thread, self.done)?;
+        self.done += 1;
+        Ok(Issued::Done(Transfer::Write(10)))
     }
 }
 

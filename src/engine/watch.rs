@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Error;
 
-use super::lane::Shared;
+use super::recorder::Shared;
 use super::{Observer, Setup, ThreadEnd, Workload};
 use crate::clock::{Nanoseconds, Ticks};
 use crate::result::Interval;

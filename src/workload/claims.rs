@@ -3,7 +3,11 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::engine::Progress;
+use anyhow::Result;
+
+use crate::clock::Clock;
+use crate::engine::{Events, Issued, Progress, Recorder};
+use crate::measure::Transfer;
 
 /// A counter of events, on a cache line (and its neighbour, which CPUs fetch with it) of its own.
 #[derive(Debug)]
@@ -77,6 +81,35 @@ impl Claimant<'_> {
             self.held = self.claims.claim();
         }
         self.held.next().is_some()
+    }
+}
+
+/// Events that repeat the same work, which cannot fail.
+pub struct Repeated<'a, F> {
+    claimant: Claimant<'a>,
+    transfer: Transfer,
+    work: F,
+}
+
+impl<'a, F: FnMut()> Repeated<'a, F> {
+    /// Events from these claims, each of which moves this much.
+    pub fn new(claims: &'a Claims, transfer: Transfer, work: F) -> Self {
+        Self {
+            claimant: claims.claimant(),
+            transfer,
+            work,
+        }
+    }
+}
+
+impl<F: FnMut()> Events for Repeated<'_, F> {
+    #[inline(always)]
+    fn issue<C: Clock>(&mut self, _recorder: &mut Recorder<C>) -> Result<Issued> {
+        if !self.claimant.take() {
+            return Ok(Issued::Exhausted);
+        }
+        (self.work)();
+        Ok(Issued::Done(self.transfer))
     }
 }
 

@@ -1,14 +1,13 @@
 //! The cpu test: primes by trial division, as sysbench 0.4.12 counts them.
 
-use std::convert::Infallible;
 use std::hint::black_box;
 use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::claims::Claims;
+use super::claims::{Claims, Repeated};
 use crate::clock::Clock;
-use crate::engine::{Lane, Progress, Worker, Workload};
+use crate::engine::{EventLoop, Progress, Worker, Workload};
 use crate::measure::Transfer;
 use crate::plan::CpuParams;
 
@@ -48,15 +47,15 @@ pub struct CpuWorker {
 }
 
 impl Worker for CpuWorker {
-    fn run<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
-        let mut claimant = self.shared.claims.claimant();
-        while lane.is_open() && claimant.take() {
-            let Ok(()) = lane.event(Transfer::None, || {
-                black_box(primes_below(black_box(self.shared.max_prime)));
-                Ok::<(), Infallible>(())
-            });
-        }
-        Ok(())
+    fn run<C: Clock>(&mut self, events: EventLoop<'_, C>) -> Result<()> {
+        let max_prime = self.shared.max_prime;
+        events.run(&mut Repeated::new(
+            &self.shared.claims,
+            Transfer::None,
+            || {
+                black_box(primes_below(black_box(max_prime)));
+            },
+        ))
     }
 }
 

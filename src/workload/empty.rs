@@ -1,13 +1,12 @@
 //! Events without work: what remains is the harness.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::claims::Claims;
+use super::claims::{Claims, Repeated};
 use crate::clock::Clock;
-use crate::engine::{Lane, Progress, Worker, Workload};
+use crate::engine::{EventLoop, Progress, Worker, Workload};
 use crate::measure::Transfer;
 
 /// Events that a thread claims at once where an event takes nanoseconds: two threads that claim
@@ -48,11 +47,11 @@ pub struct EmptyWorker {
 }
 
 impl Worker for EmptyWorker {
-    fn run<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
-        let mut claimant = self.shared.claims.claimant();
-        while lane.is_open() && claimant.take() {
-            let Ok(()) = lane.event(Transfer::None, || Ok::<(), Infallible>(()));
-        }
-        Ok(())
+    fn run<C: Clock>(&mut self, events: EventLoop<'_, C>) -> Result<()> {
+        events.run(&mut Repeated::new(
+            &self.shared.claims,
+            Transfer::None,
+            || {},
+        ))
     }
 }

@@ -3,10 +3,12 @@
 //! The C library has no functions for them. The structures are those of `linux/aio_abi.h`.
 
 use std::os::fd::{AsRawFd, RawFd};
+use std::ptr;
 use std::time::Duration;
 
 use anyhow::{Error, Result};
 use nix::errno::Errno;
+use nix::sys::time::TimeSpec;
 
 use super::Fileio;
 use super::queued::{Completion, Operation, Queue};
@@ -163,8 +165,13 @@ impl Aio {
         Errno::result(taken).map(|taken| taken as usize)
     }
 
-    fn io_getevents(&mut self) -> nix::Result<usize> {
-        // SAFETY: the kernel writes at most as many events as there is room for.
+    fn io_getevents(&mut self, timeout: Option<Duration>) -> nix::Result<usize> {
+        let timeout = timeout.map(TimeSpec::from_duration);
+        let timeout = timeout.as_ref().map_or(ptr::null(), |spec| {
+            ptr::from_ref::<libc::timespec>(spec.as_ref())
+        });
+        // SAFETY: the kernel writes at most as many events as there is room for, and reads a
+        // timespec that lives as long as the call, if there is one.
         let got = unsafe {
             libc::syscall(
                 libc::SYS_io_getevents,
@@ -172,7 +179,7 @@ impl Aio {
                 1,
                 self.events.len(),
                 self.events.as_mut_ptr(),
-                std::ptr::null_mut::<libc::timespec>(),
+                timeout,
             )
         };
         Errno::result(got).map(|got| got as usize)
@@ -200,9 +207,9 @@ impl Queue for Aio {
         handed_over
     }
 
-    fn turn(&mut self, done: &mut Vec<Completion>) -> nix::Result<()> {
+    fn wait(&mut self, done: &mut Vec<Completion>, timeout: Option<Duration>) -> nix::Result<()> {
         self.submit()?;
-        let got = retry(|| self.io_getevents())?;
+        let got = retry(|| self.io_getevents(timeout))?;
         self.in_kernel -= got;
         done.extend(self.events[..got].iter().map(|event| Completion {
             token: event.data as u32,

@@ -32,7 +32,7 @@ use nix::errno::Errno;
 use nix::unistd::{fdatasync, fsync};
 
 use crate::clock::Clock;
-use crate::engine::{Lane, Progress, Worker, Workload};
+use crate::engine::{EventLoop, Progress, Recorder, Worker, Workload};
 use crate::plan::{FileioParams, FsyncMode, IoMode, Seed};
 
 pub use direct::is_supported_in as direct_io_in;
@@ -162,19 +162,19 @@ impl Fileio {
 
     /// Waits for the writes that other threads have in hand, so that the fsyncs cover them;
     /// false where the run ends meanwhile.
-    fn all_writes_done<C: Clock>(&self, lane: &Lane<C>) -> bool {
+    fn all_writes_done<C: Clock>(&self, recorder: &Recorder<C>) -> bool {
         let done = || self.writes_done.load(Ordering::Acquire) >= self.requests.writes_given();
-        wait_for(lane, || done().then_some(())).is_some()
+        wait_for(recorder, || done().then_some(())).is_some()
     }
 }
 
 /// Asks until there is an answer; None where the run ends before.
-fn wait_for<C: Clock, T>(lane: &Lane<C>, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+fn wait_for<C: Clock, T>(recorder: &Recorder<C>, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     loop {
         if let Some(answer) = ask() {
             return Some(answer);
         }
-        if !lane.is_open() {
+        if !recorder.is_open() {
             return None;
         }
         std::thread::yield_now();
@@ -219,12 +219,12 @@ pub enum FileioWorker {
 }
 
 impl Worker for FileioWorker {
-    fn run<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
+    fn run<C: Clock>(&mut self, events: EventLoop<'_, C>) -> Result<()> {
         match self {
-            Self::Sync(worker) => worker.run(lane),
-            Self::Aio(worker) => worker.run(lane),
-            Self::Uring(worker) => worker.run(lane),
-            Self::Mmap(worker) => worker.run(lane),
+            Self::Sync(worker) => events.run(worker),
+            Self::Aio(worker) => events.run(worker),
+            Self::Uring(worker) => events.run(worker),
+            Self::Mmap(worker) => events.run(worker),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::Fileio;
 use super::requests::{Drawn, Extent, Request};
 use super::source::{Source, map_touched};
 use crate::clock::Clock;
-use crate::engine::{Lane, Worker};
+use crate::engine::{Events, Issued, Recorder};
 use crate::measure::Transfer;
 
 /// A way to the files that returns when the request is done.
@@ -51,23 +51,26 @@ impl<A: Access> OneByOne<A> {
         })
     }
 
-    fn read<C: Clock>(&mut self, lane: &mut Lane<C>, extent: Extent) -> Result<()> {
+    fn read<C: Clock>(&mut self, recorder: &mut Recorder<C>, extent: Extent) -> Result<Issued> {
         let fileio = &*self.fileio;
         let target = &mut self.target[..extent.len];
         let transfer = Transfer::Read(extent.len as u64);
         let Some(validator) = &fileio.validator else {
-            return lane.event(transfer, || self.access.read(fileio, extent, target));
+            self.access.read(fileio, extent, target)?;
+            return Ok(Issued::Done(transfer));
         };
-        let Some(claim) = super::wait_for(lane, || validator.claim_read(extent)) else {
-            return Ok(());
+        let Some(claim) = super::wait_for(recorder, || validator.claim_read(extent)) else {
+            return Ok(Issued::Exhausted);
         };
-        lane.event(transfer, || self.access.read(fileio, extent, target))?;
+        let start = recorder.begin_event();
+        self.access.read(fileio, extent, target)?;
+        recorder.record_event(start, recorder.now(), transfer);
         fileio.check(&claim, target)?;
         validator.release(claim);
-        Ok(())
+        Ok(Issued::Recorded)
     }
 
-    fn write<C: Clock>(&mut self, lane: &mut Lane<C>, extent: Extent) -> Result<()> {
+    fn write<C: Clock>(&mut self, recorder: &mut Recorder<C>, extent: Extent) -> Result<Issued> {
         let fileio = &*self.fileio;
         let source = self
             .source
@@ -76,52 +79,43 @@ impl<A: Access> OneByOne<A> {
         let data = source.data_for(extent);
         let mut claim = None;
         if let Some(validator) = &fileio.validator {
-            let Some(granted) = super::wait_for(lane, || validator.claim_write(extent)) else {
-                return Ok(());
+            let Some(granted) = super::wait_for(recorder, || validator.claim_write(extent)) else {
+                return Ok(Issued::Exhausted);
             };
             validator.seal(&granted, data);
             claim = Some(granted);
         }
-        let start = lane.start();
+        // Making the data is not part of writing it.
+        recorder.begin_event();
         self.access.write(fileio, extent, data)?;
-        let written = lane.stop();
-        let transfer = Transfer::Write(extent.len as u64);
         if fileio.params.fsync_all {
+            let written = recorder.now();
             self.access.flush(fileio, extent.file)?;
-            let flushed = lane.stop();
-            lane.record_event(start, flushed, transfer);
-            lane.record_fsync(written, flushed);
-        } else {
-            lane.record_event(start, written, transfer);
+            recorder.record_fsync(written, recorder.now());
         }
         fileio.write_ended(claim);
-        Ok(())
-    }
-
-    fn fsync<C: Clock>(&self, lane: &mut Lane<C>, file: u32) -> Result<()> {
-        let start = lane.start();
-        self.access.flush(&self.fileio, file)?;
-        let end = lane.stop();
-        lane.record_fsync(start, end);
-        Ok(())
+        Ok(Issued::Done(Transfer::Write(extent.len as u64)))
     }
 }
 
-impl<A: Access> Worker for OneByOne<A> {
-    fn run<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
-        while lane.is_open() {
-            match self.fileio.requests.next(&mut self.drawn) {
-                Some(Request::Read(extent)) => self.read(lane, extent)?,
-                Some(Request::Write(extent)) => self.write(lane, extent)?,
-                Some(Request::Fsync(file)) => self.fsync(lane, file)?,
-                Some(Request::FinalFsync(file)) => {
-                    if self.fileio.all_writes_done(lane) {
-                        self.fsync(lane, file)?;
-                    }
-                }
-                None => break,
+impl<A: Access> Events for OneByOne<A> {
+    fn issue<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<Issued> {
+        match self.fileio.requests.next(&mut self.drawn) {
+            Some(Request::Read(extent)) => self.read(recorder, extent),
+            Some(Request::Write(extent)) => self.write(recorder, extent),
+            Some(Request::Fsync(file)) => {
+                self.access.flush(&self.fileio, file)?;
+                Ok(Issued::Flushed)
             }
+            Some(Request::FinalFsync(file)) => {
+                if !self.fileio.all_writes_done(recorder) {
+                    return Ok(Issued::Exhausted);
+                }
+                recorder.begin_event();
+                self.access.flush(&self.fileio, file)?;
+                Ok(Issued::Flushed)
+            }
+            None => Ok(Issued::Exhausted),
         }
-        Ok(())
     }
 }

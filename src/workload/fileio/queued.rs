@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Error, Result, ensure};
 use memmap2::MmapMut;
@@ -21,7 +22,7 @@ use super::requests::{Drawn, Extent, Request};
 use super::source::{Stamper, map, stream_of};
 use super::validate::Claim;
 use crate::clock::{Clock, Ticks};
-use crate::engine::{Lane, Worker};
+use crate::engine::{Events, Issued, Recorder};
 use crate::measure::Transfer;
 
 /// What the kernel is to do.
@@ -64,10 +65,11 @@ pub trait Queue {
     /// An error is the queue's, not an operation's: what was not handed over is forgotten then.
     fn submit(&mut self) -> nix::Result<()>;
 
-    /// Waits for a completion at least, and gives all that there are. Submits what is left before.
+    /// Submits what is left, waits for at least one completion, and gives all that there are.
     ///
-    /// Errors as those of [`Queue::submit`].
-    fn turn(&mut self, done: &mut Vec<Completion>) -> nix::Result<()>;
+    /// Returns without any after `timeout`, if there is one and the kernel has such a wait. Errors
+    /// are those of [`Queue::submit`].
+    fn wait(&mut self, done: &mut Vec<Completion>, timeout: Option<Duration>) -> nix::Result<()>;
 }
 
 /// One thread's part.
@@ -122,55 +124,34 @@ impl<Q: Queue> Queued<Q> {
         })
     }
 
-    fn work<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
-        while lane.is_open() {
-            if self.free.is_empty() {
-                self.turn(lane)?;
-                continue;
-            }
-            match self.fileio.requests.next(&mut self.drawn) {
-                Some(Request::Read(extent)) => self.read(lane, extent)?,
-                Some(Request::Write(extent)) => self.write(lane, extent)?,
-                Some(Request::Fsync(file)) => {
-                    self.complete_all(lane)?;
-                    self.fsync(lane, file)?;
-                }
-                Some(Request::FinalFsync(file)) => {
-                    self.complete_all(lane)?;
-                    if self.fileio.all_writes_done(lane) {
-                        self.fsync(lane, file)?;
-                    }
-                }
-                None => break,
-            }
-        }
-        Ok(())
-    }
-
-    fn read<C: Clock>(&mut self, lane: &mut Lane<C>, extent: Extent) -> Result<()> {
+    fn read<C: Clock>(&mut self, recorder: &mut Recorder<C>, extent: Extent) -> Result<Issued> {
         let mut claim = None;
         if self.fileio.validator.is_some() {
-            claim = self.claim(lane, |fileio| fileio.validator.as_ref()?.claim_read(extent))?;
+            claim = self.claim(recorder, |fileio| {
+                fileio.validator.as_ref()?.claim_read(extent)
+            })?;
             if claim.is_none() {
-                return Ok(());
+                return Ok(Issued::Exhausted);
             }
         }
         let token = self.take_token();
         let target = self.memory.target(token, extent.len).as_mut_ptr();
-        self.takes_off(token, extent, lane.start(), Stage::Reading, claim);
+        let start = recorder.begin_event();
+        self.takes_off(token, extent, start, Stage::Reading, claim);
         // SAFETY: the token's part of the memory is this request's until it completes.
         unsafe { self.queue.push(token, Operation::Read(extent, target)) };
-        self.queue.submit().map_err(queue_failed)
+        self.queue.submit().map_err(queue_failed)?;
+        Ok(Issued::Pending)
     }
 
-    fn write<C: Clock>(&mut self, lane: &mut Lane<C>, extent: Extent) -> Result<()> {
+    fn write<C: Clock>(&mut self, recorder: &mut Recorder<C>, extent: Extent) -> Result<Issued> {
         let mut claim = None;
         if self.fileio.validator.is_some() {
-            claim = self.claim(lane, |fileio| {
+            claim = self.claim(recorder, |fileio| {
                 fileio.validator.as_ref()?.claim_write(extent)
             })?;
             if claim.is_none() {
-                return Ok(());
+                return Ok(Issued::Exhausted);
             }
         }
         let (part, data) = self.memory.next_source(extent);
@@ -179,10 +160,12 @@ impl<Q: Queue> Queued<Q> {
         }
         let source = data.as_ptr();
         let token = self.take_token();
-        self.takes_off(token, extent, lane.start(), Stage::Writing(part), claim);
+        let start = recorder.begin_event();
+        self.takes_off(token, extent, start, Stage::Writing(part), claim);
         // SAFETY: the part is taken from those that are free, and comes back on completion.
         unsafe { self.queue.push(token, Operation::Write(extent, source)) };
-        self.queue.submit().map_err(queue_failed)
+        self.queue.submit().map_err(queue_failed)?;
+        Ok(Issued::Pending)
     }
 
     /// A token for a request; one is free where a request is drawn from the stream.
@@ -211,33 +194,38 @@ impl<Q: Queue> Queued<Q> {
     /// Claims blocks for validation; None where the run ends before they are free.
     fn claim<C: Clock>(
         &mut self,
-        lane: &mut Lane<C>,
+        recorder: &mut Recorder<C>,
         claim: impl Fn(&Fileio) -> Option<Claim>,
     ) -> Result<Option<Claim>> {
         if let Some(claim) = claim(&self.fileio) {
             return Ok(Some(claim));
         }
         // Who waits holds nothing itself, so that no two wait for each other.
-        self.complete_all(lane)?;
-        Ok(super::wait_for(lane, || claim(&self.fileio)))
+        self.complete_all(recorder)?;
+        Ok(super::wait_for(recorder, || claim(&self.fileio)))
     }
 
-    /// Takes in what has completed, one at least.
-    fn turn<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
+    /// Waits for at least one completion, or this long, and records all that there are. Returns the
+    /// time when the wait ended.
+    fn wait<C: Clock>(
+        &mut self,
+        recorder: &mut Recorder<C>,
+        timeout: Option<Duration>,
+    ) -> Result<Ticks> {
         let mut done = std::mem::take(&mut self.done);
-        let turned = self.queue.turn(&mut done);
-        let end = lane.stop();
-        let mut result = turned.map_err(queue_failed);
+        let waited = self.queue.wait(&mut done, timeout);
+        let end = recorder.now();
+        let mut result = waited.map_err(queue_failed);
         for completion in done.drain(..) {
-            result = result.and(self.complete(lane, completion, end));
+            result = result.and(self.complete(recorder, completion, end));
         }
         self.done = done;
-        result
+        result.map(|()| end)
     }
 
     fn complete<C: Clock>(
         &mut self,
-        lane: &mut Lane<C>,
+        recorder: &mut Recorder<C>,
         Completion { token, moved }: Completion,
         end: Ticks,
     ) -> Result<()> {
@@ -253,7 +241,7 @@ impl<Q: Queue> Queued<Q> {
                 if moved != Ok(extent.len) {
                     return Err(fileio.failed("reading", extent, moved));
                 }
-                lane.record_event(start, end, Transfer::Read(extent.len as u64));
+                recorder.record_event(start, end, Transfer::Read(extent.len as u64));
                 if let Some(claim) = flight.claim {
                     fileio.check(&claim, self.memory.target(token, extent.len))?;
                     fileio.release(claim);
@@ -274,15 +262,15 @@ impl<Q: Queue> Queued<Q> {
                     unsafe { self.queue.push(token, Operation::Flush(extent.file)) };
                 } else {
                     self.free.push(token);
-                    lane.record_event(start, end, Transfer::Write(extent.len as u64));
+                    recorder.record_event(start, end, Transfer::Write(extent.len as u64));
                     fileio.write_ended(flight.claim);
                 }
             }
             Stage::Flushing(written) => {
                 self.free.push(token);
                 moved.map_err(|errno| self.flush_failed(extent.file, errno))?;
-                lane.record_event(start, end, Transfer::Write(extent.len as u64));
-                lane.record_fsync(written, end);
+                recorder.record_event(start, end, Transfer::Write(extent.len as u64));
+                recorder.record_fsync(written, end);
                 fileio.write_ended(flight.claim);
             }
         }
@@ -301,33 +289,57 @@ impl<Q: Queue> Queued<Q> {
         }
     }
 
-    fn fsync<C: Clock>(&self, lane: &mut Lane<C>, file: u32) -> Result<()> {
-        let start = lane.start();
-        self.fileio.flush(file)?;
-        let end = lane.stop();
-        lane.record_fsync(start, end);
-        Ok(())
-    }
-
-    fn complete_all<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
+    fn complete_all<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<()> {
         while self.queue.in_flight() > 0 {
-            self.turn(lane)?;
+            self.wait(recorder, None)?;
         }
         Ok(())
     }
+
+    fn flush<C: Clock>(&self, recorder: &mut Recorder<C>, file: u32) -> Result<Issued> {
+        recorder.begin_event();
+        self.fileio.flush(file)?;
+        Ok(Issued::Flushed)
+    }
 }
 
-impl<Q: Queue> Worker for Queued<Q> {
-    fn run<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
-        let worked = self.work(lane);
-        // However the work ended: what is in flight was begun, and counts when it is done. A
-        // second failure means that the queue gives nothing more; dropping it waits then.
-        let first = self.complete_all(lane);
-        let second = match first.is_err() || worked.is_err() {
-            true => self.complete_all(lane),
+impl<Q: Queue> Events for Queued<Q> {
+    fn issue<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<Issued> {
+        if self.free.is_empty() {
+            return Ok(Issued::Full);
+        }
+        match self.fileio.requests.next(&mut self.drawn) {
+            Some(Request::Read(extent)) => self.read(recorder, extent),
+            Some(Request::Write(extent)) => self.write(recorder, extent),
+            Some(Request::Fsync(file)) => {
+                self.complete_all(recorder)?;
+                self.flush(recorder, file)
+            }
+            Some(Request::FinalFsync(file)) => {
+                self.complete_all(recorder)?;
+                match self.fileio.all_writes_done(recorder) {
+                    true => self.flush(recorder, file),
+                    false => Ok(Issued::Exhausted),
+                }
+            }
+            None => Ok(Issued::Exhausted),
+        }
+    }
+
+    fn reap<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<Ticks> {
+        let timeout = recorder.until_checkpoint();
+        self.wait(recorder, timeout)
+    }
+
+    fn drain<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<()> {
+        let drained = self.complete_all(recorder);
+        // An error may have come before the last completion. A second one means that the queue gives
+        // nothing more; dropping it waits then.
+        let rest = match drained.is_err() {
+            true => self.complete_all(recorder),
             false => Ok(()),
         };
-        worked.and(first).and(second)
+        drained.and(rest)
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result};
-use io_uring::types::{Fixed, FsyncFlags};
+use io_uring::types::{Fixed, FsyncFlags, SubmitArgs, Timespec};
 use io_uring::{IoUring, opcode, squeue};
 use nix::errno::Errno;
 
@@ -72,9 +72,11 @@ impl Uring {
         })
     }
 
-    /// Enters the kernel: hands over what was pushed, and waits for so many completions.
-    fn enter(&mut self, completions: usize) -> nix::Result<()> {
-        let entered = self.try_to_enter(completions);
+    /// Enters the kernel: submits what was pushed, and waits for this many completions, or this
+    /// long.
+    fn enter(&mut self, completions: usize, timeout: Option<Duration>) -> nix::Result<()> {
+        let timeout = timeout.filter(|_| self.ring.params().is_feature_ext_arg());
+        let entered = self.try_to_enter(completions, timeout.map(Timespec::from).as_ref());
         if entered.is_err() {
             self.broken = true;
             self.in_flight -= self.ring.submission().len();
@@ -82,10 +84,18 @@ impl Uring {
         entered
     }
 
-    fn try_to_enter(&mut self, completions: usize) -> nix::Result<()> {
+    fn try_to_enter(&mut self, completions: usize, timeout: Option<&Timespec>) -> nix::Result<()> {
         for _ in 0..PATIENCE {
-            match self.ring.submit_and_wait(completions).map_err(errno_of) {
-                Ok(_) => return Ok(()),
+            let submitter = self.ring.submitter();
+            let entered = match timeout {
+                None => submitter.submit_and_wait(completions),
+                Some(timeout) => {
+                    let arguments = SubmitArgs::new().timespec(timeout);
+                    submitter.submit_with_args(completions, &arguments)
+                }
+            };
+            match entered.map_err(errno_of) {
+                Ok(_) | Err(Errno::ETIME) => return Ok(()),
                 Err(Errno::EINTR) => {}
                 // Completions that wait to be taken, or memory that is short for a moment.
                 Err(Errno::EAGAIN | Errno::EBUSY) if !self.ring.completion().is_empty() => {
@@ -140,17 +150,17 @@ impl Queue for Uring {
     }
 
     fn submit(&mut self) -> nix::Result<()> {
-        self.enter(0)
+        self.enter(0, None)
     }
 
-    fn turn(&mut self, done: &mut Vec<Completion>) -> nix::Result<()> {
+    fn wait(&mut self, done: &mut Vec<Completion>, timeout: Option<Duration>) -> nix::Result<()> {
         if self.broken {
             // Completions come by themselves when this thread leaves any system call.
             std::thread::yield_now();
             self.take(done);
             return Ok(());
         }
-        self.enter(1)?;
+        self.enter(1, timeout)?;
         self.take(done);
         Ok(())
     }
@@ -163,8 +173,8 @@ impl Drop for Uring {
             self.in_flight -= self.ring.submission().len();
         }
         while self.in_flight > 0 {
-            // In the broken state a turn has no error.
-            let _ = self.turn(&mut done);
+            // In the broken state a wait has no error.
+            let _ = self.wait(&mut done, None);
         }
     }
 }

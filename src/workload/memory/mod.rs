@@ -3,17 +3,16 @@
 mod block;
 mod touch;
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use anyhow::Result;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 
-use super::claims::Claims;
+use super::claims::{Claims, Repeated};
 use super::empty::SHORT_EVENT_BATCH;
 use crate::clock::Clock;
-use crate::engine::{Lane, Progress, Worker, Workload};
+use crate::engine::{EventLoop, Progress, Worker, Workload};
 use crate::measure::Transfer;
 use crate::plan::{MemoryAccess, MemoryOper, MemoryParams, MemoryScope, Seed};
 
@@ -76,29 +75,31 @@ pub struct MemoryWorker {
 }
 
 impl Worker for MemoryWorker {
-    fn run<C: Clock>(&mut self, lane: &mut Lane<C>) -> Result<()> {
+    fn run<C: Clock>(&mut self, events: EventLoop<'_, C>) -> Result<()> {
         let memory = self.shared.clone();
-        let params = &memory.params;
+        let (params, claims) = (&memory.params, &memory.claims);
         let bytes = params.block_size_bytes;
         let (load, store) = (Transfer::Read(bytes), Transfer::Write(bytes));
-        // The choice is made here, once, so that each loop has nothing but its own work in it.
+        // Each kind of access has a loop of its own, with nothing but its own work in it.
         let Some(block) = memory.block_of(self.thread) else {
-            memory.events(lane, Transfer::None, || {});
-            return Ok(());
+            return events.run(&mut Repeated::new(claims, Transfer::None, || {}));
         };
         let positions = &mut self.positions;
         let reads = params.oper == MemoryOper::Read;
         match (reads, params.access) {
-            (true, MemoryAccess::Seq) => memory.events(lane, load, || touch::load_all(block)),
-            (false, MemoryAccess::Seq) => memory.events(lane, store, || touch::store_all(block)),
-            (true, MemoryAccess::Rnd) => {
-                memory.events(lane, load, || touch::load_at_random(block, positions));
+            (true, MemoryAccess::Seq) => {
+                events.run(&mut Repeated::new(claims, load, || touch::load_all(block)))
             }
-            (false, MemoryAccess::Rnd) => {
-                memory.events(lane, store, || touch::store_at_random(block, positions));
-            }
+            (false, MemoryAccess::Seq) => events.run(&mut Repeated::new(claims, store, || {
+                touch::store_all(block)
+            })),
+            (true, MemoryAccess::Rnd) => events.run(&mut Repeated::new(claims, load, || {
+                touch::load_at_random(block, positions);
+            })),
+            (false, MemoryAccess::Rnd) => events.run(&mut Repeated::new(claims, store, || {
+                touch::store_at_random(block, positions);
+            })),
         }
-        Ok(())
     }
 }
 
@@ -108,17 +109,6 @@ impl Memory {
         match self.params.scope {
             MemoryScope::Global => self.blocks.first(),
             MemoryScope::Local => self.blocks.get(thread),
-        }
-    }
-
-    #[inline(always)]
-    fn events<C: Clock>(&self, lane: &mut Lane<C>, transfer: Transfer, mut work: impl FnMut()) {
-        let mut claimant = self.claims.claimant();
-        while lane.is_open() && claimant.take() {
-            let Ok(()) = lane.event(transfer, || {
-                work();
-                Ok::<(), Infallible>(())
-            });
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A thread's place in a run: what it does at each event, and at the few moments between.
+//! Per-thread recorder: times events, and flushes statistics at checkpoints.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,24 +10,26 @@ use crate::clock::{Clock, Scale, Ticks};
 use crate::measure::{Measure, Pending, Transfer};
 use crate::signal;
 
-/// How often a lane hands its figures over where the run may have to be given up.
+/// How often a recorder hands over its statistics if the run may have to be abandoned.
 const FORCED_SHUTDOWN_HANDOVER: Duration = Duration::from_millis(100);
 
-/// A thread's place in a run: its clock, its records, and whether it may go on.
-pub struct Lane<C: Clock> {
+/// Statistics of one worker thread, its clock, and whether it may begin another event.
+pub struct Recorder<C: Clock> {
     clock: C,
     scale: Scale,
     pub(super) thread: usize,
+    /// When the event at hand began.
+    began: Ticks,
     pending: Pending,
     measure: Measure,
-    /// The next moment at which more than recording is due.
+    /// When more than recording is due next.
     checkpoint: Ticks,
     schedule: Schedule,
     open: bool,
     pub(super) shared: Arc<Shared>,
 }
 
-/// The moments at which a lane does more than record.
+/// The times at which a recorder does more than record.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Schedule {
     pub began: Ticks,
@@ -37,28 +39,29 @@ pub(super) struct Schedule {
 }
 
 pub(super) struct Shared {
-    /// A thread failed: the others need not go on.
+    /// A thread failed, so the others stop.
     pub stopped: AtomicBool,
-    /// The time limit was met.
+    /// The time limit was reached.
     pub timed_out: AtomicBool,
     pub ledger: Ledger,
 }
 
 impl Shared {
-    /// A thread failed, or a signal asks for the end.
+    /// Whether a thread failed or a signal was caught.
     #[inline(always)]
     pub fn is_over(&self) -> bool {
         self.stopped.load(Ordering::Relaxed) || signal::is_caught()
     }
 }
 
-impl<C: Clock> Lane<C> {
-    /// A lane that is ready; [`Lane::begin`] opens it.
+impl<C: Clock> Recorder<C> {
+    /// A recorder that takes no events until [`Recorder::open`].
     pub(super) fn new(clock: C, thread: usize, shared: Arc<Shared>) -> Self {
         Self {
             clock,
             scale: clock.scale(),
             thread,
+            began: Ticks::default(),
             pending: Pending::default(),
             measure: Measure::ready(),
             checkpoint: Ticks::NEVER,
@@ -68,64 +71,80 @@ impl<C: Clock> Lane<C> {
         }
     }
 
-    /// From here on the lane takes events, until this schedule closes it.
-    pub(super) fn begin(&mut self, schedule: Schedule) {
+    /// Takes events from now until the schedule ends the run.
+    pub(super) fn open(&mut self, schedule: Schedule) {
         self.schedule = schedule;
         self.open = true;
         self.checkpoint = self.next_checkpoint(schedule.began);
     }
 
-    /// Another event may begin.
+    /// Whether another event may begin.
     #[inline(always)]
     pub fn is_open(&self) -> bool {
         self.open && !self.shared.is_over()
     }
 
-    /// Times one event.
+    /// Begins the next event now, so that what was done since the last one is not part of it.
+    ///
+    /// Without this call, an event begins with the reading that ended the one before.
     #[inline(always)]
-    pub fn event<E>(
-        &mut self,
-        transfer: Transfer,
-        work: impl FnOnce() -> std::result::Result<(), E>,
-    ) -> std::result::Result<(), E> {
-        let start = self.start();
-        work()?;
-        let end = self.stop();
-        self.record_event(start, end, transfer);
-        Ok(())
-    }
-
-    /// Reads the clock before timed work.
-    #[inline(always)]
-    pub fn start(&self) -> Ticks {
-        self.clock.start()
+    pub fn begin_event(&mut self) -> Ticks {
+        self.began = self.clock.start();
+        self.began
     }
 
     /// Reads the clock after timed work.
     #[inline(always)]
-    pub fn stop(&self) -> Ticks {
+    pub fn now(&self) -> Ticks {
         self.clock.stop()
     }
 
-    /// Counts an event that has ended just now.
+    /// Ends the event that has begun last. The same reading begins the next one.
+    #[inline(always)]
+    pub(super) fn end_event(&mut self, transfer: Transfer) {
+        let began = self.began;
+        self.began = self.now();
+        self.record_event(began, self.began, transfer);
+    }
+
+    /// Ends a flush of a file, which is not an event. The same reading begins the next event.
+    pub(super) fn end_flush(&mut self) {
+        let began = self.began;
+        self.began = self.now();
+        self.record_fsync(began, self.began);
+    }
+
+    /// Counts an event that has just ended.
     #[inline(always)]
     pub fn record_event(&mut self, start: Ticks, end: Ticks, transfer: Transfer) {
-        if end >= self.checkpoint {
-            self.pass_checkpoint(end);
-        }
+        self.pass(end);
         self.measure.add_transfer(transfer);
         if self.pending.push(end.since(start)) {
             self.count_pending();
         }
     }
 
-    /// Counts an fsync that has ended just now; it is no event.
+    /// Counts an fsync that has just ended; it is not an event.
     #[inline(always)]
     pub fn record_fsync(&mut self, start: Ticks, end: Ticks) {
-        if end >= self.checkpoint {
-            self.pass_checkpoint(end);
-        }
+        self.pass(end);
         self.measure.fsyncs.record(self.scale.between(start, end));
+    }
+
+    /// Does what is due at a time that has just been read.
+    #[inline(always)]
+    pub fn pass(&mut self, now: Ticks) {
+        if now >= self.checkpoint {
+            self.pass_checkpoint(now);
+        }
+    }
+
+    /// Time until more than recording is due; None if that will never be.
+    pub fn until_checkpoint(&self) -> Option<Duration> {
+        (self.checkpoint != Ticks::NEVER).then(|| {
+            let left = self.scale.between(self.clock.start(), self.checkpoint);
+            Duration::from_nanos(left.0)
+        })
     }
 
     #[inline(never)]
@@ -161,7 +180,7 @@ impl<C: Clock> Lane<C> {
         deadline.min(boundary).min(handover)
     }
 
-    /// Hands over what is left. The lane records nothing after this.
+    /// Hands over what is left. Nothing is recorded after this.
     pub(super) fn finish(&mut self) {
         self.count_pending();
         self.shared.ledger.finish(self.thread, &mut self.measure);
