@@ -19,7 +19,7 @@ SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y C
 endif
 export SOURCE_DATE_EPOCH
 
-.PHONY: build assets install rpm deb image guest lab test tools bench schema
+.PHONY: build assets install rpm deb image guest lab test fault-campaign kill-campaign tools bench schema
 
 build:
 	cargo build --release --locked
@@ -56,6 +56,18 @@ lab: guest
 # All tests. A missing tool is an error; no test is skipped.
 test: tools
 	cargo test --no-fail-fast
+
+# Injects faults into every system call of every command; the tests run a sample. FAULTS has options
+# of tests/campaign/faults.py, such as '--sample 1000 --seed 7' or '--only suite'.
+FAULTS =
+fault-campaign: build tools
+	tests/campaign/faults.py $(FAULTS)
+
+# Ends whole jobs, suites and sweeps with signals at random moments. KILLS has options of
+# tests/campaign/kills.py, such as '--number 50 --seed 7'.
+KILLS =
+kill-campaign: build
+	tests/campaign/kills.py $(KILLS)
 
 # Installs missing tools with apt-get as root, else lists them and fails.
 tools:

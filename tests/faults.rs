@@ -334,6 +334,39 @@ fn a_file_that_can_t_be_opened_or_extended_is_named() {
 }
 
 #[test]
+fn a_file_that_was_made_and_can_t_be_identified_is_removed() {
+    for when in 1..=18 {
+        let bench = Bench::new();
+        // The main thread creates these files itself, and looks at each when it has made it.
+        let words = format!("{CREATES} {SET} --quiet --json {}", bench.json().display());
+        let fault = bench.inject("newfstatat", "error=EIO", when, FILES);
+        bench.fileio_under(&fault, &words).failed_with(&["EIO"], "");
+        assert_eq!(bench.names(), [""; 0], "call {when}");
+    }
+}
+
+#[test]
+fn a_file_that_can_t_be_removed_stays_alone() {
+    for command in ["cleanup", "--mode rndrd --recreate --events 1"] {
+        let bench = Bench::new();
+        let prepared = command == "cleanup";
+        if prepared {
+            bench
+                .fileio(&format!("prepare {SET} --quiet"))
+                .succeeded("prepare");
+        }
+        // The second attempt of a whole job, when it ends, removes what the first could not.
+        let fault = bench.inject("unlinkat", "error=EBUSY", 1, FILES);
+        let words = format!("{command} {SET}");
+        bench
+            .fileio_under(&fault, &words)
+            .failed_with(&["removing", "test_file.0", "EBUSY"], command);
+        let left: &[&str] = if prepared { &["test_file.0"] } else { &[] };
+        assert_eq!(bench.names(), left, "{command}");
+    }
+}
+
+#[test]
 fn a_file_that_can_t_be_looked_at_is_named_before_anything_runs() {
     let bench = Bench::new();
     bench

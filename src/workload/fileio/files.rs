@@ -173,7 +173,7 @@ impl TestFiles {
     }
 
     fn open_to_look(&self, file: u32) -> Result<File> {
-        Ok(self.open_one(file, OFlag::O_RDONLY, None)?.into())
+        Ok(self.open_one(file, OFlag::O_RDONLY)?.into())
     }
 
     /// A file that needs not be written again: of the right size, with this tool's data from its
@@ -288,7 +288,7 @@ impl TestFiles {
         };
         let files: Vec<_> = self
             .numbers()
-            .map(|file| self.open_one(file, access | flags_of(params.flags), None))
+            .map(|file| self.open_one(file, access | flags_of(params.flags)))
             .collect::<Result<_>>()?;
         self.check_direct(&files, params)?;
         Ok(files)
@@ -316,11 +316,11 @@ impl TestFiles {
     fn create_one(&self, file: u32, extra: OFlag) -> Result<OwnedFd> {
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | extra;
         let was_there = self.stat(file)?.is_some();
-        let opened = self.open_one(file, flags, Some(Mode::from_bits_truncate(0o600)));
+        let opened = self.open_name(file, flags, Mode::from_bits_truncate(0o600));
         match &opened {
             Ok(made) => {
-                let stat = fstat(made).with_context(|| self.about("looking at", file))?;
-                self.made().insert(file, FileId::of(&stat));
+                let id = self.identify_made(file, made)?;
+                self.made().insert(file, id);
                 mark::put_on(made);
             }
             // The file stands although O_DIRECT was refused for it.
@@ -334,21 +334,33 @@ impl TestFiles {
         opened
     }
 
-    fn open_one(&self, file: u32, flags: OFlag, mode: Option<Mode>) -> Result<OwnedFd> {
-        // O_NONBLOCK: a FIFO must not hang the open; it means nothing for a regular file.
-        let safe = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_LARGEFILE;
-        let name = name(file);
-        let mode = mode.unwrap_or_else(Mode::empty);
-        let opened = retry(|| openat(&self.folder, name.as_str(), flags | safe, mode));
-        let opened = opened.map_err(|errno| {
-            refusal::of_opening(self.about("opening", file), &self.path, flags, errno)
-        })?;
+    /// Identifies a file that was just made. Removes it where that fails: the clean-up removes
+    /// only what it can identify.
+    fn identify_made(&self, file: u32, made: &OwnedFd) -> Result<FileId> {
+        let stat = fstat(made).inspect_err(|_| _ = self.unlink(file));
+        let stat = stat.with_context(|| self.about("looking at", file))?;
+        Ok(FileId::of(&stat))
+    }
+
+    /// Opens a file of the set that is there.
+    fn open_one(&self, file: u32, flags: OFlag) -> Result<OwnedFd> {
+        let opened = self.open_name(file, flags, Mode::empty())?;
         let stat = fstat(&opened).with_context(|| self.about("looking at", file))?;
         match Found::of(&stat) {
             Found::Regular(_) => Ok(opened),
             Found::Other(kind) => bail!("{} is {kind}, no test file", self.path_of(file).display()),
             Found::Nothing => unreachable!("what is open is something"),
         }
+    }
+
+    /// Opens whatever has the name of a test file, except for a symbolic link.
+    fn open_name(&self, file: u32, flags: OFlag, mode: Mode) -> Result<OwnedFd> {
+        // O_NONBLOCK: a FIFO must not hang the open; it means nothing for a regular file.
+        let safe = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_LARGEFILE;
+        let name = name(file);
+        retry(|| openat(&self.folder, name.as_str(), flags | safe, mode)).map_err(|errno| {
+            refusal::of_opening(self.about("opening", file), &self.path, flags, errno)
+        })
     }
 
     /// The files that `prepare` has to write: those that are not right already, or all where
@@ -383,11 +395,15 @@ impl TestFiles {
     /// Goes through all of them and then fails for those that were left.
     pub fn remove(&self) -> Result<()> {
         let mut left = Vec::new();
+        let mut removed = Ok(());
         for file in self.numbers() {
-            if let Some(why) = self.remove_one(file)? {
-                left.push((file, why));
+            match self.remove_one(file) {
+                Ok(None) => {}
+                Ok(Some(why)) => left.push((file, why)),
+                Err(error) => removed = removed.and(Err(error)),
             }
         }
+        removed?;
         match left.as_slice() {
             [] => Ok(()),
             [(file, why), ..] => bail!(
@@ -437,13 +453,14 @@ impl TestFiles {
         }
     }
 
-    /// Removes the files that this process has made.
+    /// Removes the files that this process has made: all that it can, then fails with the first
+    /// error.
     pub fn remove_made(&self) -> Result<()> {
         let made = self.made().clone();
-        for (file, id) in made {
-            self.unlink_if(file, id)?;
-        }
-        Ok(())
+        let removed = made
+            .into_iter()
+            .map(|(file, id)| self.unlink_if(file, id).map(drop));
+        removed.fold(Ok(()), Result::and)
     }
 
     /// Takes over what this process has made under another description of the same files.
