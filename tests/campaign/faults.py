@@ -96,17 +96,18 @@ class Campaign:
             text = trace.read_text(errors="replace")
             verdict = rules.judge(command, self.clean[command], work, ended, text)
             if ended.status > 0 and not verdict.broken:
-                verdict.broken += self.recover(command, work, mark)
+                hit = [call for call in strace.calls(text) if call.injected]
+                verdict.broken += self.recover(command, work, mark, hit)
             return verdict, ended
 
-    def recover(self, command, work, mark):
+    def recover(self, command, work, mark, hit):
         """After a failure the command has to succeed, as if nothing had been."""
         again, clean = command.again(), self.clean[command]
         ended = run(again.argv(self.binary), work, mark, GUARD_S)
         if ended.status != 0:
             return [f"can't be repeated: exit status {ended.status}: {ended.stderr}"]
         seen, broken = rules.facts_or_error(command, work, ended, clean.before)
-        broken = broken or rules.differences(clean, seen)
+        broken = broken or rules.differences(clean, seen, rules.stays(hit))
         return [f"repeated: {it}" for it in broken]
 
 
@@ -132,8 +133,12 @@ def sampled(cases, number, seed):
 def run_all(campaign, cases, jobs, report):
     """Runs cases, so many at a time."""
     with ThreadPoolExecutor(jobs) as pool:
-        done = zip(cases, pool.map(campaign.judge, cases))
-        return [(case, report(case, *outcome)) for case, outcome in done]
+        done = []
+        for case, outcome in zip(cases, pool.map(campaign.judge, cases)):
+            done.append((case, report(case, *outcome)))
+            if len(done) % 1000 == 0:
+                print(f"{len(done)} of {len(cases)}", flush=True)
+        return done
 
 
 def show_violation(case, verdict, ended):

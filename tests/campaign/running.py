@@ -138,7 +138,10 @@ def describe_place(args):
     """What was run, when and where, in one line."""
     version = subprocess.run([args.binary, "--version"], capture_output=True, text=True, check=True)
     kind = subprocess.run(
-        ["stat", "--file-system", "--format=%T", args.dir], capture_output=True, text=True, check=True
+        ["findmnt", "--noheadings", "--output", "FSTYPE", "--target", args.dir],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     system = os.uname()
     day = time.strftime("%Y-%m-%d", time.gmtime())
