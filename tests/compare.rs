@@ -358,6 +358,23 @@ fn what_is_no_result_is_named_with_reason_and_line() {
 }
 
 #[test]
+fn a_directory_without_results_is_an_error_and_never_a_missing_group() {
+    let results = Results::new();
+    results.group("a", around(100.0));
+    fs::create_dir_all(results.path().join("empty/.hidden")).unwrap();
+    for line in ["a empty", "empty a", "a empty --fail-above 5%"] {
+        let output = results.compare(line);
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        let message = stderr(&output);
+        assert!(message.contains("empty"), "{message}");
+        assert!(message.contains("contains no result files"), "{message}");
+    }
+    let skipped = results.compare("a empty --skip-bad");
+    assert_eq!(skipped.status.code(), Some(0));
+    assert!(stderr(&skipped).contains("contains no result files"));
+}
+
+#[test]
 fn runs_that_did_not_end_by_themselves_are_named_and_left_out_unless_asked_for() {
     let results = Results::new();
     results.group("a", around(1000.0));

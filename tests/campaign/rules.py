@@ -12,8 +12,8 @@ COUNTS = ["events", "bytes_read", "bytes_written", "reads", "writes", "fsyncs"]
 
 # Lines of a sysbench report that are the same in each run, without its times.
 REPORT_COUNTS = re.compile(
-    r"(Operations performed: .*|total number of events: .*|Total transferred \S+|"
-    r"\(\S+ Kb\) transferred|Number of .*|\d+ files, .*|\S+ total file size)"
+    r"Operations performed:[^(\n]*|[\d.]+ MB transferred|total number of events: .*|"
+    r"Read \S+  Written \S+  Total transferred \S+|Number of .*|\d+ files, .*|\S+ total file size"
 )
 
 REMOVAL = {"unlink", "unlinkat", "rmdir"}

@@ -124,6 +124,11 @@ pub fn read(input: &Input) -> Reading {
             if let Err((place, error)) = find(path, &mut files) {
                 return Reading::of_failure(&name_of(&place), error);
             }
+            // Without this, a gate would pass because its candidate is missing.
+            if files.is_empty() {
+                let reason = anyhow!("the directory contains no result files");
+                return Reading::of_fault(&name_of(path), Fault { line: 1, reason });
+            }
             files
                 .par_iter()
                 .map(|path| read_file(path))
