@@ -478,6 +478,10 @@ pub struct Noise {
     pub system_s: Option<f64>,
     /// Involuntary context switches of this process.
     pub involuntary_switches: Option<u64>,
+    /// Time that worker threads were ready to run but waited for a CPU, summed over the threads,
+    /// from just before the common start to the last event of each.
+    #[serde(default)]
+    pub runqueue_wait_s: Option<f64>,
 }
 
 /// Statistics of one report interval.

@@ -160,6 +160,7 @@ impl<'a> Run<'a> {
             late_s: None,
             threads: Vec::new(),
             cpu_time: Nanoseconds(0),
+            runqueue_wait: None,
             intervals: Vec::new(),
             ended_by: if interrupted {
                 EndedBy::Signal
@@ -228,7 +229,10 @@ impl<'a> Run<'a> {
                     event_time_s: thread.events.total().as_secs_f64(),
                 })
                 .collect(),
-            noise,
+            noise: Noise {
+                runqueue_wait_s: measured.runqueue_wait.map(|wait| wait.as_secs_f64()),
+                ..noise
+            },
             intervals: measured.intervals,
             warnings: Vec::new(),
             host: self.host,

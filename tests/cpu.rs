@@ -211,6 +211,29 @@ fn comparing_the_tsc_between_cpus_leaves_the_workers_all_cpus_of_the_process() {
 }
 
 #[test]
+fn a_run_beside_busy_processes_on_its_cpu_warns_of_the_wait_for_it() {
+    let allowed = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    let cpu = (0..CpuSet::count()).find(|cpu| allowed.is_set(*cpu).unwrap());
+    let on_this_cpu = |command: &[&str]| {
+        let mut pinned = tool("taskset");
+        pinned.args(["-c", &cpu.unwrap().to_string()]).args(command);
+        Running::start(pinned)
+    };
+    let busy = [(); 2].map(|()| on_this_cpu(&["sh", "-c", "echo busy; while :; do :; done"]));
+    busy.iter().for_each(|process| process.wait_for("busy"));
+    let words = "cpu --max-prime 1000 --events 0 --time 1 --json -";
+    let mut command = vec![WBENCH];
+    command.extend(words.split(' '));
+    let run = on_this_cpu(&command).finish();
+    assert_ended(&run, 0);
+    let result = parsed(&run.stdout);
+    let warnings = result["warnings"].as_array().unwrap();
+    let warned = warnings.iter().any(|it| it["code"] == "runqueue-wait");
+    assert!(warned, "{result:#}");
+    assert!(number(&result, "/noise/runqueue_wait_s") > 0.0);
+}
+
+#[test]
 fn without_pin_workers_may_run_wherever_the_process_may() {
     let own = std::fs::read_to_string("/proc/self/status").unwrap();
     let mut command = Command::new(WBENCH);

@@ -287,6 +287,7 @@ fn the_manual_states_the_threshold_of_each_warning() {
     let percent = |share: f64| format!("{} %", share * 100.0);
     let thresholds = [
         (Code::Steal, percent(warning::STEAL_SHARE)),
+        (Code::RunqueueWait, percent(warning::RUNQUEUE_WAIT_SHARE)),
         (Code::ClockDrift, format!("{} ppm", warning::DRIFT_PPM)),
         (Code::PageCache, percent(warning::RESIDENT_SHARE)),
         (Code::HarnessShare, percent(warning::HARNESS_SHARE)),

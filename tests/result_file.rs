@@ -221,7 +221,13 @@ fn clock_harness_and_noise_are_measured_in_every_run() {
             number(&result, "/clock/drift_ppm").abs() < 1000.0,
             "{words}"
         );
-        for counted in ["user_s", "system_s", "involuntary_switches", "steal_s"] {
+        for counted in [
+            "user_s",
+            "system_s",
+            "involuntary_switches",
+            "steal_s",
+            "runqueue_wait_s",
+        ] {
             assert!(
                 number(&result, &format!("/noise/{counted}")) >= 0.0,
                 "{words}"

@@ -46,18 +46,25 @@ impl<C: Clock> Gate<C> {
     }
 
     /// A worker is ready. Returns when it may begin; early where `is_over` says that the run is.
-    pub fn pass(&self, is_over: impl Fn() -> bool) -> Start {
+    ///
+    /// `read` runs before the last wait of the thread: what it reads includes how long the thread
+    /// then waits for a CPU, but not the time to a start that was requested.
+    pub fn pass<T>(&self, is_over: impl Fn() -> bool, read: impl FnOnce() -> T) -> (Start, T) {
+        let Some(moment) = self.setup.start_at else {
+            let reading = read();
+            self.all_are_ready();
+            return (self.start(), reading);
+        };
         self.all_are_ready();
-        if let Some(moment) = self.setup.start_at {
-            // Each thread sleeps by itself: being woken by another would make it later.
-            moment.sleep_until(Duration::ZERO, is_over);
-            let start = self.start();
-            // Where threads outnumber CPUs, others wait for this one: each of them starts before
-            // any of them works, and not when one before it has used up its time slice.
-            std::thread::yield_now();
-            return start;
-        }
-        self.start()
+        // Each thread sleeps by itself: being woken by another would make it later.
+        moment.sleep_until(HEADROOM, &is_over);
+        let reading = read();
+        moment.sleep_until(Duration::ZERO, is_over);
+        let start = self.start();
+        // Where threads outnumber CPUs, others wait for this one: each of them starts before
+        // any of them works, and not when one before it has used up its time slice.
+        std::thread::yield_now();
+        (start, reading)
     }
 
     /// The main thread's way through: it tells the observer what the threads are about to do.

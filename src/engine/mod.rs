@@ -22,6 +22,7 @@ use anyhow::{Error, Result};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::clock::{Clock, Nanoseconds, Ticks};
+use crate::host::thread_runqueue_wait;
 use crate::measure::Measure;
 use crate::result::{EndedBy, Interval};
 use crate::signal;
@@ -126,6 +127,9 @@ pub struct Measurement {
     pub threads: Vec<Measure>,
     /// CPU time of the threads between the start barrier and their end.
     pub cpu_time: Nanoseconds,
+    /// Time that the threads waited in run queues for a CPU, from just before the common start to
+    /// their last event; None if unknown for a thread.
+    pub runqueue_wait: Option<Duration>,
     /// Each interval, in order.
     pub intervals: Vec<Interval>,
     /// What ended the run.
@@ -208,6 +212,7 @@ pub fn run<W: Workload, C: Clock>(
         late_s: start.late_s,
         threads: shared.ledger.threads(),
         cpu_time: end.cpu_time,
+        runqueue_wait: end.runqueue_wait.filter(|_| !end.given_up),
         intervals,
         ended_by: if end.given_up {
             EndedBy::ForcedShutdown
@@ -228,6 +233,7 @@ pub fn run<W: Workload, C: Clock>(
 struct ThreadEnd {
     at: Ticks,
     cpu_time: Nanoseconds,
+    runqueue_wait: Option<Duration>,
     result: Result<()>,
 }
 
@@ -243,7 +249,8 @@ fn work_through<W: Workload, C: Clock>(
         recorder.shared.stopped.store(true, Ordering::Relaxed);
     }
     // Every thread comes here, whatever befell it: the others wait for it.
-    let start = gate.pass(|| recorder.shared.is_over());
+    let is_over = || recorder.shared.is_over();
+    let (start, wait_before) = gate.pass(is_over, thread_runqueue_wait);
     recorder.open(start.schedule);
     let cpu_before = thread_cpu_time();
     let result = prepared.and_then(|mut worker| worker.run(EventLoop::new(&mut recorder)));
@@ -252,10 +259,14 @@ fn work_through<W: Workload, C: Clock>(
         recorder.shared.stopped.store(true, Ordering::Relaxed);
     }
     let at = recorder.now();
+    let runqueue_wait = thread_runqueue_wait()
+        .zip(wait_before)
+        .map(|(after, before)| after.saturating_sub(before));
     recorder.finish();
     ThreadEnd {
         at,
         cpu_time,
+        runqueue_wait,
         result,
     }
 }

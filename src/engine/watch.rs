@@ -25,6 +25,8 @@ pub(super) struct End {
     /// When the last thread ended; None where some still hang.
     pub last: Option<Ticks>,
     pub cpu_time: Nanoseconds,
+    /// None if a thread does not know its own.
+    pub runqueue_wait: Option<Duration>,
     pub error: Option<Error>,
     pub given_up: bool,
 }
@@ -34,6 +36,7 @@ impl<W: Workload> Watch<'_, W> {
         let mut end = End {
             last: None,
             cpu_time: Nanoseconds(0),
+            runqueue_wait: Some(Duration::ZERO),
             error: None,
             given_up: false,
         };
@@ -46,6 +49,8 @@ impl<W: Workload> Watch<'_, W> {
                     running -= 1;
                     last = last.max(thread.at);
                     end.cpu_time.0 += thread.cpu_time.0;
+                    let waited = end.runqueue_wait.zip(thread.runqueue_wait);
+                    end.runqueue_wait = waited.map(|(all, one)| all + one);
                     end.error = end.error.or(thread.result.err());
                 }
                 Err(RecvTimeoutError::Timeout) => {

@@ -15,6 +15,7 @@ mod machine;
 mod mounts;
 mod noise;
 mod root;
+mod schedstat;
 mod storage;
 mod virtualization;
 
@@ -22,6 +23,7 @@ use crate::result::Host;
 
 pub use noise::{NoiseBefore, noise_start};
 pub use root::Root;
+pub use schedstat::thread_runqueue_wait;
 pub use storage::{free_bytes, storage};
 
 /// Memory that can be had now: what the kernel holds available, within the control group's limit.

@@ -34,6 +34,7 @@ impl Noise {
             user_s: sum(self.user_s, other.user_s),
             system_s: sum(self.system_s, other.system_s),
             involuntary_switches: sum(self.involuntary_switches, other.involuntary_switches),
+            runqueue_wait_s: sum(self.runqueue_wait_s, other.runqueue_wait_s),
         }
     }
 }
@@ -69,6 +70,8 @@ impl Counts {
             user_s: growth(before.user_us, self.user_us).map(seconds),
             system_s: growth(before.system_us, self.system_us).map(seconds),
             involuntary_switches: growth(before.involuntary_switches, self.involuntary_switches),
+            // Counted by thread: the engine knows it.
+            runqueue_wait_s: None,
         }
     }
 }

@@ -35,6 +35,8 @@ codes! {
     MemoryLimit = "memory-limit",
     /// The hypervisor ran others on this machine's CPUs.
     Steal = "steal",
+    /// Worker threads waited for a CPU while others ran.
+    RunqueueWait = "runqueue-wait",
     // The clock.
     /// The clock drifted against CLOCK_MONOTONIC_RAW.
     ClockDrift = "clock-drift",

@@ -12,6 +12,9 @@ use crate::size::Size;
 /// warning.
 pub const STEAL_SHARE: f64 = 0.01;
 
+/// Largest share of the time of the worker threads that they may wait for a CPU without a warning.
+pub const RUNQUEUE_WAIT_SHARE: f64 = 0.05;
+
 /// Why the machine may mislead.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HostWarning {
@@ -40,6 +43,8 @@ pub enum HostWarning {
     },
     /// The hypervisor gave this share of the machine's CPU time to others.
     Steal(f64),
+    /// Worker threads waited for a CPU for this share of their time.
+    RunqueueWait(f64),
 }
 
 impl HostWarning {
@@ -88,17 +93,35 @@ impl HostWarning {
             result.totals.wall_s,
             f64::from(result.host.cpus),
         );
-        steal.map(Self::Steal).into_iter()
+        let wait = runqueue_wait_share(
+            result.noise.runqueue_wait_s,
+            result.totals.wall_s,
+            result.workload.threads,
+        );
+        steal
+            .map(Self::Steal)
+            .into_iter()
+            .chain(wait.map(Self::RunqueueWait))
     }
 }
 
 /// Returns the share of the CPU time of all CPUs that was stolen, if it is above the threshold.
 pub fn steal_share(steal_s: Option<f64>, wall_s: f64, cpus: f64) -> Option<f64> {
-    let cpu_time_s = wall_s * cpus;
-    steal_s
-        .filter(|_| cpu_time_s > 0.0)
-        .map(|steal_s| steal_s / cpu_time_s)
-        .filter(|&share| share > STEAL_SHARE)
+    share_above(STEAL_SHARE, steal_s, wall_s * cpus)
+}
+
+/// Returns the share of threads x wall time that the threads waited for a CPU, if it is above the
+/// threshold.
+fn runqueue_wait_share(wait_s: Option<f64>, wall_s: f64, threads: u64) -> Option<f64> {
+    share_above(RUNQUEUE_WAIT_SHARE, wait_s, wall_s * threads as f64)
+}
+
+/// Returns the share of a time in another, if both are known and it is above a threshold.
+fn share_above(threshold: f64, part_s: Option<f64>, whole_s: f64) -> Option<f64> {
+    part_s
+        .filter(|_| whole_s > 0.0)
+        .map(|part_s| part_s / whole_s)
+        .filter(|&share| share > threshold)
 }
 
 impl Reason for HostWarning {
@@ -109,6 +132,7 @@ impl Reason for HostWarning {
             Self::CpuGovernor(_) => Code::CpuGovernor,
             Self::MemoryLimit { .. } => Code::MemoryLimit,
             Self::Steal(_) => Code::Steal,
+            Self::RunqueueWait(_) => Code::RunqueueWait,
         }
     }
 }
@@ -150,6 +174,12 @@ impl fmt::Display for HostWarning {
                 f,
                 "steal time: the hypervisor gave {:.1} % of this machine's CPU time to others \
                  during the run",
+                share * 100.0
+            ),
+            Self::RunqueueWait(share) => write!(
+                f,
+                "worker threads waited {:.1} % of the time for a CPU that other processes or \
+                 threads used: this is not the speed of an idle machine",
                 share * 100.0
             ),
         }
@@ -233,5 +263,15 @@ mod tests {
         assert_eq!(steal_share(Some(threshold), wall_s, cpus), None);
         assert_eq!(steal_share(None, wall_s, cpus), None);
         assert_eq!(steal_share(Some(1.0), 0.0, cpus), None);
+    }
+
+    #[test]
+    fn the_wait_for_a_cpu_is_a_warning_above_its_share_of_the_time_of_all_threads() {
+        let (wall_s, threads) = (10.0, 4);
+        let threshold = RUNQUEUE_WAIT_SHARE * wall_s * threads as f64;
+        assert!(runqueue_wait_share(Some(threshold * 1.01), wall_s, threads).is_some());
+        assert_eq!(runqueue_wait_share(Some(threshold), wall_s, threads), None);
+        assert_eq!(runqueue_wait_share(None, wall_s, threads), None);
+        assert_eq!(runqueue_wait_share(Some(1.0), 0.0, threads), None);
     }
 }

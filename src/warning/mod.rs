@@ -20,7 +20,7 @@ use crate::result::{ClockInfo, Host, RunResult, Storage, Warning};
 pub use clock::{ClockWarning, DRIFT_PPM, drift_above_threshold};
 pub use code::Code;
 pub use comparison::{ComparisonWarning, DoubtfulField};
-pub use host::{HostWarning, STEAL_SHARE, steal_share};
+pub use host::{HostWarning, RUNQUEUE_WAIT_SHARE, STEAL_SHARE, steal_share};
 pub use run::{HARNESS_SHARE, LATE_S, RunWarning};
 pub use storage::{RESIDENT_SHARE, StorageWarning};
 
