@@ -8,9 +8,11 @@
 //! ([`journal`]). Many result files become a comparison ([`compare`]). A [`session`] goes this
 //! way for each of the two command lines.
 
+pub mod beneath;
 pub mod cli;
 pub mod clock;
 pub mod compare;
+pub mod descriptors;
 pub mod engine;
 pub mod exit;
 pub mod harness;
@@ -21,6 +23,7 @@ pub mod output;
 pub mod plan;
 pub mod report;
 pub mod result;
+pub mod resume;
 pub mod run;
 pub mod session;
 pub mod signal;

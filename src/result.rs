@@ -104,7 +104,7 @@ pub struct SuiteRun {
 }
 
 /// Position of a run in a sweep. Its environment is the label `env`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Launch {
     /// Command of the launcher with its placeholders; empty if wbench was started directly.
@@ -119,6 +119,13 @@ pub struct Launch {
     pub instance: u32,
     /// Number of instances per environment and concurrency.
     pub count: u32,
+    /// Machine that ran the sweep, which is not the host of an instance on another machine; null
+    /// if unknown.
+    #[serde(default)]
+    pub host: Option<Host>,
+    /// Program that ran the sweep; null if unknown.
+    #[serde(default)]
+    pub tool: Option<Tool>,
 }
 
 /// How instances follow each other.

@@ -10,7 +10,7 @@ use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 
 /// A moment further ahead than this is a slip of the pen, not a start.
-const FURTHEST: Duration = Duration::from_secs(24 * 60 * 60);
+pub const FURTHEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long a wait sleeps before it looks whether it is still wanted.
 const SLICE: Duration = Duration::from_millis(50);

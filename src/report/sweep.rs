@@ -1,18 +1,18 @@
-//! The table of a sweep: a row for each environment and concurrency, and below what went wrong.
+//! The table of a sweep: a row for each environment and concurrency, and below it what failed.
 
 use super::format::{count, duration, significant};
 use super::table::{aligned, median};
 use super::text::moves_bytes;
 use crate::result::Workload;
-use crate::sweep::digest::{Digest, spreads};
-use crate::sweep::{Batch, Sweep};
+use crate::sweep::digest::{Digest, Digests};
+use crate::sweep::{Batch, Instance, Sweep};
 use crate::warning::LATE_S;
 
 /// Reasons of failures that are shown.
 const REASONS: usize = 3;
 
-/// All that was done, with the reasons of what failed below.
-pub fn table(sweep: &Sweep, digests: &[Digest]) -> String {
+/// All that was done, with the reasons of failures below.
+pub fn table(sweep: &Sweep, digests: &Digests) -> String {
     let head = [
         "concurrency",
         "env",
@@ -23,8 +23,8 @@ pub fn table(sweep: &Sweep, digests: &[Digest]) -> String {
         "start spread",
         "wall s",
     ];
-    let rows = sweep.batches().into_iter().map(|batch| {
-        let row = Row::of(&batch, digests);
+    let rows = sweep.batches().map(|batch| {
+        let row = Row::of(digests.of(batch));
         let figures = [row.rate, row.range, row.spread, row.wall];
         let numbers = [row.done.to_string(), row.failed.to_string()];
         let env = sweep.environments[batch.env].name.clone();
@@ -44,8 +44,9 @@ pub fn table(sweep: &Sweep, digests: &[Digest]) -> String {
 }
 
 /// A batch in a line, as it ends.
-pub fn line(sweep: &Sweep, batch: &Batch, digests: &[Digest]) -> String {
-    let row = Row::of(batch, digests);
+pub fn line(sweep: &Sweep, batch: Batch, digests: &Digests) -> String {
+    let digest = digests.of(batch);
+    let row = Row::of(digest);
     let env = &sweep.environments[batch.env].name;
     let mut text = format!("{env} at {}: {} done", batch.concurrency, row.done);
     if row.done > 0 {
@@ -58,9 +59,13 @@ pub fn line(sweep: &Sweep, batch: &Batch, digests: &[Digest]) -> String {
         text.push_str(&format!(", starts {} apart", row.spread));
     }
     if row.failed > 0 {
-        let first = of_batch(batch, digests).find(|digest| !digest.complete);
-        let reason = first.map_or("", reason).lines().next().unwrap_or_default();
-        text.push_str(&format!(", {} FAILED: {reason}", row.failed));
+        let first = digest.and_then(|digest| digest.reasons.first());
+        let reason = first.and_then(|(_, reason)| reason.lines().next());
+        text.push_str(&format!(
+            ", {} FAILED: {}",
+            row.failed,
+            reason.unwrap_or_default()
+        ));
     }
     text
 }
@@ -72,10 +77,10 @@ fn unit(sweep: &Sweep) -> &'static str {
     }
 }
 
-/// What the instances of a batch came to; figures are medians of the complete ones.
+/// The figures of a batch: medians of the complete instances.
 struct Row {
     done: usize,
-    failed: usize,
+    failed: u64,
     rate: String,
     range: String,
     spread: String,
@@ -83,32 +88,25 @@ struct Row {
 }
 
 impl Row {
-    fn of(batch: &Batch, digests: &[Digest]) -> Self {
-        let complete = || of_batch(batch, digests).filter(|digest| digest.complete);
-        let rates: Vec<f64> = complete().map(|digest| digest.rate).collect();
-        let walls: Vec<f64> = complete().map(|digest| digest.wall_s).collect();
+    fn of(digest: Option<&Digest>) -> Self {
+        let none = Digest::default();
+        let digest = digest.unwrap_or(&none);
+        let rates = &digest.rates;
         let low = rates.iter().copied().fold(f64::INFINITY, f64::min);
         let high = rates.iter().copied().fold(0.0, f64::max);
-        let figure = |value: Option<f64>| value.map_or("-".to_owned(), significant);
+        let figure = |values: &Vec<f64>| median(values.clone()).map_or("-".to_owned(), significant);
         Self {
             done: rates.len(),
-            failed: of_batch(batch, digests).count() - rates.len(),
+            failed: digest.failed,
             range: match rates.len() {
                 0 => "-".to_owned(),
                 _ => format!("{} - {}", significant(low), significant(high)),
             },
-            rate: figure(median(rates)),
-            spread: spread(spreads(complete())),
-            wall: figure(median(walls)),
+            rate: figure(rates),
+            spread: spread(digest.spreads()),
+            wall: figure(&digest.walls),
         }
     }
-}
-
-fn of_batch<'a>(batch: &Batch, digests: &'a [Digest]) -> impl Iterator<Item = &'a Digest> {
-    let (env, concurrency) = (batch.env, batch.concurrency);
-    digests
-        .iter()
-        .filter(move |it| (it.instance.env, it.instance.concurrency) == (env, concurrency))
 }
 
 /// That of the only wave; the median and the largest of several.
@@ -123,38 +121,37 @@ fn spread(waves: Vec<f64>) -> String {
     }
 }
 
-/// Who was late for a common start, and what helps.
-fn late(sweep: &Sweep, digests: &[Digest]) -> Option<String> {
-    let late_s = |digest: &&Digest| digest.late_s().unwrap_or(0.0);
-    let late: Vec<&Digest> = digests.iter().filter(|it| late_s(it) > LATE_S).collect();
-    let worst = late.iter().max_by(|a, b| late_s(a).total_cmp(&late_s(b)))?;
-    let together = digests.iter().filter(|it| it.late_s().is_some()).count();
-    Some(format!(
-        "{} of {together} began more than {} ms after their common start, {} by {:.2} s: a longer \
-         --lead gives them time to get ready",
-        late.len(),
-        LATE_S * 1e3,
-        sweep.name(worst.instance),
-        late_s(worst)
-    ))
+/// The instances that were late for a common start, and what helps.
+fn late(sweep: &Sweep, digests: &Digests) -> Option<String> {
+    let late: u64 = digests.all().map(|digest| digest.late).sum();
+    let together: u64 = digests.all().map(|digest| digest.together).sum();
+    let latest = digests.all().filter_map(|digest| digest.latest);
+    let (worst, late_s) = latest.max_by(|a, b| a.1.total_cmp(&b.1))?;
+    (late > 0).then(|| {
+        format!(
+            "{late} of {together} instances started more than {} ms after their common start, {} \
+             by {late_s:.2} s: a longer --lead gives them time to prepare",
+            LATE_S * 1e3,
+            sweep.name(worst),
+        )
+    })
 }
 
-fn failures(sweep: &Sweep, digests: &[Digest]) -> Option<String> {
-    let failed: Vec<&Digest> = digests.iter().filter(|it| !it.complete).collect();
-    let mut lines = vec![format!(
-        "{} failed:",
-        count(failed.len() as u64, "instance")
-    )];
-    for digest in failed.iter().take(REASONS) {
-        let reason = reason(digest).replace('\n', "\n    ");
-        lines.push(format!("  {}: {reason}", sweep.name(digest.instance)));
+/// Number of failed instances, and why the first of them failed; None if none did.
+pub fn failures(sweep: &Sweep, digests: &Digests) -> Option<String> {
+    let failed = digests.failed();
+    let mut lines = vec![format!("{} failed:", count(failed, "instance"))];
+    let reasons = digests.all().flat_map(|digest| &digest.reasons);
+    for (instance, reason) in reasons.take(REASONS) {
+        lines.push(failure(sweep, *instance, reason));
     }
-    if failed.len() > REASONS {
-        lines.push("  the others say why under `error` in their results".to_owned());
+    if failed > REASONS as u64 {
+        lines.push("  the reasons of the others are in `error` of their results".to_owned());
     }
-    (!failed.is_empty()).then(|| lines.join("\n"))
+    (failed > 0).then(|| lines.join("\n"))
 }
 
-fn reason(digest: &Digest) -> &str {
-    digest.error.as_deref().unwrap_or("it was interrupted")
+fn failure(sweep: &Sweep, instance: Instance, reason: &str) -> String {
+    let reason = reason.replace('\n', "\n    ");
+    format!("  {}: {reason}", sweep.name(instance))
 }

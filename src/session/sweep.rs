@@ -1,5 +1,6 @@
 //! `wbench sweep` at work.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -8,39 +9,68 @@ use indicatif::ProgressBar;
 use super::PREFIX;
 use super::progress::bar;
 use crate::cli::native::SweepJob;
+use crate::descriptors::{DescriptorLimit, OTHER_DESCRIPTORS, raise_limit};
 use crate::exit::Exit;
 use crate::host::{self, Root};
 use crate::journal::Journal;
 use crate::output::{self, Destination};
-use crate::report::sweep::{line, table};
+use crate::report::sweep::{failures, line, table};
 use crate::result::RunResult;
 use crate::signal;
-use crate::sweep::digest::Digest;
+use crate::start;
+use crate::sweep::digest::Digests;
+use crate::sweep::directory::Stays;
 use crate::sweep::folders::Folders;
-use crate::sweep::pool::{self, Listener};
+use crate::sweep::pool::{self, Listener, Setup};
 use crate::sweep::space::{Need, Room};
 use crate::sweep::{Batch, Instance, Sweep};
 use crate::warning::LATE_S;
 
-/// Runs all instances, or what is missing of them, and tells what came of it.
+/// Descriptors that an instance takes: its directory, and the pipes of its output.
+const DESCRIPTORS_EACH: u64 = 3;
+
+/// Runs all instances, or what is missing of them, and reports the outcome.
 pub fn run(job: &SweepJob) -> Result<Exit> {
     signal::watch()?;
-    let mut job_sweep = job.sweep.clone();
-    job_sweep.dir = job.sweep.dir.canonicalize().with_context(|| {
-        format!(
-            "the folder {} can't be used; name another with --dir",
-            job.sweep.dir.display()
-        )
-    })?;
-    let sweep = &job_sweep;
+    let sweep = &Sweep {
+        dir: job.sweep.dir.canonicalize().with_context(|| {
+            format!(
+                "cannot use the directory {}; name another with --dir",
+                job.sweep.dir.display()
+            )
+        })?,
+        host: host::fingerprint(&Root::default()),
+        ..job.sweep.clone()
+    };
+    let descriptors = raise_descriptor_limit(sweep)?;
     let folders = folders(sweep)?;
-    let need = need(job, sweep)?;
+    let need = need(job, sweep, &folders)?;
     let (journal, done) = open(job, sweep)?;
-    let mut teller = Teller::new(job, sweep, journal, done);
-    let end = all(job, sweep, &folders, &need, &mut teller);
-    drop(folders);
+    let mut teller = Teller::new(job, sweep, journal, &done);
+    let work = Work {
+        job,
+        sweep,
+        folders: &folders,
+        descriptors,
+        need: &need,
+        done: &done.iter().map(|(instance, _)| *instance).collect(),
+    };
+    drop(done);
+    let end = work.all(&mut teller);
+    if let Err(stays) = folders.finish() {
+        teller.left_behind(&stays);
+    }
     teller.bar.finish_and_clear();
     teller.finish(job, sweep, end)
+}
+
+/// Allows the descriptors of all concurrent instances, and returns the limit before, which the
+/// instances get.
+fn raise_descriptor_limit(sweep: &Sweep) -> Result<DescriptorLimit> {
+    let most = sweep.most_concurrent();
+    let needed = u64::from(most) * DESCRIPTORS_EACH + OTHER_DESCRIPTORS;
+    let what = format_args!("{most} concurrent instances");
+    raise_limit(needed, what, "lower --concurrency")
 }
 
 fn folders(sweep: &Sweep) -> Result<Folders> {
@@ -49,19 +79,20 @@ fn folders(sweep: &Sweep) -> Result<Folders> {
     }
     for other in Folders::of_others(&sweep.dir) {
         eprintln!(
-            "{PREFIX}{} is of another sweep: one at work, or one that was killed; then remove it",
+            "{PREFIX}warning: {} belongs to another sweep, which is running or was killed; if it was \
+             killed, remove the directory",
             other.display()
         );
     }
     Folders::in_folder(&sweep.dir)
 }
 
-/// Finds out what the instances need, says so, and refuses what does not fit.
-fn need(job: &SweepJob, sweep: &Sweep) -> Result<Need> {
-    let need = Need::of(sweep)?;
+/// Finds out what the instances need, reports it, and refuses what does not fit.
+fn need(job: &SweepJob, sweep: &Sweep, folders: &Folders) -> Result<Need> {
+    let need = Need::of(sweep, folders)?;
     signal::go_on()?;
     let room = Room::now(&sweep.dir);
-    let most = sweep.concurrency.iter().copied().max().unwrap_or(1);
+    let most = sweep.most_concurrent();
     if !job.quiet {
         eprintln!("{PREFIX}{}", need.told(most, &room));
     }
@@ -71,88 +102,103 @@ fn need(job: &SweepJob, sweep: &Sweep) -> Result<Need> {
     Ok(need)
 }
 
-fn open(job: &SweepJob, sweep: &Sweep) -> Result<(Journal, Vec<Digest>)> {
+/// The journal, and the results that it has already.
+fn open(job: &SweepJob, sweep: &Sweep) -> Result<(Journal, Vec<(Instance, RunResult)>)> {
     if !job.resume {
         return Ok((Journal::begin(&job.json)?, Vec::new()));
     }
     let (journal, found) = Journal::resume_with(&job.json, |found| sweep.done_before(found))?;
-    let digests = found
-        .iter()
-        .map(|result| Ok(Digest::of(sweep.instance_of(result)?, result)));
-    Ok((journal, digests.collect::<Result<_>>()?))
+    let done = found
+        .into_iter()
+        .map(|result| Ok((sweep.instance_of(&result)?, result)));
+    Ok((journal, done.collect::<Result<_>>()?))
 }
 
-/// Runs what is missing, batch by batch.
-fn all(
-    job: &SweepJob,
-    sweep: &Sweep,
-    folders: &Folders,
-    need: &Need,
-    teller: &mut Teller<'_>,
-) -> Result<()> {
-    let cpus = host::fingerprint(&Root::default()).cpus;
-    // What instances turned out to need beyond what was expected.
-    let mut late = Duration::ZERO;
-    for batch in sweep.batches() {
-        let missing = teller.missing(batch);
-        if missing.instances.is_empty() {
-            continue;
+/// What is to be done.
+struct Work<'a> {
+    job: &'a SweepJob,
+    sweep: &'a Sweep,
+    folders: &'a Folders,
+    descriptors: DescriptorLimit,
+    need: &'a Need,
+    /// Instances that have their results already.
+    done: &'a HashSet<Instance>,
+}
+
+impl Work<'_> {
+    /// Runs what is missing, batch by batch.
+    fn all(&self, teller: &mut Teller<'_>) -> Result<()> {
+        // What instances turned out to need beyond what was expected.
+        let mut late = Duration::ZERO;
+        for batch in self.sweep.batches() {
+            let together = self.missing(batch).take(batch.concurrency as usize).count();
+            if together == 0 {
+                continue;
+            }
+            let setup = Setup {
+                sweep: self.sweep,
+                folders: self.folders,
+                descriptors: self.descriptors,
+                concurrency: batch.concurrency,
+                lead: self.lead(together as u32, late),
+            };
+            teller.begin(batch, setup.lead);
+            pool::run(setup, self.missing(batch), teller)?;
+            teller.end(batch);
+            let latest = teller.digests.of(batch).and_then(|digest| digest.latest);
+            if let Some((_, latest_s)) = latest.filter(|(_, late_s)| *late_s > LATE_S) {
+                late = late.max(Duration::from_secs_f64(latest_s));
+            }
+            if signal::is_caught() {
+                break;
+            }
         }
-        let together = missing.instances.len().min(missing.concurrency as usize);
-        let estimate = || need.lead(together as u32, cpus) + 2 * late;
-        let lead = job.lead.unwrap_or_else(estimate);
-        teller.begin(&missing, lead);
-        let before = teller.digests.len();
-        pool::run(sweep, &missing, folders, lead, teller)?;
-        teller.end(&missing);
-        let new = teller.digests[before..].iter();
-        let latest = new.filter_map(Digest::late_s).fold(0.0, f64::max);
-        if latest > LATE_S {
-            late = late.max(Duration::from_secs_f64(latest));
-        }
-        if signal::is_caught() {
-            break;
-        }
+        Ok(())
     }
-    Ok(())
+
+    /// The instances of a batch that have no result yet.
+    fn missing(&self, batch: Batch) -> impl Iterator<Item = Instance> {
+        let instances = self.sweep.instances(batch);
+        instances.filter(|instance| !self.done.contains(instance))
+    }
+
+    fn lead(&self, instances: u32, late: Duration) -> Duration {
+        let estimate = || self.need.lead(instances, self.sweep.host.cpus) + 2 * late;
+        // An instance refuses a start that is further ahead.
+        self.job.lead.unwrap_or_else(estimate).min(start::FURTHEST)
+    }
 }
 
-/// Keeps the results, and tells how it goes on.
+/// Keeps the results, and reports progress.
 struct Teller<'a> {
     sweep: &'a Sweep,
     journal: Journal,
-    digests: Vec<Digest>,
+    digests: Digests,
     bar: ProgressBar,
     quiet: bool,
 }
 
 impl<'a> Teller<'a> {
-    fn new(job: &SweepJob, sweep: &'a Sweep, journal: Journal, done: Vec<Digest>) -> Self {
-        let batches = sweep.batches();
-        let all = batches
-            .iter()
-            .map(|batch| batch.instances.len() as u64)
-            .sum();
-        let bar = bar(all, "{msg} {wide_bar} {pos}/{len} {elapsed}", job.quiet);
+    fn new(
+        job: &SweepJob,
+        sweep: &'a Sweep,
+        journal: Journal,
+        done: &[(Instance, RunResult)],
+    ) -> Self {
+        let template = "{msg} {wide_bar} {pos}/{len} {elapsed}";
+        let bar = bar(sweep.size(), template, job.quiet);
         bar.set_position(done.len() as u64);
+        let mut digests = Digests::default();
+        for (instance, result) in done {
+            digests.add(*instance, result);
+        }
         Self {
             sweep,
             journal,
-            digests: done,
+            digests,
             bar,
             quiet: job.quiet,
         }
-    }
-
-    /// What of a batch has no result yet.
-    fn missing(&self, batch: Batch) -> Batch {
-        let is_done = |instance: &Instance| self.digests.iter().any(|it| it.instance == *instance);
-        let instances = batch
-            .instances
-            .into_iter()
-            .filter(|it| !is_done(it))
-            .collect();
-        Batch { instances, ..batch }
     }
 
     fn say(&self, text: &str) {
@@ -161,7 +207,7 @@ impl<'a> Teller<'a> {
         }
     }
 
-    fn begin(&mut self, batch: &Batch, lead: Duration) {
+    fn begin(&mut self, batch: Batch, lead: Duration) {
         let env = &self.sweep.environments[batch.env].name;
         let place = format!("{env} at {}", batch.concurrency);
         if batch.concurrency > 1 {
@@ -173,48 +219,57 @@ impl<'a> Teller<'a> {
         self.bar.set_message(place);
     }
 
-    fn end(&mut self, batch: &Batch) {
+    fn end(&mut self, batch: Batch) {
         self.say(&line(self.sweep, batch, &self.digests));
     }
 
-    /// Makes the array of what there is, and tells of it.
+    /// Writes the array of results, and reports the outcome.
     fn finish(self, job: &SweepJob, sweep: &Sweep, end: Result<()>) -> Result<Exit> {
         end?;
         self.journal.finish()?;
-        if !job.quiet && !self.digests.is_empty() {
-            let mut text = table(sweep, &self.digests);
-            if let Destination::File(path) = &job.json {
-                let path = path.display().to_string();
-                let path = shlex::try_quote(&path)?;
-                text.push_str(&format!(
-                    "\nresults in {path}; what the difference is:\n  \
-                     wbench compare {path} --by env --vary concurrency\n"
-                ));
-                output::print(&text)?;
-            } else {
-                eprint!("{text}");
+        if job.quiet {
+            if let Some(failures) = failures(sweep, &self.digests) {
+                eprintln!("{PREFIX}{failures}");
             }
+        } else if !self.digests.is_empty() {
+            report(job, sweep, &self.digests)?;
         }
         if signal::is_caught() {
-            eprintln!("{PREFIX}interrupted: --resume goes on with what is missing");
+            eprintln!("{PREFIX}interrupted; --resume runs what is missing");
             return Ok(Exit::interrupted());
         }
-        match self.digests.iter().all(|it| it.complete) {
-            true => Ok(Exit::Success),
-            false => Ok(Exit::Failure),
+        match self.digests.failed() {
+            0 => Ok(Exit::Success),
+            _ => Ok(Exit::Failure),
         }
     }
 }
 
+/// Prints the table: on standard output, unless the results are there.
+fn report(job: &SweepJob, sweep: &Sweep, digests: &Digests) -> Result<()> {
+    let mut text = table(sweep, digests);
+    let Destination::File(path) = &job.json else {
+        eprint!("{text}");
+        return Ok(());
+    };
+    let path = path.display().to_string();
+    let path = shlex::try_quote(&path)?;
+    text.push_str(&format!(
+        "\nresults in {path}; to compare them:\n  \
+         wbench compare {path} --by env --vary concurrency\n"
+    ));
+    output::print(&text)
+}
+
 impl Listener for Teller<'_> {
     fn ended(&mut self, instance: Instance, result: RunResult) -> Result<()> {
-        self.digests.push(Digest::of(instance, &result));
+        self.digests.add(instance, &result);
         self.bar.inc(1);
         self.journal.add(result)
     }
 
-    fn left_behind(&mut self, sentence: &str) {
-        self.bar.suspend(|| eprintln!("{PREFIX}{sentence}"));
+    fn left_behind(&mut self, stays: &Stays) {
+        self.bar.suspend(|| eprintln!("{PREFIX}warning: {stays}"));
     }
 
     fn tick(&mut self) {

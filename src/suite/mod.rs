@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 
 use crate::plan::{ClockChoice, RunPlan};
 use crate::result::{RunResult, SuiteRun};
+use crate::resume::check_size;
 use crate::warning::RunWarning;
 use profile::Profile;
 
@@ -72,7 +73,11 @@ impl Member {
 }
 
 /// All runs of a profile, one round after the other.
+///
+/// Fails if there are too many.
 pub fn members(profile: &Profile, changes: &Changes, rounds: NonZeroU32) -> Result<Vec<Member>> {
+    let results = u64::from(rounds.get()).saturating_mul(profile.measurements.len() as u64);
+    check_size(results, "lower --repeat, or write several result files")?;
     let measurements = profile.measurements.iter();
     let plans = measurements
         .map(|measurement| {

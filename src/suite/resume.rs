@@ -1,37 +1,36 @@
-//! What of an interrupted suite counts, and whether it is the same suite at all.
+//! Which results of an interrupted suite count, and whether it is the same suite at all.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use super::Member;
 use crate::result::{Host, RunResult, Status, SuiteRun, Tool, Workload};
+use crate::resume::{Conditions, check_possible};
 
-/// Where and by what a suite is measured.
+/// Where a suite is measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scene {
     /// The machine.
     pub host: Host,
-    /// The folder of the test files, absolute.
+    /// Directory of the test files, absolute.
     pub folder: String,
 }
 
 /// The results that count: those of complete measurements, each once.
 ///
-/// Fails where one is of another suite: another profile, other parameters or labels, another
-/// host, folder or version of the program. `members` are those of the first round.
+/// Fails if one is of another suite: another profile, other parameters or labels, another host,
+/// directory or version of the program. `members` are those of the first round.
 pub fn counting(
     found: Vec<RunResult>,
     members: &[Member],
     scene: &Scene,
 ) -> Result<Vec<RunResult>> {
-    let mut counting: Vec<RunResult> = Vec::new();
+    let mut seen = HashSet::new();
+    let mut counting = Vec::with_capacity(found.len());
     for result in found {
         let place = check(&result, members, scene)?;
-        let again = counting
-            .iter()
-            .any(|other| other.suite.as_ref() == Some(&place));
-        if result.status == Status::Complete && !again {
+        if result.status == Status::Complete && seen.insert((place.measurement, place.round)) {
             counting.push(result);
         }
     }
@@ -40,9 +39,15 @@ pub fn counting(
 
 /// The place of a result in this suite.
 fn check(result: &RunResult, members: &[Member], scene: &Scene) -> Result<SuiteRun> {
+    check_possible(result)?;
     let Some(place) = &result.suite else {
-        bail!("it holds a result that is of no suite");
+        bail!("it contains a result that is not part of a suite");
     };
+    ensure!(
+        place.round > 0,
+        "it contains a result of {} with round 0: rounds are counted from 1",
+        place.measurement
+    );
     let same = members.iter().find(|member| {
         let first = SuiteRun {
             round: member.place.round,
@@ -56,87 +61,38 @@ fn check(result: &RunResult, members: &[Member], scene: &Scene) -> Result<SuiteR
             format!("{} at scale {}", p.profile, p.scale)
         });
         bail!(
-            "it is of another suite: it holds {} of {} at scale {}, and this is {wanted}",
+            "it is of another suite: it contains {} of {} at scale {}, and this is {wanted}",
             place.measurement,
             place.profile,
             place.scale,
         );
     };
-    let (then, now) = (conditions(result), conditions_now(member, scene));
-    let differs = then.iter().zip(&now).find(|(then, now)| then != now);
-    if let Some(((field, then), (_, now))) = differs {
-        bail!(
-            "it is of another suite: {} was measured with {field} {then}, not {now}",
-            place.measurement
-        );
-    }
+    check_conditions(result, member, scene)?;
     Ok(place.clone())
 }
 
-/// All that has to be the same, with its name.
-fn conditions(result: &RunResult) -> Vec<(String, String)> {
-    let folder = result.storage.as_ref().map(|storage| storage.path.as_str());
-    of_run(&result.workload, &result.labels, &result.tool)
-        .chain(of_host(&result.host))
-        .chain(folder.map(|folder| told("the folder", folder)))
-        .collect()
-}
-
-/// As [`conditions`], for a measurement that is still to be made.
-fn conditions_now(member: &Member, scene: &Scene) -> Vec<(String, String)> {
-    let folder = member.plan.files.as_ref().map(|_| scene.folder.as_str());
-    of_run(
-        &Workload::of(&member.plan),
-        &member.plan.labels,
-        &Tool::this(),
-    )
-    .chain(of_host(&scene.host))
-    .chain(folder.map(|folder| told("the folder", folder)))
-    .collect()
-}
-
-fn of_run(
-    workload: &Workload,
-    labels: &BTreeMap<String, String>,
-    tool: &Tool,
-) -> impl Iterator<Item = (String, String)> {
-    // One member a line, in the same order for the same test.
-    let json = serde_json::to_string_pretty(workload).unwrap_or_default();
-    let members = json.lines().filter_map(|line| line.split_once(": "));
-    let params: Vec<_> = members
-        .map(|(name, value)| {
-            let name = format!("the parameter {}", name.trim().trim_matches('"'));
-            told(&name, value.trim_end_matches(','))
-        })
-        .collect();
-    let labels: Vec<_> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    [
-        told("the program's version", &tool.version),
-        told("the labels", &format!("'{}'", labels.join(" "))),
-    ]
-    .into_iter()
-    .chain(params)
-}
-
-fn of_host(host: &Host) -> impl Iterator<Item = (String, String)> {
-    let fields = [
-        ("the host", &host.hostname),
-        ("the kernel", &host.kernel),
-        ("the CPU", &host.cpu_model),
-        ("the hypervisor", &host.virtualization),
-        ("the container", &host.container),
-    ]
-    .map(|(name, value)| told(name, value.as_deref().unwrap_or("unknown")));
-    let cpus = told("the number of CPUs", &host.cpus.to_string());
-    fields.into_iter().chain([cpus])
-}
-
-fn told(name: &str, value: &str) -> (String, String) {
-    (name.into(), value.into())
+fn check_conditions(result: &RunResult, member: &Member, scene: &Scene) -> Result<()> {
+    let then = Conditions {
+        tool: Some(&result.tool),
+        host: Some(&result.host),
+        workload: &result.workload,
+        labels: &result.labels,
+        dir: result.storage.as_ref().map(|storage| &*storage.path),
+    };
+    let (tool, workload) = (Tool::this(), Workload::of(&member.plan));
+    let now = Conditions {
+        tool: Some(&tool),
+        host: Some(&scene.host),
+        workload: &workload,
+        labels: &member.plan.labels,
+        dir: member.plan.files.as_ref().map(|_| &*scene.folder),
+    };
+    then.check_unchanged(&now, &member.place.measurement)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::num::NonZeroU32;
     use std::path::Path;
 
@@ -194,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_of_other_conditions_is_refused_with_both() {
+    fn a_result_of_another_suite_is_refused_with_what_differs() {
         let members = cpu();
         let good = result(&members[0].plan, &members[0].place, 1);
         let scene = scene(&good);
@@ -207,23 +163,16 @@ mod tests {
         for (change, told) in [
             (
                 (&|r: &mut RunResult| r.suite = None) as &dyn Fn(&mut RunResult),
-                "of no suite",
+                "not part of a suite",
             ),
             (
                 &|r| r.host.hostname = Some("other".into()),
-                "the host other, not ",
+                "host other, not ",
             ),
-            (&|r| r.host.kernel = None, "the kernel unknown, not "),
-            (&|r| r.host.cpus = 99, "the number of CPUs 99, not "),
-            (&|r| r.tool.version = "0.0.1".into(), "version 0.0.1, not "),
-            (
-                &|r| r.workload.threads = 7,
-                "the parameter threads 7, not 1",
-            ),
-            (
-                &|r| _ = r.labels.insert("a".into(), "b".into()),
-                "the labels 'a=b'",
-            ),
+            (&|r| r.suite.as_mut().unwrap().round = 0, "round 0"),
+            (&|r| r.suite.as_mut().unwrap().scale = 0.5, "at scale 0.5"),
+            (&|r| r.totals.events = 0, "0 events"),
+            (&|r| r.schema = "x/1".into(), "schema x/1"),
         ] {
             let error = refused(change);
             assert!(error.contains(told), "{error}");

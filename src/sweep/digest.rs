@@ -1,101 +1,168 @@
-//! What is kept in mind of each result: the whole has its histograms, and there may be many.
+//! What is kept of results while a sweep runs: a few numbers for each, as there may be many. The
+//! results themselves, with their histograms, are in the journal.
 
 use std::collections::BTreeMap;
 
-use super::Instance;
+use super::{Batch, Instance};
 use crate::report::text::moves_bytes;
 use crate::result::{RunResult, Status};
+use crate::warning::LATE_S;
 
-/// A result in short.
-#[derive(Debug, Clone)]
+/// Failures of a batch whose reasons are kept.
+const REASONS: usize = 3;
+
+/// All results so far, in short.
+#[derive(Debug, Clone, Default)]
+pub struct Digests(BTreeMap<Batch, Digest>);
+
+/// The results of a batch, in short.
+#[derive(Debug, Clone, Default)]
 pub struct Digest {
-    /// The instance.
-    pub instance: Instance,
-    /// It came to its own end.
-    pub complete: bool,
-    /// Why it did not.
-    pub error: Option<String>,
-    /// MiB in a second where the events move bytes, else events.
-    pub rate: f64,
-    /// How long it took.
-    pub wall_s: f64,
-    start: Option<Start>,
+    /// Of each complete instance: MiB/s if its events move bytes, else events/s.
+    pub rates: Vec<f64>,
+    /// Wall times of the complete instances, in seconds.
+    pub walls: Vec<f64>,
+    /// Number of instances that are not complete.
+    pub failed: u64,
+    /// The first of them, with the reasons.
+    pub reasons: Vec<(Instance, String)>,
+    /// Instances that started together with others.
+    pub together: u64,
+    /// Those that started later than [`LATE_S`].
+    pub late: u64,
+    /// The one that started last, and how late, in seconds.
+    pub latest: Option<(Instance, f64)>,
+    /// Starts of the complete instances by the time asked for.
+    waves: BTreeMap<String, Wave>,
 }
 
-/// A start together with others.
-#[derive(Debug, Clone)]
-struct Start {
-    asked_at: String,
-    late_s: f64,
+/// Starts that should be one.
+#[derive(Debug, Clone, Copy)]
+struct Wave {
+    first_s: f64,
+    last_s: f64,
+    starts: u32,
+}
+
+impl Digests {
+    /// Adds the result of an instance.
+    pub fn add(&mut self, instance: Instance, result: &RunResult) {
+        let digest = self.0.entry(instance.batch()).or_default();
+        digest.add(instance, result);
+    }
+
+    /// The results of a batch; None if there are none.
+    pub fn of(&self, batch: Batch) -> Option<&Digest> {
+        self.0.get(&batch)
+    }
+
+    /// Number of instances that are not complete.
+    pub fn failed(&self) -> u64 {
+        self.all().map(|digest| digest.failed).sum()
+    }
+
+    /// There are no results.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The digests of all batches.
+    pub fn all(&self) -> impl Iterator<Item = &Digest> {
+        self.0.values()
+    }
 }
 
 impl Digest {
-    /// Of the result of an instance.
-    pub fn of(instance: Instance, result: &RunResult) -> Self {
+    fn add(&mut self, instance: Instance, result: &RunResult) {
+        let is_complete = result.status == Status::Complete;
         let start = result.start.as_ref();
-        Self {
-            instance,
-            complete: result.status == Status::Complete,
-            error: result.error.clone(),
-            rate: match moves_bytes(&result.workload) {
-                true => result.rates.mib_per_s,
-                false => result.rates.events_per_s,
-            },
-            wall_s: result.totals.wall_s,
-            start: start.and_then(|start| {
-                Some(Start {
-                    asked_at: start.asked_at.clone(),
-                    late_s: start.late_s?,
-                })
-            }),
+        let start = start.and_then(|start| Some((&start.asked_at, start.late_s?)));
+        if let Some((asked_at, late_s)) = start {
+            self.add_start(instance, late_s);
+            if is_complete {
+                self.add_to_wave(asked_at, late_s);
+            }
+        }
+        match is_complete {
+            true => self.add_figures(result),
+            false => self.add_failure(instance, result),
         }
     }
 
-    /// How late it started, in seconds; None where it was to start with no others, or did not.
-    pub fn late_s(&self) -> Option<f64> {
-        self.start.as_ref().map(|start| start.late_s)
+    fn add_figures(&mut self, result: &RunResult) {
+        self.walls.push(result.totals.wall_s);
+        self.rates.push(match moves_bytes(&result.workload) {
+            true => result.rates.mib_per_s,
+            false => result.rates.events_per_s,
+        });
     }
-}
 
-/// How far apart the real starts of each wave were, in seconds, wave by wave. One alone makes none.
-pub fn spreads<'a>(digests: impl Iterator<Item = &'a Digest>) -> Vec<f64> {
-    let mut waves = BTreeMap::<&str, Vec<f64>>::new();
-    for start in digests.filter_map(|digest| digest.start.as_ref()) {
-        waves.entry(&start.asked_at).or_default().push(start.late_s);
+    fn add_failure(&mut self, instance: Instance, result: &RunResult) {
+        self.failed += 1;
+        if self.reasons.len() < REASONS {
+            let error = result.error.as_deref().unwrap_or("interrupted");
+            self.reasons.push((instance, error.to_owned()));
+        }
     }
-    let several = waves.into_values().filter(|wave| wave.len() > 1);
-    several
-        .map(|wave| {
-            let first = wave.iter().copied().fold(f64::INFINITY, f64::min);
-            wave.into_iter().fold(0.0, f64::max) - first
-        })
-        .collect()
+
+    fn add_start(&mut self, instance: Instance, late_s: f64) {
+        self.together += 1;
+        self.late += u64::from(late_s > LATE_S);
+        if self.latest.is_none_or(|(_, latest)| late_s > latest) {
+            self.latest = Some((instance, late_s));
+        }
+    }
+
+    fn add_to_wave(&mut self, asked_at: &str, late_s: f64) {
+        let wave = self.waves.entry(asked_at.to_owned()).or_insert(Wave {
+            first_s: late_s,
+            last_s: late_s,
+            starts: 0,
+        });
+        wave.first_s = wave.first_s.min(late_s);
+        wave.last_s = wave.last_s.max(late_s);
+        wave.starts += 1;
+    }
+
+    /// Time between the first and the last start of each wave, in seconds, in the order of the
+    /// waves. A single instance makes none.
+    pub fn spreads(&self) -> Vec<f64> {
+        let several = self.waves.values().filter(|wave| wave.starts > 1);
+        several.map(|wave| wave.last_s - wave.first_s).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::result::Start;
 
-    fn digest(start: (&str, f64)) -> Digest {
-        Digest {
-            instance: Instance {
-                env: 0,
-                concurrency: 2,
-                number: 1,
-            },
-            complete: true,
-            error: None,
-            rate: 1.0,
-            wall_s: 1.0,
-            start: Some(Start {
-                asked_at: start.0.to_owned(),
-                late_s: start.1,
-            }),
+    const BATCH: Batch = Batch {
+        env: 0,
+        concurrency: 2,
+    };
+
+    fn result(start: (&str, f64)) -> RunResult {
+        let example = include_str!("../../docs/examples/quiet/1.json");
+        let mut result: RunResult = serde_json::from_str(example).unwrap();
+        result.start = Some(Start {
+            asked_at: start.0.to_owned(),
+            late_s: Some(start.1),
+        });
+        result
+    }
+
+    fn instance(number: u32) -> Instance {
+        Instance {
+            env: 0,
+            concurrency: 2,
+            number,
         }
     }
 
     #[test]
     fn a_spread_is_that_of_the_starts_of_one_wave() {
+        let mut all = Digests::default();
         let starts = [
             ("a", 0.001),
             ("b", 5.0),
@@ -103,10 +170,31 @@ mod tests {
             ("b", 5.5),
             ("c", 9.0),
         ];
-        let all = starts.map(digest);
-        let spreads = spreads(all.iter());
+        for (number, start) in (1..).zip(starts) {
+            all.add(instance(number), &result(start));
+        }
+        let digest = all.of(BATCH).unwrap();
+        let spreads = digest.spreads();
         assert_eq!(spreads.len(), 2, "one alone has no spread");
         assert!((spreads[0] - 0.003).abs() < 1e-12, "{spreads:?}");
         assert!((spreads[1] - 0.5).abs() < 1e-12, "{spreads:?}");
+        assert_eq!((digest.together, digest.late), (5, 3));
+        assert_eq!(digest.latest, Some((instance(5), 9.0)));
+    }
+
+    #[test]
+    fn failures_are_counted_and_the_first_reasons_kept() {
+        let mut all = Digests::default();
+        let mut failed = result(("a", 0.0));
+        failed.status = Status::Failed;
+        failed.error = Some("broken".into());
+        for number in 1..=100 {
+            all.add(instance(number), &failed);
+        }
+        assert_eq!(all.failed(), 100);
+        let digest = all.of(BATCH).unwrap();
+        assert_eq!(digest.reasons.len(), REASONS);
+        assert_eq!(digest.reasons[0], (instance(1), "broken".into()));
+        assert!(digest.rates.is_empty() && digest.spreads().is_empty());
     }
 }

@@ -5,6 +5,7 @@
 //! prints.
 
 pub mod digest;
+pub mod directory;
 pub mod folders;
 pub mod launcher;
 pub mod outcome;
@@ -14,18 +15,26 @@ pub mod resume;
 pub mod space;
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use crate::plan::{FileHandling, RunPlan, Test};
-use crate::result::{Launch, Runner};
+use crate::result::{Host, Launch, Runner, Tool};
 use crate::start::StartAt;
 use launcher::{Launcher, Place, names_option};
 
 /// The labels by which `compare` finds an instance's place.
 pub const OWN_LABELS: [&str; 3] = ["env", "concurrency", "instance"];
+
+/// The label by which a result shows which launch it is of: a value that no other launch has. It is
+/// removed when the result is accepted.
+///
+/// A label gets through every launcher that hands `{args}` on, and is repeated in the result by
+/// every version of this program; environment variables end at containers and other hosts.
+pub const NONCE_LABEL: &str = "nonce";
 
 /// What is to be run.
 #[derive(Debug, Clone)]
@@ -48,6 +57,8 @@ pub struct Sweep {
     pub labels: BTreeMap<String, String>,
     /// This program.
     pub program: String,
+    /// The machine that this program runs on; unknown until the sweep begins.
+    pub host: Host,
 }
 
 /// Where instances run.
@@ -81,38 +92,74 @@ pub struct Instance {
     pub number: u32,
 }
 
+/// One launch of an instance: what only it is given.
+#[derive(Debug, Clone)]
+pub struct Ticket {
+    /// Value of [`NONCE_LABEL`].
+    pub nonce: String,
+    /// When it is to start, if together with others.
+    pub start_at: Option<StartAt>,
+}
+
+impl Ticket {
+    /// A ticket that no other launch has.
+    pub fn new(start_at: Option<StartAt>) -> Self {
+        Self {
+            nonce: token(),
+            start_at,
+        }
+    }
+}
+
 /// All instances of one environment and one concurrency.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Batch {
     /// The place of the environment in [`Sweep::environments`].
     pub env: usize,
     /// Instances at a time.
     pub concurrency: u32,
-    /// The instances, in the order in which they start.
-    pub instances: Vec<Instance>,
+}
+
+impl Instance {
+    /// The batch that it belongs to.
+    pub fn batch(self) -> Batch {
+        Batch {
+            env: self.env,
+            concurrency: self.concurrency,
+        }
+    }
 }
 
 impl Sweep {
-    /// All there is to do, in order. Environments take turns within a concurrency, so that what
-    /// changes slowly, as a machine that warms up, meets all of them alike.
-    pub fn batches(&self) -> Vec<Batch> {
+    /// All batches, in order. Environments take turns within a concurrency, so that slow drift, as
+    /// of a machine that warms up, affects all of them alike.
+    pub fn batches(&self) -> impl Iterator<Item = Batch> {
         let envs = 0..self.environments.len();
         let each = self
             .concurrency
             .iter()
-            .flat_map(|&concurrency| envs.clone().map(move |env| (concurrency, env)));
-        each.map(|(concurrency, env)| Batch {
-            env,
-            concurrency,
-            instances: (1..=self.count)
-                .map(|number| Instance {
-                    env,
-                    concurrency,
-                    number,
-                })
-                .collect(),
+            .flat_map(move |&concurrency| envs.clone().map(move |env| (concurrency, env)));
+        each.map(|(concurrency, env)| Batch { env, concurrency })
+    }
+
+    /// The instances of a batch, in the order in which they start.
+    pub fn instances(&self, batch: Batch) -> impl Iterator<Item = Instance> + use<> {
+        (1..=self.count).map(move |number| Instance {
+            env: batch.env,
+            concurrency: batch.concurrency,
+            number,
         })
-        .collect()
+    }
+
+    /// Number of instances of all batches.
+    pub fn size(&self) -> u64 {
+        let batches = self.concurrency.len() as u64 * self.environments.len() as u64;
+        batches.saturating_mul(self.count.into())
+    }
+
+    /// The largest number of instances that run concurrently.
+    pub fn most_concurrent(&self) -> u32 {
+        self.concurrency.iter().copied().max().unwrap_or(1)
     }
 
     /// The name of an instance's environment.
@@ -155,6 +202,8 @@ impl Sweep {
             concurrency: instance.concurrency,
             instance: instance.number,
             count: self.count,
+            host: Some(self.host.clone()),
+            tool: Some(Tool::this()),
         }
     }
 
@@ -177,7 +226,7 @@ impl Sweep {
     }
 
     /// The words that this program gets to do an instance's measurement.
-    pub fn args(&self, instance: Instance, dir: &str, start: Option<StartAt>) -> Vec<String> {
+    pub fn args(&self, instance: Instance, dir: &str, ticket: &Ticket) -> Vec<String> {
         let env = &self.environments[instance.env];
         let place = self.place(instance, dir);
         let typed = &self.measurement.words;
@@ -192,7 +241,8 @@ impl Sweep {
         for (key, value) in self.labels(instance) {
             add("--label", format!("{key}={value}"));
         }
-        if let Some(start) = start {
+        add("--label", format!("{NONCE_LABEL}={}", ticket.nonce));
+        if let Some(start) = ticket.start_at {
             add("--start-at", start.to_string());
         }
         add("--json", "-".to_owned());
@@ -201,14 +251,9 @@ impl Sweep {
     }
 
     /// The command that runs an instance.
-    pub fn command(
-        &self,
-        instance: Instance,
-        dir: &str,
-        start: Option<StartAt>,
-    ) -> Result<Vec<String>> {
+    pub fn command(&self, instance: Instance, dir: &str, ticket: &Ticket) -> Result<Vec<String>> {
         let env = &self.environments[instance.env];
-        let args = self.args(instance, dir, start);
+        let args = self.args(instance, dir, ticket);
         env.launcher
             .command(&self.program, &args, &self.place(instance, dir))
             .with_context(|| self.name(instance))
@@ -228,5 +273,22 @@ impl Measurement {
     /// The words in a line, quoted where they need it.
     pub fn typed(&self) -> String {
         shlex::try_join(self.words.iter().map(String::as_str)).unwrap_or_default()
+    }
+}
+
+/// 16 hexadecimal digits that are not used twice: from a hash whose keys the kernel's random number
+/// generator made, and which changes with each call.
+fn token() -> String {
+    format!("{:016x}", RandomState::new().hash_one(std::process::id()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_token_comes_twice() {
+        let tokens: std::collections::BTreeSet<_> = (0..10_000).map(|_| token()).collect();
+        assert_eq!(tokens.len(), 10_000);
     }
 }

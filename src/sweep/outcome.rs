@@ -1,17 +1,26 @@
-//! What became of an instance, as a result: the one that it printed, or one that says why not.
+//! The result of an instance: the one that it printed, or one that says why there is none.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use super::process::{Cut, Ended};
+use super::{NONCE_LABEL, Ticket};
 use crate::result::{
     ClockInfo, ClockSource, EndedBy, Harness, Host, Launch, Noise, Rates, RunResult, SCHEMA, Start,
     Status, Tool, Totals, Workload,
 };
-use crate::start::StartAt;
+
+/// How much before its launch an instance of the same machine may have started: `started_at` is
+/// cut to a whole second, and a clock may be adjusted by another.
+const SAME_CLOCK: Duration = Duration::from_secs(2);
+
+/// As [`SAME_CLOCK`], for a machine with a clock of its own: a guest or another host. A day, more
+/// than a clock is wrong by that is set to another time zone. The nonce alone shows that a result
+/// is of this launch; here only what is certainly old is refused.
+const OTHER_CLOCK: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An instance that was started, and what its result has to say of it.
 #[derive(Debug)]
@@ -22,8 +31,8 @@ pub struct Planned {
     pub launch: Launch,
     /// What it was to measure.
     pub workload: Workload,
-    /// When it was to start, if together with others.
-    pub start_at: Option<StartAt>,
+    /// What only this launch was given.
+    pub ticket: Ticket,
     /// When its process was started.
     pub launched: SystemTime,
 }
@@ -81,7 +90,7 @@ impl Planned {
             status: Status::Failed,
             ended_by: EndedBy::Error,
             error: Some(error),
-            start: self.start_at.map(|moment| Start {
+            start: self.ticket.start_at.map(|moment| Start {
                 asked_at: moment.to_string(),
                 late_s: None,
             }),
@@ -111,7 +120,58 @@ impl Planned {
             "it printed the result of another measurement: {}",
             serde_json::to_string(&result.workload)?
         );
+        self.check_fresh(&result)?;
         Ok(result)
+    }
+
+    /// Fails if a result is not of this launch.
+    fn check_fresh(&self, result: &RunResult) -> Result<()> {
+        let nonce = result.labels.get(NONCE_LABEL);
+        ensure!(
+            nonce == Some(&self.ticket.nonce),
+            "it printed a result that is not of this launch: label {NONCE_LABEL} is {}, not {}; the \
+             launcher has to hand on all of {{args}}, and to print the new result",
+            nonce.map_or("missing", |nonce| nonce),
+            self.ticket.nonce
+        );
+        let asked = |start: Option<String>| start.unwrap_or("no common start".to_owned());
+        let found = result.start.as_ref().map(|start| start.asked_at.clone());
+        let wanted = self.ticket.start_at.map(|moment| moment.to_string());
+        ensure!(
+            found == wanted,
+            "it printed a result with another start: {}, not {}",
+            asked(found),
+            asked(wanted)
+        );
+        self.check_started(result)
+    }
+
+    /// Fails if a run started before its launch, by more than clocks may differ.
+    fn check_started(&self, result: &RunResult) -> Result<()> {
+        let started = humantime::parse_rfc3339(&result.started_at)
+            .with_context(|| format!("it printed an invalid start time '{}'", result.started_at))?;
+        let tolerated = match self.is_of_this_machine(result) {
+            true => SAME_CLOCK,
+            false => OTHER_CLOCK,
+        };
+        let early = self.launched.duration_since(started).unwrap_or_default();
+        ensure!(
+            early <= tolerated,
+            "it printed a result that started at {}, {:.0} s before its launch: it is old, or the \
+             clock of its host has to be set",
+            result.started_at,
+            early.as_secs_f64()
+        );
+        Ok(())
+    }
+
+    fn is_of_this_machine(&self, result: &RunResult) -> bool {
+        let names = |host: &Host| {
+            let host = host.clone();
+            (host.hostname, host.kernel, host.virtualization)
+        };
+        let here = self.launch.host.as_ref();
+        here.is_some_and(|here| names(here) == names(&result.host))
     }
 }
 
@@ -128,5 +188,97 @@ fn told(ended: &Ended, what: &str) -> String {
     match ended.stderr.is_empty() {
         true => format!("{what}; {how}, nothing on standard error"),
         false => format!("{what}; {how}; its standard error ends: {}", ended.stderr),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::Runner;
+    use crate::start::StartAt;
+
+    fn example() -> RunResult {
+        serde_json::from_str(include_str!("../../docs/examples/quiet/1.json")).unwrap()
+    }
+
+    fn planned(start_at: Option<StartAt>) -> Planned {
+        let example = example();
+        Planned {
+            labels: BTreeMap::new(),
+            launch: Launch {
+                command: String::new(),
+                measurement: String::new(),
+                runner: Runner::Constant,
+                concurrency: 1,
+                instance: 1,
+                count: 1,
+                host: Some(example.host),
+                tool: None,
+            },
+            workload: example.workload,
+            ticket: Ticket::new(start_at),
+            launched: SystemTime::now(),
+        }
+    }
+
+    /// A result of this launch that started some seconds before it.
+    fn result(planned: &Planned, early_s: u64) -> RunResult {
+        let started = planned.launched - Duration::from_secs(early_s);
+        let nonce = planned.ticket.nonce.clone();
+        RunResult {
+            labels: [(NONCE_LABEL.to_owned(), nonce)].into(),
+            started_at: humantime::format_rfc3339_seconds(started).to_string(),
+            start: planned.ticket.start_at.map(|moment| Start {
+                asked_at: moment.to_string(),
+                late_s: Some(0.0),
+            }),
+            ..example()
+        }
+    }
+
+    #[test]
+    fn a_result_of_this_launch_is_fresh() {
+        let alone = planned(None);
+        alone.check_fresh(&result(&alone, 0)).unwrap();
+        let together = planned(Some(StartAt::after(Duration::from_secs(5))));
+        together.check_fresh(&result(&together, 0)).unwrap();
+    }
+
+    #[test]
+    fn a_result_of_another_launch_is_not() {
+        let together = planned(Some(StartAt::after(Duration::from_secs(5))));
+        let refused = |planned: &Planned, change: &dyn Fn(&mut RunResult)| {
+            let mut other = result(&together, 0);
+            change(&mut other);
+            planned.check_fresh(&other).unwrap_err().to_string()
+        };
+        let error = refused(&planned(None), &|_| {});
+        assert!(error.contains("not of this launch"), "{error}");
+        let error = refused(&together, &|r| r.labels.clear());
+        assert!(error.contains("nonce is missing"), "{error}");
+        let error = refused(&together, &|r| r.start = None);
+        assert!(error.contains("another start: no common start"), "{error}");
+        let error = refused(&together, &|r| r.started_at = "yesterday".into());
+        assert!(error.contains("invalid start time"), "{error}");
+    }
+
+    #[test]
+    fn a_clock_of_its_own_may_differ_and_that_of_this_machine_may_not() {
+        let alone = planned(None);
+        let early = |seconds, hostname: Option<&str>| {
+            let mut early = result(&alone, seconds);
+            if let Some(name) = hostname {
+                early.host.hostname = Some(name.into());
+            }
+            alone.check_fresh(&early)
+        };
+        early(1, None).unwrap();
+        let error = early(60, None).unwrap_err().to_string();
+        assert!(
+            error.contains("60 s before its launch") || error.contains("61 s"),
+            "{error}"
+        );
+        early(14 * 3600, Some("guest")).unwrap();
+        early(2 * 86400, Some("guest")).unwrap_err();
     }
 }

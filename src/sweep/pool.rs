@@ -1,17 +1,18 @@
-//! So many instances at a time until all are done, by one thread that waits for their output.
+//! Runs the instances of a batch concurrently, in one thread that waits for their output.
 
-use std::collections::VecDeque;
+use std::iter::Peekable;
 use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::directory::{Directory, Stays};
 use super::folders::Folders;
 use super::outcome::Planned;
 use super::process::{Cut, Process};
-use super::{Batch, Instance, Sweep};
+use super::{Instance, Sweep, Ticket};
+use crate::descriptors::DescriptorLimit;
 use crate::result::{RunResult, Runner, Status, Workload};
 use crate::signal;
 use crate::start::StartAt;
@@ -28,30 +29,40 @@ pub trait Listener {
     /// An instance has its result. An error ends the sweep.
     fn ended(&mut self, instance: Instance, result: RunResult) -> Result<()>;
 
-    /// Something that stays behind has to be named.
-    fn left_behind(&mut self, sentence: &str);
+    /// A directory was not removed.
+    fn left_behind(&mut self, stays: &Stays);
 
     /// Some time has passed.
     fn tick(&mut self);
 }
 
-/// Runs the instances of a batch, and returns when none of their processes is left.
+/// How instances are run.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup<'a> {
+    /// What is run.
+    pub sweep: &'a Sweep,
+    /// Where instances get their directories.
+    pub folders: &'a Folders,
+    /// The limit of file descriptors that instances get.
+    pub descriptors: DescriptorLimit,
+    /// Instances that run concurrently.
+    pub concurrency: u32,
+    /// How long before their common start instances are launched.
+    pub lead: Duration,
+}
+
+/// Runs instances, and returns when none of their processes is left.
 ///
 /// An instance that fails has a result that says so. Those that a signal cuts short have none: they
-/// are to be run again. Fails where the listener does, or the system can't wait for processes.
+/// are to be run again. Fails if the listener does, or if the system can't wait for processes.
 pub fn run(
-    sweep: &Sweep,
-    batch: &Batch,
-    folders: &Folders,
-    lead: Duration,
+    setup: Setup<'_>,
+    instances: impl Iterator<Item = Instance>,
     listener: &mut dyn Listener,
 ) -> Result<()> {
     let mut pool = Pool {
-        sweep,
-        folders,
-        lead,
-        slots: batch.concurrency as usize,
-        waiting: batch.instances.iter().copied().collect(),
+        setup,
+        waiting: Some(instances.peekable()),
         running: Vec::new(),
         begun: false,
     };
@@ -73,12 +84,10 @@ pub fn run(
     end
 }
 
-struct Pool<'a> {
-    sweep: &'a Sweep,
-    folders: &'a Folders,
-    lead: Duration,
-    slots: usize,
-    waiting: VecDeque<Instance>,
+struct Pool<'a, I: Iterator<Item = Instance>> {
+    setup: Setup<'a>,
+    /// Those that are still to be started; None when no more will be.
+    waiting: Option<Peekable<I>>,
     running: Vec<Running>,
     begun: bool,
 }
@@ -88,27 +97,30 @@ struct Running {
     instance: Instance,
     planned: Planned,
     process: Process,
-    folder: PathBuf,
+    folder: Option<Directory>,
     deadline: Option<Instant>,
 }
 
-impl Pool<'_> {
-    fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.running.is_empty()
+impl<I: Iterator<Item = Instance>> Pool<'_, I> {
+    fn is_empty(&mut self) -> bool {
+        let waiting = self.waiting.as_mut();
+        let none_waits = waiting.is_none_or(|waiting| waiting.peek().is_none());
+        none_waits && self.running.is_empty()
     }
 
-    /// Starts what there is room for.
+    /// Starts as many as may run.
     fn fill(&mut self, listener: &mut dyn Listener) -> Result<()> {
-        let free = self.slots - self.running.len();
-        let in_waves = self.sweep.runner == Runner::Waves;
+        let free = self.setup.concurrency as usize - self.running.len();
+        let in_waves = self.setup.sweep.runner == Runner::Waves;
         let together = self.running.is_empty() && (in_waves || !self.begun);
         if in_waves && !together {
             return Ok(());
         }
-        let starting = free.min(self.waiting.len());
+        let waiting = self.waiting.iter_mut().flatten();
+        let starting: Vec<Instance> = waiting.take(free).collect();
         // One alone has nobody to wait for.
-        let start_at = (together && starting > 1).then(|| StartAt::after(self.lead));
-        for instance in self.waiting.drain(..starting).collect::<Vec<_>>() {
+        let start_at = (together && starting.len() > 1).then(|| StartAt::after(self.setup.lead));
+        for instance in starting {
             if signal::is_caught() {
                 break;
             }
@@ -118,31 +130,30 @@ impl Pool<'_> {
         Ok(())
     }
 
-    /// Starts an instance; where that can't be done, it has failed.
+    /// Starts an instance; if that can't be done, it has failed.
     fn launch(
         &mut self,
         instance: Instance,
         start_at: Option<StartAt>,
         listener: &mut dyn Listener,
     ) -> Result<()> {
-        let sweep = self.sweep;
+        let Setup { sweep, folders, .. } = self.setup;
         let planned = Planned {
             labels: sweep.labels(instance),
             launch: sweep.launch(instance),
             workload: Workload::of(&sweep.measurement.plan),
-            start_at,
+            ticket: Ticket::new(start_at),
             launched: SystemTime::now(),
         };
-        let waits = start_at.map_or(Duration::ZERO, |_| self.lead);
+        let waits = start_at.map_or(Duration::ZERO, |_| self.setup.lead);
         let deadline = sweep
             .timeout
             .map(|timeout| Instant::now() + waits + timeout);
-        let folder = match self.folders.make(sweep, instance) {
+        let folder = match folders.make(sweep, instance) {
             Ok(folder) => folder,
             Err(error) => return listener.ended(instance, planned.failed(format!("{error:#}"))),
         };
-        let started = start(sweep, instance, &folder, start_at);
-        match started {
+        match self.start(instance, folder.as_ref(), &planned.ticket) {
             Ok(process) => {
                 self.running.push(Running {
                     instance,
@@ -154,17 +165,28 @@ impl Pool<'_> {
                 Ok(())
             }
             Err(error) => {
-                if let Some(sentence) = self.folders.remove(&folder) {
-                    listener.left_behind(&sentence);
-                }
+                remove(folders, folder, listener);
                 listener.ended(instance, planned.failed(format!("{error:#}")))
             }
         }
     }
 
-    /// Nothing more is started, and what runs is asked to end.
+    fn start(
+        &self,
+        instance: Instance,
+        folder: Option<&Directory>,
+        ticket: &Ticket,
+    ) -> Result<Process> {
+        let dir = folder.map_or(Some(""), |folder| folder.path().to_str());
+        let dir = dir.context("the path of --dir is not UTF-8: use another directory")?;
+        let command = self.setup.sweep.command(instance, dir, ticket)?;
+        Process::start(&command, self.setup.descriptors)
+            .with_context(|| format!("cannot start the launcher '{}'", command[0]))
+    }
+
+    /// Starts nothing more, and asks running instances to end.
     fn end(&mut self) {
-        self.waiting.clear();
+        self.waiting = None;
         for running in &mut self.running {
             running.process.end(Cut::SweepEnds);
         }
@@ -204,7 +226,7 @@ impl Pool<'_> {
         let mut still = Vec::with_capacity(self.running.len());
         for mut running in self.running.drain(..) {
             running.process.read();
-            if let Some(timeout) = self.sweep.timeout
+            if let Some(timeout) = self.setup.sweep.timeout
                 && running.deadline.is_some_and(|at| at <= now)
             {
                 running.process.end(Cut::TimedOut(timeout));
@@ -218,9 +240,7 @@ impl Pool<'_> {
                 Ok(Some(ended)) => Ok(ended),
                 Err(error) => Err(error),
             };
-            if let Some(sentence) = self.folders.remove(&running.folder) {
-                listener.left_behind(&sentence);
-            }
+            remove(self.setup.folders, running.folder, listener);
             let result = match &ended {
                 Ok(ended) => running.planned.result(ended),
                 Err(error) => running
@@ -238,16 +258,11 @@ impl Pool<'_> {
     }
 }
 
-fn start(
-    sweep: &Sweep,
-    instance: Instance,
-    folder: &std::path::Path,
-    start_at: Option<StartAt>,
-) -> Result<Process> {
-    let dir = folder
-        .to_str()
-        .context("the name of the folder is not UTF-8")?;
-    let command = sweep.command(instance, dir, start_at)?;
-    Process::start(&command)
-        .with_context(|| format!("the launcher '{}' can't be started", command[0]))
+/// Removes the directory of an instance that has ended; a warning says what stays.
+fn remove(folders: &Folders, folder: Option<Directory>, listener: &mut dyn Listener) {
+    if let Some(folder) = folder
+        && let Err(stays) = folders.remove(&folder)
+    {
+        listener.left_behind(&stays);
+    }
 }

@@ -12,6 +12,8 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, getpid, getppid};
 
+use crate::descriptors::DescriptorLimit;
+
 /// The most that an instance may print: a result with its intervals takes far less.
 const MOST_OUTPUT: usize = 16 << 20;
 
@@ -63,8 +65,9 @@ pub struct Ended {
 }
 
 impl Process {
-    /// Starts a command, which is not empty, in a process group of its own.
-    pub fn start(command: &[String]) -> io::Result<Self> {
+    /// Starts a command, which is not empty, in a process group of its own, with this limit of file
+    /// descriptors.
+    pub fn start(command: &[String], descriptors: DescriptorLimit) -> io::Result<Self> {
         let (program, args) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let sweep = getpid();
         let mut command = Command::new(program);
@@ -74,9 +77,14 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
-        // SAFETY: between fork and exec, prctl and getppid are async-signal-safe, and no memory is
-        // allocated.
-        unsafe { command.pre_exec(move || end_with(sweep)) };
+        // SAFETY: between fork and exec, prctl, getppid and setrlimit are plain system calls, and no
+        // memory is allocated.
+        unsafe {
+            command.pre_exec(move || {
+                descriptors.set()?;
+                end_with(sweep)
+            })
+        };
         let mut child = command.spawn()?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let process = Self {
@@ -277,9 +285,13 @@ impl Ended {
 mod tests {
     use super::*;
 
+    fn descriptors() -> DescriptorLimit {
+        crate::descriptors::raise_limit(0, "none", "").unwrap()
+    }
+
     fn sh(script: &str) -> Process {
         let words = ["sh", "-c", script].map(str::to_owned);
-        Process::start(&words).unwrap()
+        Process::start(&words, descriptors()).unwrap()
     }
 
     #[track_caller]
@@ -348,7 +360,8 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_an_error() {
-        let error = Process::start(&["/no/such/program".to_owned()]).unwrap_err();
+        let command = ["/no/such/program".to_owned()];
+        let error = Process::start(&command, descriptors()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

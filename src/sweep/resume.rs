@@ -1,15 +1,16 @@
-//! What an earlier sweep has done already, and whether it was the same sweep.
+//! Which results of an earlier part of a sweep count.
 
 use std::collections::HashSet;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::{Instance, Sweep};
-use crate::result::{RunResult, Status, Workload};
+use crate::result::{Launch, RunResult, Status, Workload};
+use crate::resume::{Conditions, check_possible};
 
 impl Sweep {
     /// The results of an earlier part of this sweep that count: the complete ones, each instance
-    /// once. What failed is done again. Fails where one is of another sweep.
+    /// once. What failed is done again. Fails if one is of another sweep.
     pub fn done_before(&self, found: Vec<RunResult>) -> Result<Vec<RunResult>> {
         let mut seen = HashSet::new();
         let mut kept = Vec::with_capacity(found.len());
@@ -22,47 +23,88 @@ impl Sweep {
         Ok(kept)
     }
 
-    /// The instance that a result is of; an error where it is none of this sweep, with what differs.
+    /// The instance that a result is of; an error if it is of another sweep, with what differs.
     pub fn instance_of(&self, result: &RunResult) -> Result<Instance> {
+        check_possible(result)?;
         let launch = result.launch.as_ref();
-        let place = launch.and_then(|launch| {
-            let name = result.labels.get("env")?;
-            let env = self.environments.iter().position(|env| env.name == *name)?;
-            let (concurrency, number) = (launch.concurrency, launch.instance);
-            let of_this = self.concurrency.contains(&concurrency) && number <= self.count;
-            of_this.then_some(Instance {
-                env,
-                concurrency,
-                number,
-            })
-        });
-        let (Some(launch), Some(instance)) = (launch, place) else {
-            anyhow::bail!(
-                "it has a result that is none of this sweep, with the labels {:?}",
+        let place = launch.and_then(|launch| Some((launch, self.place_of(result, launch)?)));
+        let (launch, instance) = place.with_context(|| {
+            format!(
+                "it contains a result of another sweep, with labels {:?}",
                 result.labels
-            );
-        };
+            )
+        })?;
         let now = self.launch(instance);
         let env = self.env(instance);
         for (what, then, now) in [
-            ("the launcher of", &launch.command, &now.command),
-            ("the measurement of", &launch.measurement, &now.measurement),
+            ("launcher", &launch.command, &now.command),
+            ("measurement", &launch.measurement, &now.measurement),
         ] {
-            ensure!(then == now, "{what} {env} was '{then}', and is '{now}' now");
+            ensure!(
+                then == now,
+                "the {what} of {env} has changed from '{then}' to '{now}'"
+            );
         }
         ensure!(
-            *launch == now && result.labels == self.labels(instance),
-            "--count, --runner or --label of {} were others: {} by {:?} with {:?}",
+            (launch.runner, launch.count) == (now.runner, now.count),
+            "{} was run with --count {} and runner {:?}, not {} and {:?}",
             self.name(instance),
             launch.count,
             launch.runner,
-            result.labels
+            now.count,
+            now.runner
         );
-        ensure!(
-            result.workload == Workload::of(&self.measurement.plan),
-            "{} measured with other parameters",
-            self.name(instance)
-        );
+        self.check_conditions(result, launch, instance)?;
         Ok(instance)
+    }
+
+    fn place_of(&self, result: &RunResult, launch: &Launch) -> Option<Instance> {
+        let name = result.labels.get("env")?;
+        let env = self.environments.iter().position(|env| env.name == *name)?;
+        let (concurrency, number) = (launch.concurrency, launch.instance);
+        let known = self.concurrency.contains(&concurrency) && (1..=self.count).contains(&number);
+        known.then_some(Instance {
+            env,
+            concurrency,
+            number,
+        })
+    }
+
+    /// Instances of a launcher may run on any machine, by any program: there the conditions are
+    /// those of the sweep. An instance of this program itself, if complete, has to agree as well.
+    fn check_conditions(
+        &self,
+        result: &RunResult,
+        launch: &Launch,
+        instance: Instance,
+    ) -> Result<()> {
+        let labels = self.labels(instance);
+        let workload = Workload::of(&self.measurement.plan);
+        let now = self.launch(instance);
+        let now = Conditions {
+            tool: now.tool.as_ref(),
+            host: now.host.as_ref(),
+            workload: &workload,
+            labels: &labels,
+            dir: None,
+        };
+        let of_sweep = Conditions {
+            tool: launch.tool.as_ref(),
+            host: launch.host.as_ref(),
+            workload: &result.workload,
+            labels: &result.labels,
+            dir: None,
+        };
+        let name = self.name(instance);
+        of_sweep.check_unchanged(&now, &name)?;
+        if launch.command.is_empty() && result.status == Status::Complete {
+            let own = Conditions {
+                tool: Some(&result.tool),
+                host: Some(&result.host),
+                ..of_sweep
+            };
+            own.check_unchanged(&now, &name)?;
+        }
+        Ok(())
     }
 }

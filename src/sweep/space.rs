@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::statvfs::statvfs;
 
 use super::Sweep;
+use super::folders::Folders;
 use crate::host::{self, Root};
 use crate::plan::{FilePlan, MemoryScope, RunPlan, Test};
 use crate::size::Size;
@@ -49,8 +50,8 @@ pub struct Room {
 }
 
 impl Need {
-    /// Tries what an instance does before it starts.
-    pub fn of(sweep: &Sweep) -> Result<Self> {
+    /// Tries what an instance does before it starts, in one of the sweep's directories.
+    pub fn of(sweep: &Sweep, folders: &Folders) -> Result<Self> {
         let plan = &sweep.measurement.plan;
         let here = sweep.environments.iter().any(|env| !sweep.has_own_dir(env));
         let set = plan.files.as_ref().filter(|_| here);
@@ -61,7 +62,7 @@ impl Need {
         )?;
         let ready = began.elapsed();
         let files = match set {
-            Some(set) if !creates_files(plan) => fill(sweep, set)?,
+            Some(set) if !creates_files(plan) => fill(sweep, folders, set)?,
             _ => Duration::ZERO,
         };
         let most_so_far = getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss();
@@ -165,14 +166,23 @@ fn creates_files(plan: &RunPlan) -> bool {
     matches!(&plan.test, Test::Fileio(params) if params.mode.creates_files())
 }
 
-/// How long it takes to make a set, by making a small one.
-fn fill(sweep: &Sweep, plan: &FilePlan) -> Result<Duration> {
-    let folder = tempfile::tempdir_in(&sweep.dir)
-        .with_context(|| format!("making a folder in {}", sweep.dir.display()))?;
+/// Estimates how long it takes to create a set, by creating a small one.
+fn fill(sweep: &Sweep, folders: &Folders, plan: &FilePlan) -> Result<Duration> {
+    let Some(dir) = folders.make_named("trial")? else {
+        return Ok(Duration::ZERO);
+    };
+    let took = fill_in(sweep, dir.path(), plan);
+    if let Err(stays) = folders.remove(&dir) {
+        bail!("{stays}");
+    }
+    took
+}
+
+fn fill_in(sweep: &Sweep, dir: &Path, plan: &FilePlan) -> Result<Duration> {
     let total = plan.set.total_size();
     let part = total.min(TRIAL);
     let words = |step: &str| {
-        let dir = folder.path().display().to_string();
+        let dir = dir.display().to_string();
         let size = part.to_string();
         [
             "fileio",

@@ -11,9 +11,11 @@ use super::common::{label, positive_seconds};
 use super::{Cli, Command};
 use crate::output::Destination;
 use crate::plan::{FileHandling, Test};
-use crate::result::Runner;
+use crate::result::{Host, Runner};
+use crate::resume::check_size;
+use crate::start::FURTHEST;
 use crate::sweep::launcher::{Launcher, Place, names_option};
-use crate::sweep::{Environment, Instance, Measurement, OWN_LABELS, Sweep};
+use crate::sweep::{Environment, Instance, Measurement, NONCE_LABEL, OWN_LABELS, Sweep, Ticket};
 
 #[derive(Debug, Args)]
 pub(super) struct SweepArgs {
@@ -52,7 +54,7 @@ pub(super) struct SweepArgs {
     timeout: Option<Duration>,
 
     /// Launch instances this many seconds before their common start [default: from a trial run]
-    #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = lead)]
     lead: Option<Duration>,
 
     /// Run even if disk space or memory are too small for all instances
@@ -125,7 +127,12 @@ impl SweepArgs {
             timeout: self.timeout,
             labels: self.labels.into_iter().collect(),
             program: text(program)?,
+            host: Host::default(),
         };
+        check_size(
+            sweep.size(),
+            "lower --count, or split the sweep by environment and concurrency",
+        )?;
         check_files(&sweep)?;
         check_together(&sweep)?;
         Ok(SweepJob {
@@ -137,6 +144,17 @@ impl SweepArgs {
             quiet: self.quiet,
         })
     }
+}
+
+fn lead(typed: &str) -> Result<Duration> {
+    let lead = positive_seconds(typed)?;
+    ensure!(
+        lead <= FURTHEST,
+        "invalid time '{typed}': expected at most {} seconds, the furthest common start that an \
+         instance waits for",
+        FURTHEST.as_secs()
+    );
+    Ok(lead)
 }
 
 fn environment(typed: &str) -> Result<Environment> {
@@ -164,7 +182,7 @@ fn text(path: PathBuf) -> Result<String> {
 
 fn refuse_own_label(key: &str) -> Result<()> {
     ensure!(
-        !OWN_LABELS.contains(&key),
+        !OWN_LABELS.contains(&key) && key != NONCE_LABEL,
         "--label {key}=... is reserved: the sweep sets it for each instance; use another key"
     );
     Ok(())
@@ -243,6 +261,6 @@ fn check_together(sweep: &Sweep) -> Result<()> {
         concurrency: 1,
         number: 1,
     };
-    let args = sweep.args(first, ".", None);
+    let args = sweep.args(first, ".", &Ticket::new(None));
     understood(args).map(drop)
 }

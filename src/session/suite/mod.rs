@@ -3,6 +3,8 @@
 mod files;
 mod progress;
 
+use std::collections::HashSet;
+
 use anyhow::{Context, Result, ensure};
 
 use super::PREFIX;
@@ -15,7 +17,7 @@ use crate::plan::RunPlan;
 use crate::report::ReportFormat;
 use crate::report::format::count;
 use crate::report::suite::table;
-use crate::result::{RunResult, Status};
+use crate::result::{RunResult, Status, SuiteRun};
 use crate::run::Run;
 use crate::signal::{self, Interrupted};
 use crate::suite::profile::Source;
@@ -73,10 +75,11 @@ fn journal(job: &SuiteJob, members: &[Member]) -> Result<(Journal, Vec<RunResult
 }
 
 fn missing<'a>(members: &'a [Member], found: &[RunResult]) -> Vec<&'a Member> {
-    let is_there = |member: &&Member| {
-        let place = Some(&member.place);
-        found.iter().any(|result| result.suite.as_ref() == place)
-    };
+    // All of them are of this suite: a measurement and a round say which one.
+    let place = |place: &'_ SuiteRun| (place.measurement.clone(), place.round);
+    let there = found.iter().filter_map(|result| result.suite.as_ref());
+    let there: HashSet<_> = there.map(place).collect();
+    let is_there = |member: &&Member| there.contains(&place(&member.place));
     members.iter().filter(|member| !is_there(member)).collect()
 }
 

@@ -15,7 +15,8 @@ use nix::unistd::{UnlinkatFlags, fsync, ftruncate, unlinkat};
 
 use super::requests::Extent;
 use super::transfer::retry;
-use super::{cache, descriptors, direct, mark, pattern, refusal, seal};
+use super::{cache, direct, mark, pattern, refusal, seal};
+use crate::descriptors::{OTHER_DESCRIPTORS, raise_limit};
 use crate::plan::{FilePlan, FileSet, FileioParams, IoMode, OpenFlags};
 use crate::signal;
 
@@ -256,7 +257,7 @@ impl TestFiles {
     /// Makes the set anew, empty, and opens it.
     pub fn create(&self, params: &FileioParams) -> Result<Vec<OwnedFd>> {
         self.check_replaceable()?;
-        descriptors::raise_limit(self.set.files.get().into())?;
+        self.raise_descriptor_limit()?;
         let files: Vec<_> = self
             .numbers()
             .map(|file| {
@@ -273,6 +274,18 @@ impl TestFiles {
         Ok(files)
     }
 
+    /// Allows as many descriptors as the set has files.
+    fn raise_descriptor_limit(&self) -> Result<()> {
+        let files = self.set.files;
+        let needed = u64::from(files.get()) + OTHER_DESCRIPTORS;
+        raise_limit(
+            needed,
+            format_args!("{files} test files"),
+            "use fewer files",
+        )
+        .map(drop)
+    }
+
     /// Gives a new file its size, so that it can be stored to through a mapping.
     fn extend(&self, number: u32, file: &OwnedFd) -> Result<()> {
         let size = i64::try_from(self.set.file_size)?;
@@ -281,7 +294,7 @@ impl TestFiles {
 
     /// Opens the set as it is.
     pub fn open(&self, params: &FileioParams) -> Result<Vec<OwnedFd>> {
-        descriptors::raise_limit(self.set.files.get().into())?;
+        self.raise_descriptor_limit()?;
         let access = match params.mode.writes() {
             true => OFlag::O_RDWR,
             false => OFlag::O_RDONLY,
@@ -520,8 +533,17 @@ impl Found {
     }
 }
 
+/// What precedes the number in the name of a test file.
+const NAME: &str = "test_file.";
+
 fn name(file: u32) -> String {
-    format!("test_file.{file}")
+    format!("{NAME}{file}")
+}
+
+/// Tells whether a test file may have this name.
+pub(super) fn is_name(text: &str) -> bool {
+    let number = text.strip_prefix(NAME).and_then(|text| text.parse().ok());
+    number.is_some_and(|number| name(number) == text)
 }
 
 fn flags_of(flags: OpenFlags) -> OFlag {

@@ -3,9 +3,9 @@
 mod aio;
 mod cache;
 mod content;
-mod descriptors;
 mod direct;
 pub mod files;
+pub mod leftover;
 mod mark;
 mod mmap;
 mod one_by_one;

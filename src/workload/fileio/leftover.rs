@@ -1,0 +1,100 @@
+//! Test files that a process which is gone has left in a directory.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::os::fd::AsFd;
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use super::{files, mark};
+use crate::beneath;
+
+/// Removes the test files of this program from a directory, and returns the names of all other
+/// entries, sorted.
+///
+/// A test file has the name of one and the mark of this program. No symbolic link is followed, no
+/// mount point is crossed, and what can't be removed stays.
+pub fn remove_test_files(dir: impl AsFd) -> nix::Result<Vec<String>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut entries = Dir::openat(&dir, c".", flags, Mode::empty())?;
+    let names = entries
+        .iter()
+        .map(|entry| Ok(entry?.file_name().to_owned()));
+    let names: Vec<_> = names.collect::<nix::Result<_>>()?;
+    let is_entry = |name: &&std::ffi::CString| !matches!(name.to_bytes(), b"." | b"..");
+    let stays = |name: &&std::ffi::CString| !is_removed(&dir, name);
+    let left = names.iter().filter(is_entry).filter(stays);
+    let mut left: Vec<String> = left.map(|name| name.to_string_lossy().into()).collect();
+    left.sort();
+    Ok(left)
+}
+
+/// Removes an entry if it is a test file of this program. True if it is gone.
+fn is_removed(dir: impl AsFd, name: &CStr) -> bool {
+    remove(dir, name).is_ok_and(|gone| gone)
+}
+
+fn remove(dir: impl AsFd, name: &CStr) -> nix::Result<bool> {
+    let named_so = name.to_str().is_ok_and(files::is_name);
+    let looked_at = || fstatat(&dir, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+    // Before it is opened: opening a device may have effects.
+    if !named_so || !is_regular(&looked_at()?) {
+        return Ok(false);
+    }
+    let opened = beneath::open(&dir, name, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?;
+    let file = File::from(opened);
+    let stat = fstat(&file)?;
+    if !is_regular(&stat) || !mark::is_on(&file) {
+        return Ok(false);
+    }
+    let now = looked_at()?;
+    if (now.st_dev, now.st_ino) != (stat.st_dev, stat.st_ino) {
+        return Ok(false);
+    }
+    match unlinkat(&dir, name, UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(true),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn is_regular(stat: &FileStat) -> bool {
+    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFREG
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::super::pattern;
+    use super::*;
+
+    #[test]
+    fn only_marked_files_with_the_name_of_a_test_file_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let mut data = vec![0; 4096];
+        pattern::stamp(&mut data, 0, 0, 1);
+        for name in ["test_file.0", "test_file.17", "test_file.x", "other"] {
+            std::fs::write(path(name), &data).unwrap();
+        }
+        std::fs::write(path("test_file.3"), "mine").unwrap();
+        symlink(path("other"), path("test_file.4")).unwrap();
+        std::fs::create_dir(path("test_file.5")).unwrap();
+        nix::unistd::mkfifo(&path("test_file.6"), Mode::S_IRUSR).unwrap();
+        let left = remove_test_files(File::open(dir.path()).unwrap()).unwrap();
+        let names = [
+            "other",
+            "test_file.3",
+            "test_file.4",
+            "test_file.5",
+            "test_file.6",
+            "test_file.x",
+        ];
+        assert_eq!(left, names);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), names.len());
+    }
+}
