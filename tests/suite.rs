@@ -352,9 +352,9 @@ fn another_suite_is_not_resumed() {
     std::fs::write(place.path().join("other.toml"), other).unwrap();
     std::fs::create_dir(place.path().join("elsewhere")).unwrap();
     let (same, data, here) = ("--profile p.toml", "--dir data", "--label env=a");
-    let max_prime = "the parameter max_prime 100, not 200";
+    let max_prime = "parameter max_prime 100, not 200";
     for (words, told) in [
-        (format!("{same} {data} --label env=b"), "the labels 'env=a'"),
+        (format!("{same} {data} --label env=b"), "labels 'env=a'"),
         (format!("{same} {data} {here} --scale 0.5"), "at scale 1"),
         (
             format!("{same} {data} {here} --threads 2"),
@@ -362,7 +362,7 @@ fn another_suite_is_not_resumed() {
         ),
         (format!("--profile other.toml {data} {here}"), max_prime),
         (format!("--profile kek-2015 {data} {here}"), "cpu of small"),
-        (format!("{same} --dir elsewhere {here}"), "the folder"),
+        (format!("{same} --dir elsewhere {here}"), "directory "),
     ] {
         let words = format!("suite --resume {words}");
         let output = wbench(place.path(), &words).output().unwrap();
@@ -375,6 +375,57 @@ fn another_suite_is_not_resumed() {
         assert_eq!(std::fs::read(place.file()).unwrap(), before, "{words}");
     }
     assert!(!place.partial().exists());
+}
+
+#[test]
+fn resume_refuses_results_of_other_conditions() {
+    let place = Place::with(SMALL);
+    assert_ended(&place.suite("--quiet"), 0);
+    let whole = place.results();
+    for (pointer, value, words) in [
+        ("/host/os", Value::from("x"), "OS x, not"),
+        ("/host/kernel", "1.0".into(), "kernel 1.0, not"),
+        ("/host/arch", "x".into(), "architecture x, not"),
+        (
+            "/host/memory_bytes",
+            4096.into(),
+            "memory size in bytes 4096, not",
+        ),
+        (
+            "/host/cgroup/cpu_quota_cpus",
+            0.25.into(),
+            "CPU quota 0.25, not",
+        ),
+        ("/host/cpu_governor", "x".into(), "governor x, not"),
+        ("/host/clocksource", "x".into(), "clock source x, not"),
+        (
+            "/schema",
+            "wbench.result/9".into(),
+            "schema wbench.result/9",
+        ),
+        ("/suite/round", 0.into(), "round 0"),
+        ("/totals/events", 0.into(), "0 events"),
+    ] {
+        let mut other = whole.clone();
+        *other[0].pointer_mut(pointer).expect(pointer) = value;
+        let before = serde_json::to_string(&other).unwrap();
+        std::fs::write(place.file(), &before).unwrap();
+        let refused = place.suite("--resume");
+        assert_ended(&refused, 1);
+        let error = text(&refused.stderr);
+        assert!(error.contains(words), "{pointer}: {error}");
+        assert_eq!(std::fs::read_to_string(place.file()).unwrap(), before);
+    }
+}
+
+#[test]
+fn more_rounds_than_can_be_held_are_refused_at_once() {
+    let place = Place::with(SMALL);
+    let refused = place.suite("--repeat 4294967295");
+    assert_ended(&refused, 1);
+    let error = text(&refused.stderr);
+    assert!(error.contains("at most 100000; lower --repeat"), "{error}");
+    assert!(!place.file().exists());
 }
 
 /// A profile whose second measurement takes a second or two, and whose third needs files.
