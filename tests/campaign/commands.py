@@ -27,6 +27,11 @@ class Command:
     stdout: str = "ignored"  # or "same": every byte, "counts": of a sysbench report, "facts"
     journal: bool = False  # results are kept in FILE.partial, and --resume completes them
     statuses: tuple = (1,)  # of a failure
+    row: str = ""  # of the table
+
+    def group(self):
+        """The row of the table."""
+        return self.row or self.name.replace(",", "").split()[0]
 
     def argv(self, binary, words=None):
         """The arguments, with the program's path."""
@@ -45,6 +50,7 @@ def _whole_job(mode, engine):
     return Command(
         f"fileio {mode} {engine}",
         f"fileio --mode {mode} --io {engine} {depth} {SET} {limits} {QUICK} --json {RESULT}",
+        row=f"fileio --io {engine}, six modes",
     )
 
 

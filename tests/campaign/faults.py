@@ -154,10 +154,10 @@ def show_violation(case, verdict, ended):
 
 
 def table(verdicts):
-    """The counts of outcomes, a line for each command, in Markdown."""
+    """The counts of outcomes, a line for each group of commands, in Markdown."""
     rows = {}
     for case, verdict in verdicts:
-        row = rows.setdefault(case.command.name, Counter())
+        row = rows.setdefault(case.command.group(), Counter())
         row["runs"] += 1
         row[verdict.outcome] += 1
         row["delays" if case.fault == strace.DELAY else "errors"] += 1

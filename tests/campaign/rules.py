@@ -192,7 +192,8 @@ def judge(command, clean, directory, ended, trace):
         # What a reader that went away did not read is missing in the output alone.
         unread = any(call.text.startswith("write(1,") and "EPIPE" in call.text for call in hit)
         seen, broken = facts_or_error(command, directory, ended, clean.before)
-        broken = [] if unread else broken or differences(clean, seen)
+        broken = [] if unread else broken or differences(clean, seen, stays(hit))
+        broken += _left(command, clean, directory, ended, hit) if stays(hit) else []
     else:
         outcome = FAILED
         broken = _failure(command, clean, directory, ended, hit)
