@@ -31,6 +31,7 @@ pub mod size;
 pub mod start;
 pub mod suite;
 pub mod sweep;
+pub mod terminal;
 pub mod warning;
 mod window;
 pub mod workload;

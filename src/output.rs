@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
+use crate::terminal;
+
 /// Writes to standard output, at once.
 ///
 /// A reader that went away is no error: what it did not want to see needs no message.
@@ -45,7 +47,7 @@ impl Destination {
         let mut text =
             serde_json::to_string_pretty(document).context("making JSON of the result")?;
         text.push('\n');
-        self.write_text(&text)
+        self.write_text(&terminal::json(text))
     }
 
     /// Writes a text as it is.

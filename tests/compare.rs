@@ -1,16 +1,24 @@
 //! `wbench compare` and `wbench show`, from outside.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::thread;
+use std::time::Duration;
 
 use assert_cmd::Command;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 fn wbench(dir: &Path, line: &str) -> Output {
     let mut command = Command::cargo_bin("wbench").unwrap();
     command.current_dir(dir).env_remove("NO_COLOR");
+    // What blocks on a FIFO would block for ever.
+    command.timeout(Duration::from_secs(120));
     command.args(line.split_whitespace()).output().unwrap()
 }
 
@@ -539,4 +547,196 @@ fn show_prints_what_the_run_printed() {
     let absent = wbench(dir.path(), "show absent.json");
     assert_eq!(absent.status.code(), Some(1));
     assert!(stderr(&absent).contains("absent.json"));
+}
+
+#[test]
+fn a_directory_is_read_without_what_is_no_regular_file() {
+    let results = Results::new();
+    results.group("a", around(1000.0));
+    results.group("b", around(1000.0));
+    let b = results.path().join("b");
+    mkfifo(&b.join("fifo"), Mode::S_IRWXU).unwrap();
+    let _socket = UnixListener::bind(b.join("socket")).unwrap();
+    symlink("/dev/null", b.join("device")).unwrap();
+    symlink("..", b.join("loop")).unwrap();
+    let read = results.compare("a b --format json");
+    assert_eq!(read.status.code(), Some(0), "{read:?}");
+    let document: Value = serde_json::from_slice(&read.stdout).unwrap();
+    assert_eq!(document["rows"][0]["groups"][1]["n"], 8);
+    assert_eq!(
+        stderr(&read),
+        "wbench: b/device: skipped: a device\n\
+         wbench: b/fifo: skipped: a FIFO\n\
+         wbench: b/loop: skipped: a symbolic link to a directory\n\
+         wbench: b/socket: skipped: a socket\n"
+    );
+}
+
+#[test]
+fn one_unreadable_entry_does_not_hide_the_others_of_its_directory() {
+    let results = Results::new();
+    results.group("a", around(1000.0));
+    results.group("b/one", around(1000.0));
+    results.group("b/two", around(1000.0));
+    symlink("/no/such/file", results.path().join("b/one/dangling.json")).unwrap();
+    let sparse = fs::File::create(results.path().join("b/sparse")).unwrap();
+    sparse.set_len(1 << 40).unwrap();
+    let strict = results.compare("a b --format json");
+    assert_eq!(strict.status.code(), Some(2));
+    let named = stderr(&strict);
+    assert!(
+        named.contains("b/one/dangling.json:1: cannot follow this symbolic link: No such file")
+            && named.contains("b/sparse:1: it is no text: a NUL byte"),
+        "{named}"
+    );
+    let tolerant = results.compare("a b --format json --skip-bad");
+    assert_eq!(tolerant.status.code(), Some(0));
+    assert_eq!(stderr(&tolerant), named);
+    let document: Value = serde_json::from_slice(&tolerant.stdout).unwrap();
+    assert_eq!(document["rows"][0]["groups"][1]["n"], 16);
+}
+
+#[test]
+fn a_fifo_that_is_named_is_read() {
+    let results = Results::new();
+    results.group("a", around(1000.0));
+    let (fifo, result) = (results.path().join("fifo"), results.result(500.0, |_| {}));
+    mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+    let writer = thread::spawn(move || fs::write(fifo, result.to_string()).unwrap());
+    let document = results.json("a fifo");
+    writer.join().unwrap();
+    assert_eq!(document["rows"][0]["groups"][1]["n"], 1);
+}
+
+#[test]
+fn a_directory_without_results_is_an_error_that_says_so() {
+    let results = Results::new();
+    fs::create_dir(results.path().join("empty")).unwrap();
+    let output = results.compare("empty");
+    assert_eq!(output.status.code(), Some(2));
+    let named = "wbench: empty:1: the directory contains no result files\n";
+    assert!(stderr(&output).starts_with(named), "{output:?}");
+}
+
+/// Sets colours and the window's title, in 7 and in 8 bits; reverses the text; breaks the line.
+const HOSTILE: &str = "=red\x1b[31m\u{9b}1m\x1b]0;title\x07\nwbench: fine\u{202e}end\x7f";
+
+fn has_active(text: &str) -> bool {
+    text.contains(|c: char| c != '\n' && c.is_control() || c == '\u{202e}')
+}
+
+#[test]
+fn text_from_outside_controls_no_terminal() {
+    let results = Results::new();
+    results.group("a", around(1000.0));
+    let hostile = results.result(1000.0, |result| {
+        result["labels"] = json!({ "env": HOSTILE });
+        result["host"]["hostname"] = json!(HOSTILE);
+        result["host"]["kernel"] = json!(HOSTILE);
+        result["warnings"] = json!([{ "code": HOSTILE, "message": HOSTILE }]);
+    });
+    results.put("b/hostile.json", &hostile);
+    results.put(&format!("{}.json", HOSTILE.replace('/', "")), &hostile);
+    fs::write(results.path().join(format!("bad{HOSTILE}")), HOSTILE).unwrap();
+    symlink("/dev/null", results.path().join(format!("null{HOSTILE}"))).unwrap();
+    for format in ["table", "markdown", "csv", "json", "html"] {
+        for options in ["--by env", "--by host.kernel --vary env", ""] {
+            let output = results.compare(&format!(". a {options} --format {format}"));
+            for text in [stdout(&output), stderr(&output)] {
+                assert!(!has_active(&text), "{format} {options}: {text:?}");
+                // A line break in markup is a space.
+                assert!(
+                    format == "html" || !text.contains("\nwbench: fine"),
+                    "{text}"
+                );
+            }
+        }
+    }
+    for format in ["text", "sysbench", "json", "rally"] {
+        let shown = wbench(
+            results.path(),
+            &format!("show b/hostile.json --format {format}"),
+        );
+        assert!(shown.status.success() && !has_active(&stdout(&shown)));
+    }
+    let table = stdout(&results.compare("b a --by env"));
+    let row = table.lines().find(|line| line.contains("=red"));
+    let row = row.expect("a row of the hostile group");
+    assert!(
+        row.contains("\\nwbench: fine\\u{202e}end\\u{7f}") && row.ends_with("needs repeats"),
+        "{table}"
+    );
+    // Programs get the label as it is.
+    let document = results.json("b a --by env");
+    assert_eq!(document["groups"][1], HOSTILE);
+}
+
+#[test]
+fn arguments_are_escaped_in_the_errors_about_them() {
+    let dir = tempfile::tempdir().unwrap();
+    for arguments in [
+        vec!["show", HOSTILE],
+        vec!["compare", HOSTILE],
+        vec!["compare", "a", "--metric", HOSTILE],
+        vec!["cpu", "--threads", HOSTILE],
+        vec!["cpu", "--label", HOSTILE],
+        vec!["suite", "--profile", HOSTILE],
+        vec!["fileio", "--mode", "rndrd", "--dir", HOSTILE],
+        vec![HOSTILE],
+        vec!["--test=cpu", HOSTILE],
+    ] {
+        let mut command = Command::cargo_bin("wbench").unwrap();
+        let output = command.current_dir(dir.path()).args(&arguments).output();
+        let output = output.unwrap();
+        let text = stderr(&output);
+        assert!(!output.status.success() && !text.is_empty(), "{output:?}");
+        assert!(!has_active(&text), "{arguments:?}: {text:?}");
+    }
+}
+
+#[test]
+fn a_formula_in_a_label_is_text_in_csv_and_a_number_stays_a_number() {
+    let results = Results::new();
+    for (file, label, rate) in [("a", "=cmd|' /C calc'!A0", 1000.0), ("b", "-5", 500.0)] {
+        let result = results.result(rate, |result| result["labels"] = json!({ "env": label }));
+        results.put(&format!("{file}.json"), &result);
+    }
+    let text = stdout(&results.compare("a.json b.json --vary env --by env --format csv"));
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let head = reader.headers().unwrap().clone();
+    let records: Vec<_> = reader.records().map(Result::unwrap).collect();
+    let column = |name: &str| {
+        let place = head.iter().position(|column| column == name).unwrap();
+        let fields = records.iter().map(|record| record[place].to_owned());
+        fields.collect::<Vec<_>>()
+    };
+    assert_eq!(column("group"), ["-5", "'=cmd|' /C calc'!A0"]);
+    assert_eq!(column("value"), ["-5", "'=cmd|' /C calc'!A0"]);
+    let text = stdout(&results.compare("a.json b.json --format csv"));
+    let change = text.lines().last().unwrap().split(',').nth(15).unwrap();
+    assert_eq!(change.parse::<f64>().unwrap(), -50.0);
+}
+
+#[test]
+fn a_comparison_needs_no_thread_but_its_own() {
+    let results = Results::new();
+    results.group("a", around(1000.0));
+    results.group("b", around(500.0));
+    // Another user has to reach the program and the results.
+    let program = results.path().join("wbench");
+    fs::copy(assert_cmd::cargo::cargo_bin("wbench"), &program).unwrap();
+    fs::set_permissions(results.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let limited = |group: &str| {
+        // Root has no such limit. Nobody else is this user: its own process is its only one.
+        let user = 2_000_000_000 + std::process::id();
+        let mut command = std::process::Command::new("setpriv");
+        command.arg(format!("--reuid={user}")).arg("--clear-groups");
+        command.args(["prlimit", "--nproc=1"]).arg(&program);
+        command.args(["compare", "a", group, "--format", "json"]);
+        let output = command.current_dir(results.path()).output();
+        output.expect("this test needs setpriv and prlimit: install util-linux")
+    };
+    let (alone, usual) = (limited("b"), results.compare("a b --format json"));
+    assert_eq!(alone.status.code(), Some(0), "{alone:?}");
+    assert_eq!(stdout(&alone), stdout(&usual));
 }

@@ -18,6 +18,7 @@ pub mod output;
 pub mod read;
 pub mod run;
 pub mod stats;
+pub mod threads;
 
 use anyhow::Result;
 use rayon::prelude::*;

@@ -13,6 +13,7 @@ use clap::ValueEnum;
 
 use self::sysbench::Verbosity;
 use crate::result::RunResult;
+use crate::terminal;
 
 /// The form of a report of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -55,7 +56,7 @@ impl ReportFormat {
             }
             Self::Json => {
                 let json = serde_json::to_string_pretty(result);
-                Ok(json.context("making JSON of the result")? + "\n")
+                Ok(terminal::json(json.context("making JSON of the result")?) + "\n")
             }
             Self::Rally => rally::document(std::slice::from_ref(result)),
         }

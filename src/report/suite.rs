@@ -7,6 +7,7 @@ use super::table::{aligned as aligned_columns, median};
 use super::text::{moves_bytes, rate};
 use crate::result::{EndedBy, Latency, RunResult, Status};
 use crate::suite::Member;
+use crate::terminal;
 
 /// The results of one measurement.
 struct Row<'a> {
@@ -32,7 +33,7 @@ pub fn table(members: &[Member], results: &[RunResult]) -> String {
     if !text.ends_with('\n') {
         text.push('\n');
     }
-    text
+    terminal::lines(&text).into_owned()
 }
 
 /// One result in a line.

@@ -6,6 +6,7 @@ use super::text::moves_bytes;
 use crate::result::Workload;
 use crate::sweep::digest::{Digest, Digests};
 use crate::sweep::{Batch, Instance, Sweep};
+use crate::terminal;
 use crate::warning::LATE_S;
 
 /// Reasons of failures that are shown.
@@ -40,7 +41,7 @@ pub fn table(sweep: &Sweep, digests: &Digests) -> String {
     {
         text.push_str(&format!("\n{remark}\n"));
     }
-    text
+    terminal::lines(&text).into_owned()
 }
 
 /// A batch in a line, as it ends.

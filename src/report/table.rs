@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
+use crate::terminal::cell;
+
 /// Lines of aligned cells, the head first; the columns of figures to the right.
 pub fn aligned(
     head: &[&str],
@@ -16,7 +18,7 @@ pub fn aligned(
         .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(head.iter().map(Cell::new));
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|text| Cell::new(cell(text))));
     }
     for (i, column) in table.column_iter_mut().enumerate() {
         column.set_padding((if i == 0 { 2 } else { 0 }, 2));

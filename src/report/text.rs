@@ -13,6 +13,7 @@ use crate::result::{
     SuiteRun, Warning, Workload,
 };
 use crate::size::Size;
+use crate::terminal;
 
 /// The width of the names on the left.
 const NAMES: usize = 11;
@@ -169,12 +170,11 @@ struct Lines(String);
 
 impl Lines {
     fn plain(&mut self, line: &str) {
-        self.0.push_str(line);
-        self.0.push('\n');
+        _ = writeln!(self.0, "{}", terminal::line(line));
     }
 
     fn named(&mut self, name: &str, value: &str) {
-        _ = writeln!(self.0, "  {name:NAMES$} {value}");
+        _ = writeln!(self.0, "  {name:NAMES$} {}", terminal::line(value));
     }
 
     fn distribution(&mut self, name: &str, latency: Option<&Latency>) {

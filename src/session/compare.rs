@@ -11,16 +11,18 @@ use crate::compare::gate::Gate;
 use crate::compare::read::documents::documents;
 use crate::compare::read::result_file::check_schema;
 use crate::compare::read::{Input, Reading, read, text_of};
+use crate::compare::threads::in_parallel;
 use crate::exit::Exit;
 use crate::output::{Destination, print};
 use crate::report::format::count;
 use crate::result::RunResult;
+use crate::terminal::{line, message};
 
 /// Answers a question about results. Any error means that it could not be told: 1 is for what
 /// is worse.
 pub fn run(job: &CompareJob) -> Exit {
-    answer(job).unwrap_or_else(|error| {
-        eprintln!("{PREFIX}{error:#}");
+    in_parallel(|| answer(job)).unwrap_or_else(|error| {
+        message!("{PREFIX}{error:#}");
         Exit::Untold
     })
 }
@@ -28,10 +30,11 @@ pub fn run(job: &CompareJob) -> Exit {
 /// Answers, then names what could not be read, then says what the gate says.
 fn answer(job: &CompareJob) -> Result<Exit> {
     let readings: Vec<Reading> = job.inputs.iter().map(read).collect();
-    let (mut runs, mut bad) = (Vec::new(), Vec::new());
+    let (mut runs, mut bad, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
     for (input, reading) in readings.into_iter().enumerate() {
         runs.extend(reading.runs.into_iter().map(|run| (input, run)));
         bad.extend(reading.bad);
+        skipped.extend(reading.skipped);
     }
     let found = !runs.is_empty();
     let comparison = compare(&job.inputs, runs, &job.question)?;
@@ -39,12 +42,15 @@ fn answer(job: &CompareJob) -> Result<Exit> {
         let text = job.format.text(&comparison, has_colours(job))?;
         job.output.write_text(&text)?;
     }
+    for (name, what) in &skipped {
+        message!("{PREFIX}{}: skipped: {what}", line(name));
+    }
     for bad in &bad {
-        eprintln!("{PREFIX}{bad}");
+        message!("{PREFIX}{bad}");
     }
     if !bad.is_empty() {
         let places = count(bad.len() as u64, "place");
-        eprintln!("{PREFIX}{places} could not be read");
+        message!("{PREFIX}{places} could not be read");
     }
     if !found || (!bad.is_empty() && !job.skip_bad) {
         return Ok(Exit::Untold);
@@ -56,12 +62,12 @@ fn answer(job: &CompareJob) -> Result<Exit> {
         Gate::Pass => Ok(Exit::Success),
         Gate::Fail(rows) => {
             for row in rows {
-                eprintln!("{PREFIX}{row}, and {limit} % is allowed");
+                message!("{PREFIX}{row}, and {limit} % is allowed");
             }
             Ok(Exit::Failure)
         }
         Gate::Untold(reason) => {
-            eprintln!("{PREFIX}{reason}");
+            message!("{PREFIX}{reason}");
             Ok(Exit::Untold)
         }
     }
@@ -90,10 +96,7 @@ pub fn show(job: &ShowJob) -> Result<Exit> {
 }
 
 fn results(input: &Input) -> Result<Vec<RunResult>> {
-    let bytes = match input {
-        Input::Stdin => std::io::read_to_string(std::io::stdin())?.into_bytes(),
-        Input::Path(path) => std::fs::read(path)?,
-    };
+    let bytes = input.bytes()?;
     let text = text_of(&bytes).map_err(|fault| fault.reason)?;
     let (found, stopped) = documents(text);
     if let Some(fault) = stopped {

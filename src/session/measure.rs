@@ -10,6 +10,7 @@ use crate::engine::Observer;
 use crate::plan::{FileHandling, FileioParams, RunPlan, Test};
 use crate::result::RunResult;
 use crate::run::Run;
+use crate::terminal::message;
 use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
 use crate::workload::fileio::prepare::prepare as fill;
 
@@ -34,7 +35,7 @@ pub fn measure(
     let job = FileJob::of(plan, handling, files.as_deref())?;
     let run = Run::begin(plan)?;
     if let Some(warning) = run.memory_warning() {
-        eprintln!("{PREFIX}{warning}");
+        message!("{PREFIX}{warning}");
     }
     let guard = files.as_deref().map(CleanUp);
     let result = match job.prepare(quiet) {
@@ -45,7 +46,7 @@ pub fn measure(
     let cleaned = job.finish();
     drop(guard);
     if let Some(error) = &result.error {
-        eprintln!("{PREFIX}{error}");
+        message!("{PREFIX}{error}");
     }
     told.and(cleaned)
 }

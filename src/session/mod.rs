@@ -16,6 +16,7 @@ use anyhow::Error;
 use crate::cli::Dialect;
 use crate::exit::Exit;
 use crate::signal::Interrupted;
+use crate::terminal::message;
 
 /// What stands before a message of the native command line.
 const PREFIX: &str = "wbench: ";
@@ -30,7 +31,7 @@ pub fn run(words: Vec<OsString>) -> Exit {
 
 /// The end that an error makes, with its message on standard error.
 fn fail(prefix: &str, error: &Error) -> Exit {
-    eprintln!("{prefix}{error:#}");
+    message!("{prefix}{error:#}");
     match error.is::<Interrupted>() {
         true => Exit::interrupted(),
         false => Exit::Failure,

@@ -1,6 +1,7 @@
 //! The native command line at work.
 
-use std::ffi::OsString;
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 
 use anyhow::{Error, Result};
@@ -16,24 +17,32 @@ use crate::report::ReportFormat;
 use crate::report::text::Columns;
 use crate::result::{RunResult, Workload};
 use crate::signal;
+use crate::terminal::{self, message};
 use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
 
 /// Does what the words say.
 pub fn run(words: Vec<OsString>) -> Exit {
+    let typed = words.join(OsStr::new(" "));
     let cli = match Cli::of(words) {
         Ok(cli) => cli,
-        Err(told) => return explain(&told),
+        Err(told) => return explain(&told, &typed),
     };
     let done = cli.into_command().and_then(execute);
     done.unwrap_or_else(|error| match error.downcast::<clap::Error>() {
-        // Words within words can't be understood either.
-        Ok(told) => explain(&told),
+        // The measurement within the arguments of a sweep.
+        Ok(told) => explain(&told, &typed),
         Err(error) => fail(PREFIX, &error),
     })
 }
 
-/// Says what is wrong with the words, or gives the help or version that they ask for.
-fn explain(told: &clap::Error) -> Exit {
+/// Prints what is wrong with the arguments, or the help or version that they ask for.
+fn explain(told: &clap::Error, typed: &OsStr) -> Exit {
+    // The library prints arguments as they are, between escape sequences of its own.
+    let typed = typed.to_string_lossy();
+    if told.use_stderr() && matches!(terminal::line(&typed), Cow::Owned(_)) {
+        terminal::print_report(&told.render().to_string());
+        return Exit::Usage;
+    }
     // Help and version are no errors; a reader that went away is none either.
     match told.print() {
         _ if told.use_stderr() => Exit::Usage,
@@ -54,7 +63,7 @@ fn execute(command: Command) -> Result<Exit> {
         } => measure(&plan, files, &output),
         Command::Prepare { files, quiet } => {
             if let Some(sentence) = files.set.rounding() {
-                eprintln!("{PREFIX}{sentence}");
+                message!("{PREFIX}{sentence}");
             }
             signal::watch()?;
             let files = TestFiles::of(&files, Rule::Stamp)?;

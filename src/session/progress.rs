@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::engine::{Observer, Progress};
 use crate::report::text::{self, Columns};
 use crate::result::Interval;
+use crate::terminal;
 
 /// How often a bar moves during a run. It is drawn by the main thread, which measures nothing.
 pub(super) const PACE: Duration = Duration::from_millis(250);
@@ -90,7 +91,7 @@ impl Observer for Watcher {
         self.bar.suspend(|| match self.lines {
             // A line that can't be written is no reason to end a run; the report will tell.
             IntervalLines::Stdout => _ = crate::output::print(&line),
-            IntervalLines::Stderr => eprint!("{line}"),
+            IntervalLines::Stderr => terminal::print_report(&line),
             IntervalLines::Nowhere => {}
         });
     }

@@ -24,6 +24,7 @@ use crate::sweep::folders::Folders;
 use crate::sweep::pool::{self, Listener, Setup};
 use crate::sweep::space::{Need, Room};
 use crate::sweep::{Batch, Instance, Sweep};
+use crate::terminal::{self, message};
 use crate::warning::LATE_S;
 
 /// Descriptors that an instance takes: its directory, and the pipes of its output.
@@ -78,7 +79,7 @@ fn folders(sweep: &Sweep) -> Result<Folders> {
         return Ok(Folders::none());
     }
     for other in Folders::of_others(&sweep.dir) {
-        eprintln!(
+        message!(
             "{PREFIX}warning: {} belongs to another sweep, which is running or was killed; if it was \
              killed, remove the directory",
             other.display()
@@ -94,7 +95,7 @@ fn need(job: &SweepJob, sweep: &Sweep, folders: &Folders) -> Result<Need> {
     let room = Room::now(&sweep.dir);
     let most = sweep.most_concurrent();
     if !job.quiet {
-        eprintln!("{PREFIX}{}", need.told(most, &room));
+        message!("{PREFIX}{}", need.told(most, &room));
     }
     if !job.overcommit {
         need.check(most, &room, &sweep.dir)?;
@@ -203,7 +204,7 @@ impl<'a> Teller<'a> {
 
     fn say(&self, text: &str) {
         if !self.quiet {
-            self.bar.suspend(|| eprintln!("{PREFIX}{text}"));
+            self.bar.suspend(|| message!("{PREFIX}{text}"));
         }
     }
 
@@ -216,7 +217,7 @@ impl<'a> Teller<'a> {
                 "{place}: a common start {lead:.1} s after the launch"
             ));
         }
-        self.bar.set_message(place);
+        self.bar.set_message(terminal::line(&place).into_owned());
     }
 
     fn end(&mut self, batch: Batch) {
@@ -229,13 +230,13 @@ impl<'a> Teller<'a> {
         self.journal.finish()?;
         if job.quiet {
             if let Some(failures) = failures(sweep, &self.digests) {
-                eprintln!("{PREFIX}{failures}");
+                message!("{PREFIX}{failures}");
             }
         } else if !self.digests.is_empty() {
             report(job, sweep, &self.digests)?;
         }
         if signal::is_caught() {
-            eprintln!("{PREFIX}interrupted; --resume runs what is missing");
+            message!("{PREFIX}interrupted; --resume runs what is missing");
             return Ok(Exit::interrupted());
         }
         match self.digests.failed() {
@@ -249,14 +250,15 @@ impl<'a> Teller<'a> {
 fn report(job: &SweepJob, sweep: &Sweep, digests: &Digests) -> Result<()> {
     let mut text = table(sweep, digests);
     let Destination::File(path) = &job.json else {
-        eprint!("{text}");
+        terminal::print_report(&text);
         return Ok(());
     };
     let path = path.display().to_string();
     let path = shlex::try_quote(&path)?;
     text.push_str(&format!(
         "\nresults in {path}; to compare them:\n  \
-         wbench compare {path} --by env --vary concurrency\n"
+         wbench compare {path} --by env --vary concurrency\n",
+        path = terminal::line(&path)
     ));
     output::print(&text)
 }
@@ -269,7 +271,7 @@ impl Listener for Teller<'_> {
     }
 
     fn left_behind(&mut self, stays: &Stays) {
-        self.bar.suspend(|| eprintln!("{PREFIX}warning: {stays}"));
+        self.bar.suspend(|| message!("{PREFIX}warning: {stays}"));
     }
 
     fn tick(&mut self) {

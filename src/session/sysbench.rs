@@ -17,6 +17,7 @@ use crate::report::text::Columns;
 use crate::result::{EndedBy, Interval, Workload};
 use crate::run::Run;
 use crate::signal;
+use crate::terminal::message;
 use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
 use crate::workload::fileio::prepare::prepare as fill;
 
@@ -79,7 +80,7 @@ fn measure(plan: &RunPlan, validate: bool, verbosity: Verbosity) -> Result<Exit>
     }
     let run = Run::begin(plan)?;
     if let Some(warning) = run.memory_warning() {
-        eprintln!("{PREFIX}{warning}");
+        message!("{PREFIX}{warning}");
     }
     let workload = Workload::of(plan);
     print(&report::preamble(verbosity, &workload, validate))?;
@@ -90,7 +91,7 @@ fn measure(plan: &RunPlan, validate: bool, verbosity: Verbosity) -> Result<Exit>
     let result = run.measure(files, &mut talker);
     drop(talker);
     if let (Some(error), false) = (&result.error, result.ended_by == EndedBy::ForcedShutdown) {
-        eprintln!("{PREFIX}{error}");
+        message!("{PREFIX}{error}");
         return Ok(Exit::of(&result));
     }
     print(&report::summary(verbosity, &result)?)?;

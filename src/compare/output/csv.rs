@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::compare::comparison::{Comparison, Row};
 use crate::compare::stats::Estimate;
+use crate::terminal;
 
 const HEAD: [&str; 22] = [
     "test",
@@ -30,7 +31,7 @@ const HEAD: [&str; 22] = [
     "baseline",
 ];
 
-/// The comparison as RFC 4180 has it, with a head. Absent figures are empty.
+/// The comparison in the format of RFC 4180, with a header. Absent figures are empty.
 pub fn text(comparison: &Comparison) -> Result<String> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(HEAD)?;
@@ -48,10 +49,10 @@ fn lines(comparison: &Comparison, row: Row<'_>) -> Vec<Vec<String>> {
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     let of_row = [
-        row.section.work.test.clone(),
-        params.join(" "),
-        comparison.vary.clone().unwrap_or_default(),
-        row.point.value.clone().unwrap_or_default(),
+        text_field(&row.section.work.test),
+        text_field(&params.join(" ")),
+        text_field(comparison.vary.as_deref().unwrap_or_default()),
+        text_field(row.point.value.as_deref().unwrap_or_default()),
         row.metric.to_string(),
         row.metric.unit().into(),
         row.metric.more_is_better().to_string(),
@@ -76,7 +77,7 @@ fn lines(comparison: &Comparison, row: Row<'_>) -> Vec<Vec<String>> {
                 .iter()
                 .cloned()
                 .chain([
-                    group.into(),
+                    text_field(group),
                     summary.n.to_string(),
                     summary.mean.to_string(),
                 ])
@@ -93,4 +94,51 @@ fn lines(comparison: &Comparison, row: Row<'_>) -> Vec<Vec<String>> {
                 .collect()
         })
         .collect()
+}
+
+/// A field that comes from labels, parameters or file names.
+///
+/// Control characters are escaped. A single quote before `=`, `+`, `-`, `@` and their full-width
+/// forms keeps spreadsheets from evaluating the field as a formula, as OWASP advises (CSV
+/// injection); numbers remain numbers, and `-` alone is the mark of an absent value.
+fn text_field(text: &str) -> String {
+    let field = terminal::line(text);
+    let begins_formula = field.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
+    match begins_formula && field != "-" && !is_number(&field) {
+        true => format!("'{field}"),
+        false => field.into_owned(),
+    }
+}
+
+/// A number in decimal notation, such as -1.5e+3.
+fn is_number(text: &str) -> bool {
+    let digits = text.bytes().all(|byte| b"0123456789+-.eE".contains(&byte));
+    digits && text.parse::<f64>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_formula_is_quoted_and_a_number_is_not() {
+        for (text, field) in [
+            ("=1+1", "'=1+1"),
+            ("@SUM(1)", "'@SUM(1)"),
+            ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+            ("-2+3", "'-2+3"),
+            ("-inf", "'-inf"),
+            ("＝1", "'＝1"),
+            ("\t=1", "\\t=1"),
+            ("\r=1", "\\r=1"),
+            ("\n=1", "\\n=1"),
+            ("-1.5e+3", "-1.5e+3"),
+            ("+7", "+7"),
+            ("-", "-"),
+            ("kvm=on", "kvm=on"),
+            ("", ""),
+        ] {
+            assert_eq!(text_field(text), field, "{text:?}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ use crate::compare::histogram::Merged;
 use crate::compare::metric::{Metric, Percentile};
 use crate::compare::stats::{ALPHA, CONFIDENCE, Estimate, Interval, Summary, Test};
 use crate::result::Tool;
+use crate::terminal;
 
 /// The schema of the document.
 const SCHEMA: &str = "wbench.compare/1";
@@ -100,7 +101,7 @@ pub fn text(comparison: &Comparison) -> Result<String> {
     };
     let mut text = serde_json::to_string_pretty(&document)?;
     text.push('\n');
-    Ok(text)
+    Ok(terminal::json(text))
 }
 
 impl<'a> JsonRow<'a> {

@@ -1,7 +1,5 @@
 //! What a reader is shown, as words in cells: the same for each form that is not for programs.
 
-use std::fmt;
-
 use super::title;
 use crate::compare::comparison::{Against, Comparison, Corrected, Entry, Section, Table, Verdict};
 use crate::compare::environment::short_list;
@@ -276,13 +274,4 @@ pub fn parts(comparison: &Comparison) -> Vec<Part> {
         .into_iter()
         .filter(|part| !part.lines.is_empty())
         .collect()
-}
-
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}:", self.title)?;
-        self.lines
-            .iter()
-            .try_for_each(|line| writeln!(f, "  {line}"))
-    }
 }

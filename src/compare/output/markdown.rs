@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::layout::{self, Block};
 use crate::compare::comparison::Comparison;
+use crate::terminal::{self, cell};
 
 /// The comparison in GitHub's Markdown.
 pub fn text(comparison: &Comparison) -> String {
@@ -25,7 +26,7 @@ pub fn text(comparison: &Comparison) -> String {
 
 fn table(block: &Block) -> String {
     let row = |cells: &[String]| {
-        let cells: Vec<_> = cells.iter().map(|cell| escaped(cell)).collect();
+        let cells: Vec<_> = cells.iter().map(|text| escaped(&cell(text))).collect();
         format!("| {} |\n", cells.join(" | "))
     };
     let rule = vec!["---".to_owned(); block.head.len()];
@@ -36,12 +37,11 @@ fn table(block: &Block) -> String {
         .collect()
 }
 
-/// The text with a backslash before all that Markdown would take for a sign.
+/// The text on one line, with a backslash before each character that has a meaning in Markdown.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in terminal::line(text).chars() {
         match c {
-            '\n' | '\r' => escaped.push(' '),
             '\\' | '|' | '*' | '_' | '`' | '<' | '~' | '[' | ']' => escaped.extend(['\\', c]),
             c => escaped.push(c),
         }

@@ -6,15 +6,25 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::layout::{self, Block};
 use crate::compare::comparison::{Comparison, Verdict};
+use crate::terminal::{cell, line};
 
 /// The comparison, coloured by escape sequences where asked.
 pub fn text(comparison: &Comparison, colours: bool) -> String {
     let mut text = String::new();
     for block in layout::blocks(comparison) {
-        _ = writeln!(text, "{}\n{}\n", block.title, aligned(&block, colours));
+        _ = writeln!(
+            text,
+            "{}\n{}\n",
+            line(&block.title),
+            aligned(&block, colours)
+        );
     }
     for part in layout::parts(comparison) {
-        _ = writeln!(text, "{part}");
+        _ = writeln!(text, "{}:", part.title);
+        for sentence in &part.lines {
+            _ = writeln!(text, "  {}", line(sentence));
+        }
+        text.push('\n');
     }
     while text.ends_with("\n\n") {
         text.pop();
@@ -27,19 +37,15 @@ fn aligned(block: &Block, colours: bool) -> String {
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(block.head.iter().map(Cell::new));
+        .set_header(block.head.iter().map(|name| Cell::new(cell(name))));
     let figures = block.head.iter().position(|name| name == "n").unwrap_or(0);
-    for line in &block.rows {
-        let last = line.cells.len() - 1;
-        table.add_row(
-            line.cells
-                .iter()
-                .enumerate()
-                .map(|(i, cell)| match i == last {
-                    true => Cell::new(coloured(cell, line.verdict.filter(|_| colours))),
-                    false => Cell::new(cell),
-                }),
-        );
+    for row in &block.rows {
+        let last = row.cells.len() - 1;
+        let cells = row.cells.iter().map(|text| cell(text)).enumerate();
+        table.add_row(cells.map(|(i, text)| match i == last {
+            true => Cell::new(coloured(&text, row.verdict.filter(|_| colours))),
+            false => Cell::new(text),
+        }));
     }
     for (i, column) in table.column_iter_mut().enumerate() {
         column.set_padding((if i == 0 { 2 } else { 0 }, 2));

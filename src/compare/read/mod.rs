@@ -1,27 +1,30 @@
-//! Files, folders and standard input become runs; what is none is named with its reason.
+//! Files, directories and standard input become runs; the rest is named with its reason.
 
+mod directory;
 pub mod documents;
 pub mod result_file;
 pub mod sysbench_log;
 
 use std::fmt;
-use std::fs;
-use std::io::{self, Read as _};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Error, anyhow};
 use rayon::prelude::*;
 
+use self::directory::Contents;
 use self::documents::Fault;
 use super::run::{Run, Source};
+use crate::terminal;
 
 /// A place to read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// Standard input (`-`).
     Stdin,
-    /// A file, or a folder with all files below it.
+    /// A file, or a directory with all files below it.
     Path(PathBuf),
 }
 
@@ -30,6 +33,16 @@ impl From<&Path> for Input {
         match path == Path::new("-") {
             true => Self::Stdin,
             false => Self::Path(path.to_owned()),
+        }
+    }
+}
+
+impl Input {
+    /// The content of a file or of standard input; one named by the user may be a FIFO.
+    pub fn bytes(&self) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Stdin => read_to_end(io::stdin().lock()),
+            Self::Path(path) => read_to_end(File::open(path)?),
         }
     }
 }
@@ -54,11 +67,8 @@ pub struct Bad {
 
 impl fmt::Display for Bad {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}: {:#}",
-            self.source.file, self.source.line, self.reason
-        )
+        let Source { file, line } = &self.source;
+        write!(f, "{}:{line}: {:#}", terminal::line(file), self.reason)
     }
 }
 
@@ -69,17 +79,27 @@ pub struct Reading {
     pub runs: Vec<Run>,
     /// What is none.
     pub bad: Vec<Bad>,
+    /// Entries of a directory that are no regular files: what each is called and what it is.
+    pub skipped: Vec<(Arc<str>, &'static str)>,
 }
 
 impl Reading {
-    fn of_failure(file: &Arc<str>, error: io::Error) -> Self {
-        Self::of_fault(
-            file,
-            Fault {
-                line: 1,
-                reason: error.into(),
-            },
-        )
+    fn of_file(file: &Arc<str>, content: io::Result<Vec<u8>>) -> Self {
+        match content {
+            Ok(bytes) => read_bytes(&bytes, file),
+            Err(error) => Self::of_bad(file, error.into()),
+        }
+    }
+
+    fn of_bad(file: &Arc<str>, reason: Error) -> Self {
+        Self::of_fault(file, Fault { line: 1, reason })
+    }
+
+    fn of_skipped(file: &Arc<str>, what: &'static str) -> Self {
+        Self {
+            skipped: vec![(Arc::clone(file), what)],
+            ..Self::default()
+        }
     }
 
     fn of_fault(file: &Arc<str>, fault: Fault) -> Self {
@@ -104,6 +124,7 @@ impl Reading {
     fn join(mut self, other: Self) -> Self {
         self.runs.extend(other.runs);
         self.bad.extend(other.bad);
+        self.skipped.extend(other.skipped);
         self
     }
 }
@@ -111,69 +132,58 @@ impl Reading {
 /// Reads all of an input, files in parallel.
 pub fn read(input: &Input) -> Reading {
     match input {
-        Input::Stdin => {
+        Input::Path(path) if path.is_dir() => read_directory(path),
+        _ => {
             let name = Arc::from(input.to_string());
-            let mut bytes = Vec::new();
-            match io::stdin().lock().read_to_end(&mut bytes) {
-                Ok(_) => read_bytes(&bytes, &name),
-                Err(error) => Reading::of_failure(&name, error),
-            }
-        }
-        Input::Path(path) => {
-            let mut files = Vec::new();
-            if let Err((place, error)) = find(path, &mut files) {
-                return Reading::of_failure(&name_of(&place), error);
-            }
-            // Without this, a gate would pass because its candidate is missing.
-            if files.is_empty() {
-                let reason = anyhow!("the directory contains no result files");
-                return Reading::of_fault(&name_of(path), Fault { line: 1, reason });
-            }
-            files
-                .par_iter()
-                .map(|path| read_file(path))
-                .reduce(Reading::default, Reading::join)
+            Reading::of_file(&name, input.bytes())
         }
     }
 }
 
-/// Adds the file, or all files below the folder by name. Hidden ones are no results: a result
-/// that is being written is one. Links to folders are not followed, as they may lead in a circle.
-fn find(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), (PathBuf, io::Error)> {
-    let at = |path: &Path| {
-        let path = path.to_owned();
-        move |error| (path, error)
-    };
-    if !fs::metadata(path).map_err(at(path))?.is_dir() {
-        files.push(path.to_owned());
-        return Ok(());
+fn read_directory(path: &Path) -> Reading {
+    let contents = Contents::of(path);
+    let reading = contents
+        .files
+        .par_iter()
+        .map(|path| read_found(path))
+        .reduce(Reading::default, Reading::join);
+    let skipped = contents.skipped.iter();
+    let skipped = skipped.map(|(path, what)| Reading::of_skipped(&name_of(path), what));
+    let mut bad = contents.bad;
+    // Without this, a gate would pass because its candidate is missing.
+    if contents.files.is_empty() && bad.is_empty() {
+        let reason = anyhow!("the directory contains no result files");
+        bad.push((path.to_owned(), reason));
     }
-    let mut entries = fs::read_dir(path)
-        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
-        .map_err(at(path))?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        let is_link = entry.file_type().map_err(at(&path))?.is_symlink();
-        if hidden || (is_link && path.is_dir()) {
-            continue;
-        }
-        find(&path, files)?;
+    let bad = bad.into_iter();
+    let bad = bad.map(|(path, reason)| Reading::of_bad(&name_of(&path), reason));
+    skipped.chain(bad).fold(reading, Reading::join)
+}
+
+fn read_found(path: &Path) -> Reading {
+    let name = name_of(path);
+    match directory::open(path) {
+        Ok(Ok(file)) => Reading::of_file(&name, read_to_end(file)),
+        Ok(Err(what)) => Reading::of_skipped(&name, what),
+        Err(error) => Reading::of_bad(&name, error.into()),
     }
-    Ok(())
 }
 
 fn name_of(path: &Path) -> Arc<str> {
     path.to_string_lossy().into()
 }
 
-fn read_file(path: &Path) -> Reading {
-    let name = name_of(path);
-    match fs::read(path) {
-        Ok(bytes) => read_bytes(&bytes, &name),
-        Err(error) => Reading::of_failure(&name, error),
+/// Bytes by which a file is recognised as no text. A sparse file or a device can be endless.
+const PROBE: u64 = 1 << 16;
+
+/// Reads to the end, or only the first bytes if these are no text.
+fn read_to_end(mut from: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.by_ref().take(PROBE).read_to_end(&mut bytes)?;
+    if !bytes.contains(&0) {
+        from.read_to_end(&mut bytes)?;
     }
+    Ok(bytes)
 }
 
 /// Reads what a file holds, recognised by its content.
@@ -218,5 +228,11 @@ pub fn text_of(bytes: &[u8]) -> Result<&str, Fault> {
             reason: anyhow!("it is no text: a byte that is not UTF-8"),
         }
     })?;
+    if let Some((before, _)) = text.split_once('\0') {
+        return Err(Fault {
+            line: 1 + before.matches('\n').count(),
+            reason: anyhow!("it is no text: a NUL byte"),
+        });
+    }
     Ok(text.trim_start_matches('\u{feff}'))
 }

@@ -22,6 +22,7 @@ use self::chart::{Additive, Cell, Chart, Complete, Document, ascii};
 use super::text;
 use crate::plan::Test;
 use crate::result::{Interval, Latency, RunResult, Status};
+use crate::terminal;
 
 /// Characters on a line of the result itself, so that it does not stretch Rally's page.
 const RESULT_LINE: usize = 120;
@@ -34,7 +35,7 @@ pub fn document(results: &[RunResult]) -> Result<String> {
         document.complete.extend(complete(result)?);
     }
     let json = serde_json::to_string(&document).context("making JSON for Rally")?;
-    Ok(ascii(&json) + "\n")
+    Ok(ascii(&terminal::json(json)) + "\n")
 }
 
 /// The rate that a test is known by.
@@ -224,8 +225,9 @@ fn report(result: &RunResult) -> Vec<String> {
     let labels = result
         .labels
         .iter()
-        .map(|(key, value)| format!("label {key}={value}"));
-    let error = result.error.iter().map(|error| format!("error {error}"));
+        .map(|(key, value)| terminal::line(&format!("label {key}={value}")).into_owned());
+    let error = result.error.iter();
+    let error = error.map(|error| terminal::line(&format!("error {error}")).into_owned());
     let report = text::report(result);
     let lines = report.lines().skip(1).map(str::trim).map(str::to_owned);
     [format!("started {}", result.started_at)]
@@ -239,7 +241,7 @@ fn report(result: &RunResult) -> Vec<String> {
 /// The result as it stands in its file, without space, cut into lines.
 fn document_lines(result: &RunResult) -> Result<Vec<String>> {
     let json = serde_json::to_string(result).context("making JSON of the result")?;
-    let characters: Vec<char> = ascii(&json).chars().collect();
+    let characters: Vec<char> = ascii(&terminal::json(json)).chars().collect();
     let lines = characters.chunks(RESULT_LINE);
     Ok(lines.map(|line| line.iter().collect()).collect())
 }

@@ -23,6 +23,7 @@ use crate::signal::{self, Interrupted};
 use crate::suite::profile::Source;
 use crate::suite::resume::{Scene, counting};
 use crate::suite::{Member, members};
+use crate::terminal::message;
 use files::SharedFiles;
 use progress::Overall;
 
@@ -38,7 +39,7 @@ pub fn run(job: &SuiteJob) -> Result<Exit> {
     let missing = missing(&members, &found);
     if job.resume && !job.quiet {
         let (there, all) = (found.len(), found.len() + missing.len());
-        eprintln!("{PREFIX}{} there already", of_results(there, all));
+        message!("{PREFIX}{} there already", of_results(there, all));
     }
     signal::watch()?;
     let mut suite = Suite {
@@ -169,11 +170,11 @@ impl Suite<'_> {
         let (there, all) = (with(Status::Complete), members.len());
         if let (true, Destination::File(path)) = (there < all, &self.job.json) {
             let (told, path) = (of_results(there, all), path.display());
-            eprintln!("{PREFIX}{told} in {path}; --resume goes on with the others");
+            message!("{PREFIX}{told} in {path}; --resume goes on with the others");
         }
         Ok(match (interrupted, with(Status::Failed)) {
             (Some(error), _) => {
-                eprintln!("{PREFIX}{error}");
+                message!("{PREFIX}{error}");
                 Exit::interrupted()
             }
             (None, 0) => Exit::Success,
@@ -185,7 +186,7 @@ impl Suite<'_> {
 fn tell_failures(results: &[RunResult]) {
     for result in results {
         if let (Some(place), Some(error)) = (&result.suite, &result.error) {
-            eprintln!("{PREFIX}{}: {error}", place.measurement);
+            message!("{PREFIX}{}: {error}", place.measurement);
         }
     }
 }

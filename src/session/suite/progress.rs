@@ -11,6 +11,7 @@ use crate::result::{RunResult, Status};
 use crate::session::PREFIX;
 use crate::session::progress::{PACE, STEPS, bar};
 use crate::suite::Member;
+use crate::terminal::message;
 
 /// The part of a step from which on its own pace tells when it ends.
 const TELLING_PART: f64 = 0.02;
@@ -106,7 +107,7 @@ impl Overall {
         self.ended += 1;
         if !self.quiet {
             let (n, of, line) = (self.ended, self.total, line(result));
-            self.bar.suspend(|| eprintln!("{PREFIX}{n}/{of} {line}"));
+            self.bar.suspend(|| message!("{PREFIX}{n}/{of} {line}"));
         }
     }
 

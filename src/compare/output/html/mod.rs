@@ -10,6 +10,7 @@ use askama::Template;
 use super::layout::{self, Block, Part};
 use super::title;
 use crate::compare::comparison::{Comparison, Section, Table, Verdict};
+use crate::terminal;
 
 /// What the page holds, as words and charts.
 #[derive(Template)]
@@ -76,7 +77,8 @@ pub fn text(comparison: &Comparison) -> Result<String> {
         sections: sections?,
         parts: layout::parts(comparison),
     };
-    Ok(page.render()?)
+    // Markup is escaped by the template, and in the charts by their library.
+    Ok(terminal::lines(&page.render()?).into_owned())
 }
 
 fn page_section(comparison: &Comparison, section: &Section) -> Result<PageSection> {
@@ -129,7 +131,7 @@ fn page_table(comparison: &Comparison, section: &Section, table: &Table) -> Resu
             .map(|(text, name)| Cell {
                 class: class(name, comparison, line.verdict),
                 name: name.clone(),
-                text,
+                text: terminal::cell(&text),
             })
             .collect(),
     });
