@@ -204,10 +204,6 @@ fn fill_in(sweep: &Sweep, dir: &Path, plan: &FilePlan) -> Result<Duration> {
     let took = began.elapsed();
     trial(sweep, &words("cleanup"))?;
     filled?;
-    let path = folder.path().display().to_string();
-    folder
-        .close()
-        .with_context(|| format!("cannot remove the directory of the trial, {path}; remove it"))?;
     Ok(took.mul_f64(total as f64 / part as f64))
 }
 
