@@ -84,8 +84,13 @@ fn missing<'a>(members: &'a [Member], found: &[RunResult]) -> Vec<&'a Member> {
     members.iter().filter(|member| !is_there(member)).collect()
 }
 
+/// Checks the files of each measurement once: they are the same in all rounds.
 fn check_files(missing: &[&Member]) -> Result<()> {
-    missing.iter().try_for_each(|member| {
+    let mut checked = HashSet::new();
+    let mut first = missing
+        .iter()
+        .filter(|member| checked.insert(&member.place.measurement));
+    first.try_for_each(|member| {
         SharedFiles::check(&member.plan).with_context(|| member.place.measurement.clone())
     })
 }
