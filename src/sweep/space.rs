@@ -173,7 +173,7 @@ fn fill(sweep: &Sweep, folders: &Folders, plan: &FilePlan) -> Result<Duration> {
     };
     let took = fill_in(sweep, dir.path(), plan);
     if let Err(stays) = folders.remove(&dir) {
-        bail!("{stays}");
+        bail!("the trial run left files: {stays}");
     }
     took
 }
