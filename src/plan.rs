@@ -323,6 +323,11 @@ impl FileioParams {
         self.flags != OpenFlags::Direct || self.io_mode == IoMode::Mmap
     }
 
+    /// Whether a write may end in the page cache, so that only an fsync brings it to the device.
+    pub fn buffers_writes(&self) -> bool {
+        self.flags == OpenFlags::None || self.io_mode == IoMode::Mmap
+    }
+
     /// Checks the parameters against each other, and sets those that have no effect to the values
     /// in force.
     ///

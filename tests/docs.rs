@@ -290,6 +290,7 @@ fn the_manual_states_the_threshold_of_each_warning() {
         (Code::RunqueueWait, percent(warning::RUNQUEUE_WAIT_SHARE)),
         (Code::ClockDrift, format!("{} ppm", warning::DRIFT_PPM)),
         (Code::PageCache, percent(warning::RESIDENT_SHARE)),
+        (Code::UnflushedWrites, percent(warning::UNFLUSHED_SHARE)),
         (Code::HarnessShare, percent(warning::HARNESS_SHARE)),
         (Code::LateStart, format!("{} ms", warning::LATE_S * 1e3)),
     ];

@@ -879,3 +879,63 @@ fn the_result_tells_of_the_storage_and_of_every_parameter() {
         assert_eq!(params[name], value, "{name}");
     }
 }
+
+#[test]
+fn writes_through_the_page_cache_that_no_fsync_follows_are_a_warning() {
+    let folder = folder();
+    let warns = |words: &str| {
+        let words = format!("fileio {words} --files 2 --total-size 64K --block-size 4K");
+        let result = result_of(folder.path(), &words);
+        let warnings = result["warnings"].as_array().unwrap().iter();
+        let codes: Vec<_> = warnings.map(|it| it["code"].as_str().unwrap()).collect();
+        codes.contains(&"unflushed-writes")
+    };
+    let never = "--events 20 --fsync-freq 0 --fsync-end off";
+    for (words, expected) in [
+        (format!("--mode rndwr --flags none {never}"), true),
+        (
+            format!("--mode rndrw --flags none {never} --io uring"),
+            true,
+        ),
+        (format!("--mode seqwr --flags none {never}"), true),
+        (
+            format!("--mode seqrewr --flags none {never} --io aio"),
+            true,
+        ),
+        (format!("--mode rndwr --io mmap {never}"), true),
+        (
+            format!("--mode rndwr --io mmap --flags dsync {never}"),
+            true,
+        ),
+        (format!("--mode rndwr --flags sync {never}"), false),
+        (format!("--mode rndwr --flags dsync {never}"), false),
+        (format!("--mode rndwr --flags direct {never}"), false),
+        (format!("--mode rndrd --flags none {never}"), false),
+        (
+            format!("--mode rndwr --flags none {never} --fsync-all"),
+            false,
+        ),
+        (format!("--mode rndwr --io mmap {never} --fsync-all"), false),
+        // The final fsyncs, and runs that end before them.
+        (
+            "--mode rndwr --flags none --events 20 --fsync-freq 0".into(),
+            false,
+        ),
+        ("--mode seqwr --flags none".into(), false),
+        (
+            "--mode rndwr --flags none --events 0 --time 0.2 --fsync-freq 0".into(),
+            true,
+        ),
+        // Rounds of fsyncs: after all but the last 10 of 200 and of 100 writes.
+        (
+            "--mode rndwr --flags none --events 200 --fsync-freq 10 --fsync-end off".into(),
+            false,
+        ),
+        (
+            "--mode rndwr --flags none --events 100 --fsync-freq 10 --fsync-end off".into(),
+            true,
+        ),
+    ] {
+        assert_eq!(warns(&words), expected, "{words}");
+    }
+}

@@ -14,10 +14,11 @@ use crate::output::print;
 use crate::plan::{FilePlan, RunPlan, Test};
 use crate::report::sysbench::{self as report, Verbosity};
 use crate::report::text::Columns;
-use crate::result::{EndedBy, Interval, Workload};
+use crate::result::{EndedBy, Interval, RunResult, Warning, Workload};
 use crate::run::Run;
 use crate::signal;
 use crate::terminal::message;
+use crate::warning::Code;
 use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
 use crate::workload::fileio::prepare::prepare as fill;
 
@@ -80,7 +81,7 @@ fn measure(plan: &RunPlan, validate: bool, verbosity: Verbosity) -> Result<Exit>
     }
     let run = Run::begin(plan)?;
     if let Some(warning) = run.memory_warning() {
-        message!("{PREFIX}{warning}");
+        print_warning(verbosity, &warning.to_string());
     }
     let workload = Workload::of(plan);
     print(&report::preamble(verbosity, &workload, validate))?;
@@ -95,7 +96,29 @@ fn measure(plan: &RunPlan, validate: bool, verbosity: Verbosity) -> Result<Exit>
         return Ok(Exit::of(&result));
     }
     print(&report::summary(verbosity, &result)?)?;
+    print_warnings(&result, verbosity);
     Ok(Exit::of(&result))
+}
+
+/// Warnings that are printed before the run.
+const PRINTED_BEFORE: [Code; 2] = [Code::RoundedFiles, Code::MemoryLimit];
+
+/// Prints the other warnings on standard error: standard output is 0.4.12's.
+fn print_warnings(result: &RunResult, verbosity: Verbosity) {
+    let printed = |warning: &Warning| {
+        PRINTED_BEFORE
+            .iter()
+            .any(|code| code.as_str() == warning.code)
+    };
+    for warning in result.warnings.iter().filter(|it| !printed(it)) {
+        print_warning(verbosity, &warning.message);
+    }
+}
+
+fn print_warning(verbosity: Verbosity, sentence: &str) {
+    if verbosity >= Verbosity::WARNING {
+        message!("WARNING: {sentence}");
+    }
 }
 
 fn warn_of_rounding(files: &FilePlan, verbosity: Verbosity) -> Result<()> {

@@ -45,6 +45,8 @@ codes! {
     // The storage.
     /// Reads come from memory, or may.
     PageCache = "page-cache",
+    /// Writes were not followed by an fsync within the run.
+    UnflushedWrites = "unflushed-writes",
     /// Flags of open(2) have no effect on mapped files.
     MappedFlags = "mapped-flags",
     /// The file system is in memory.

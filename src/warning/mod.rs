@@ -22,7 +22,7 @@ pub use code::Code;
 pub use comparison::{ComparisonWarning, DoubtfulField};
 pub use host::{HostWarning, RUNQUEUE_WAIT_SHARE, STEAL_SHARE, steal_share};
 pub use run::{HARNESS_SHARE, LATE_S, RunWarning};
-pub use storage::{RESIDENT_SHARE, StorageWarning};
+pub use storage::{RESIDENT_SHARE, StorageWarning, UNFLUSHED_SHARE};
 
 /// A reason why a number may mislead. It displays as the sentence that says so.
 pub trait Reason: fmt::Display {

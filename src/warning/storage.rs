@@ -4,11 +4,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::{Code, Reason};
-use crate::plan::{IoMode, OpenFlags, Test};
-use crate::result::{PageCache, RunResult, Storage};
+use crate::plan::{FileioParams, IoMode, OpenFlags, Test};
+use crate::result::{EndedBy, PageCache, RunResult, Storage, Totals};
 
 /// Smallest share of the files in the page cache before a run that gives a warning.
 pub const RESIDENT_SHARE: f64 = 0.01;
+
+/// Largest share of the writes of a run that no fsync within the run follows, without a warning.
+pub const UNFLUSHED_SHARE: f64 = 0.05;
 
 /// Why the storage may mislead.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +20,8 @@ pub enum StorageWarning {
     Resident(f64),
     /// The files fit into the page cache, so that what is read once comes from there later.
     FitsInMemory,
+    /// No fsync within the run followed this share of the writes to the page cache.
+    Unflushed(f64),
     /// Flags of open(2) have no effect on mapped files.
     MappedFlags,
     /// The files are in memory, on a file system of this type.
@@ -41,6 +46,10 @@ impl StorageWarning {
             .and_then(|storage| storage.page_cache)
             .filter(|_| params.is_some_and(|params| params.mode.reads()))
             .and_then(Self::of_cache);
+        let unflushed = params
+            .map(|params| unflushed_share(params, &result.totals, result.ended_by))
+            .filter(|&share| share > UNFLUSHED_SHARE)
+            .map(Self::Unflushed);
         let mapped = params.is_some_and(|params| {
             params.io_mode == IoMode::Mmap && params.flags != OpenFlags::None
         });
@@ -48,6 +57,7 @@ impl StorageWarning {
             .and_then(Self::of_filesystem)
             .into_iter()
             .chain(cache)
+            .chain(unflushed)
             .chain(mapped.then_some(Self::MappedFlags))
     }
 
@@ -82,10 +92,34 @@ impl StorageWarning {
     }
 }
 
+/// Returns the share of the writes that may have reached no more than the page cache when the run
+/// ended, because no fsync within the run followed them.
+fn unflushed_share(params: &FileioParams, totals: &Totals, ended_by: EndedBy) -> f64 {
+    let each_is_flushed = !params.buffers_writes() || params.fsync_all;
+    let all_are_flushed = params.fsync_end && ended_by == EndedBy::Work;
+    if totals.writes == 0 || each_is_flushed || all_are_flushed {
+        return 0.0;
+    }
+    let files = u64::from(params.files.get());
+    let rounds = totals.fsyncs / files;
+    if rounds == 0 {
+        return 1.0 - totals.fsyncs as f64 / files as f64;
+    }
+    // A round of fsyncs follows every N requests, so that fewer than N come after the last one.
+    // Rounds without a write before them are left out.
+    let frequency = u64::from(params.fsync_freq);
+    let after_last_round = totals
+        .events
+        .saturating_sub(rounds.saturating_mul(frequency))
+        .min(frequency);
+    after_last_round.min(totals.writes) as f64 / totals.writes as f64
+}
+
 impl Reason for StorageWarning {
     fn code(&self) -> Code {
         match self {
             Self::Resident(_) | Self::FitsInMemory => Code::PageCache,
+            Self::Unflushed(_) => Code::UnflushedWrites,
             Self::MappedFlags => Code::MappedFlags,
             Self::FilesInMemory(_) => Code::FilesInMemory,
             Self::FilesInOverlay => Code::FilesInOverlay,
@@ -108,6 +142,13 @@ impl fmt::Display for StorageWarning {
             Self::FitsInMemory => f.write_str(
                 "the files fit into memory: what is read again comes from the page cache, not from \
                  the device (--flags direct bypasses it)",
+            ),
+            Self::Unflushed(share) => write!(
+                f,
+                "no fsync followed {:.0} % of the writes before the run ended: they may be in \
+                 memory only, and the device was not measured (--flags direct or --fsync-all \
+                 measures it, so does --fsync-end on if the run completes before its time limit)",
+                share * 100.0
             ),
             Self::MappedFlags => {
                 f.write_str("--flags has no effect on mapped files: they are the page cache")
@@ -158,6 +199,85 @@ mod tests {
         assert_eq!(of(0, Some(2000)), Some(StorageWarning::FitsInMemory));
         assert_eq!(of(0, Some(900)), None);
         assert_eq!(of(0, None), None);
+    }
+
+    /// Parameters of random writes to 4 files through the page cache, without any fsync.
+    fn unflushed() -> FileioParams {
+        let params = serde_json::json!({
+            "mode": "rndwr", "io_mode": "sync", "block_size_bytes": 4096,
+            "total_size_bytes": 1 << 20, "files": 4, "flags": "none", "fsync_freq": 0,
+            "fsync_all": false, "fsync_end": false, "fsync_mode": "fsync", "merged_requests": 0,
+            "rw_ratio": 1.5,
+        });
+        serde_json::from_value(params).unwrap()
+    }
+
+    fn share(params: &FileioParams, writes: u64, fsyncs: u64, ended_by: EndedBy) -> f64 {
+        let totals = Totals {
+            events: writes,
+            writes,
+            fsyncs,
+            ..Totals::default()
+        };
+        unflushed_share(params, &totals, ended_by)
+    }
+
+    #[test]
+    fn writes_that_reach_the_device_one_by_one_need_no_fsync() {
+        for (io_mode, flags, expected) in [
+            (IoMode::Sync, OpenFlags::None, 1.0),
+            (IoMode::Aio, OpenFlags::None, 1.0),
+            (IoMode::Uring, OpenFlags::Direct, 0.0),
+            (IoMode::Sync, OpenFlags::Sync, 0.0),
+            (IoMode::Sync, OpenFlags::Dsync, 0.0),
+            (IoMode::Mmap, OpenFlags::None, 1.0),
+            (IoMode::Mmap, OpenFlags::Dsync, 1.0),
+        ] {
+            let params = FileioParams {
+                io_mode,
+                flags,
+                ..unflushed()
+            };
+            let found = share(&params, 100, 0, EndedBy::Work);
+            assert_eq!(found, expected, "{io_mode:?} {flags:?}");
+        }
+        let all = FileioParams {
+            fsync_all: true,
+            ..unflushed()
+        };
+        assert_eq!(share(&all, 100, 100, EndedBy::Time), 0.0);
+        assert_eq!(share(&unflushed(), 0, 0, EndedBy::Time), 0.0);
+    }
+
+    #[test]
+    fn final_fsyncs_count_only_as_far_as_the_run_came() {
+        let params = FileioParams {
+            fsync_end: true,
+            ..unflushed()
+        };
+        assert_eq!(share(&params, 100, 4, EndedBy::Work), 0.0);
+        assert_eq!(share(&params, 100, 3, EndedBy::Time), 0.25);
+        assert_eq!(share(&params, 100, 0, EndedBy::Time), 1.0);
+        assert_eq!(share(&params, 100, 0, EndedBy::Signal), 1.0);
+    }
+
+    #[test]
+    fn rounds_of_fsyncs_leave_the_writes_after_the_last_one() {
+        let params = FileioParams {
+            fsync_freq: 10,
+            ..unflushed()
+        };
+        assert_eq!(share(&params, 9, 0, EndedBy::Work), 1.0);
+        assert_eq!(share(&params, 40, 3 * 4, EndedBy::Work), 0.25);
+        assert_eq!(share(&params, 1000, 99 * 4, EndedBy::Work), 0.01);
+        // Reads between the writes: rounds without a write before them are left out.
+        let mixed = Totals {
+            events: 1000,
+            writes: 20,
+            fsyncs: 2 * 4,
+            ..Totals::default()
+        };
+        assert_eq!(unflushed_share(&params, &mixed, EndedBy::Work), 0.5);
     }
 
     #[test]
