@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM as a wish that the running work sees between two steps.
+//! Signals that ask for the end, as a request that the running work sees between two steps.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -6,27 +6,62 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use anyhow::{Context, Result};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
+/// Signals that end the work in order: it reports what it has and removes what it made.
+const ENDING: [Signal; 4] = [
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+];
+
 /// The first signal that came, 0 for none.
 static CAUGHT: AtomicI32 = AtomicI32::new(0);
 
-extern "C" fn catch(number: i32) {
+extern "C" fn catch(number: libc::c_int) {
     // Only the first counts, so that the exit status says what began the end.
     let _ = CAUGHT.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
 }
 
-/// From here on SIGINT and SIGTERM no longer end the process, but show in [`caught`].
+extern "C" fn pass_over(_number: libc::c_int) {}
+
+/// From here on the signals that ask for the end no longer end the process, but show in
+/// [`caught`].
+///
+/// SIGHUP stays ignored in a process that was started so, as by nohup(1).
 pub fn watch() -> Result<()> {
+    for signal in ENDING {
+        let previous = handle(signal, catch)?;
+        if signal == Signal::SIGHUP && matches!(previous.handler(), SigHandler::SigIgn) {
+            install(signal, &previous)?;
+        }
+    }
+    Ok(())
+}
+
+/// From here on a write beyond the file size limit (`ulimit -f`) fails with EFBIG, which is
+/// reported, and no longer ends the process.
+///
+/// By a handler: an ignored signal would stay ignored in the programs that this one starts.
+pub fn survive_size_limit() -> Result<()> {
+    handle(Signal::SIGXFSZ, pass_over).map(drop)
+}
+
+/// Installs a handler that may run at any moment: it touches at most an atomic integer.
+fn handle(signal: Signal, handler: extern "C" fn(libc::c_int)) -> Result<SigAction> {
     let action = SigAction::new(
-        SigHandler::Handler(catch),
+        SigHandler::Handler(handler),
         SaFlags::SA_RESTART,
         SigSet::empty(),
     );
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        // SAFETY: the handler touches nothing but an atomic integer.
-        unsafe { sigaction(signal, &action) }
-            .with_context(|| format!("installing the handler of {signal}"))?;
-    }
-    Ok(())
+    install(signal, &action)
+}
+
+/// Installs an action, and returns the previous one.
+fn install(signal: Signal, action: &SigAction) -> Result<SigAction> {
+    // SAFETY: the action is one of this module's handlers, which are async-signal-safe, or the one
+    // that the process was started with.
+    unsafe { sigaction(signal, action) }
+        .with_context(|| format!("installing the handler of {signal}"))
 }
 
 /// A signal has asked for the end.

@@ -1,18 +1,26 @@
-//! SIGINT and SIGTERM: the end after the event in hand, with all that was measured.
+//! Signals and limits that end a run: figures up to then, exit status, and nothing left behind.
 
 mod common;
 
 use std::path::Path;
+use std::process::{Command, Output};
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use common::{
-    Running, assert_ended, folder, names_in, number, result_in, text, wait_until, wbench,
+    Running, WBENCH, assert_ended, folder, names_in, number, result_in, text, tool, wait_until,
+    wbench,
 };
 
-const SIGNALS: [(Signal, i32); 2] = [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)];
+const SIGNALS: [(Signal, i32); 4] = [
+    (Signal::SIGHUP, 129),
+    (Signal::SIGINT, 130),
+    (Signal::SIGQUIT, 131),
+    (Signal::SIGTERM, 143),
+];
 
 #[track_caller]
 fn assert_interrupted_and_whole(result: &Value) {
@@ -194,15 +202,154 @@ fn a_signal_ends_the_dialect_with_its_report_too() {
 
 #[test]
 fn a_signal_in_the_dialects_prepare_removes_what_was_made() {
+    for (signal, status) in SIGNALS {
+        let folder = folder();
+        let run = Running::wbench(
+            folder.path(),
+            "--test=fileio --file-num=4 --file-total-size=8G prepare",
+        );
+        wait_until("a test file", || !names_in(folder.path()).is_empty());
+        run.signal(signal);
+        let output = run.finish();
+        assert_ended(&output, status);
+        let message = format!("FATAL: interrupted by {signal}");
+        assert!(text(&output.stderr).starts_with(&message));
+        assert_eq!(names_in(folder.path()), [""; 0]);
+    }
+}
+
+#[test]
+fn nohup_keeps_a_run_through_the_end_of_its_terminal() {
+    let mut command = tool("nohup");
+    command.args([
+        WBENCH,
+        "memory",
+        "--total-size",
+        "1000000T",
+        "--time",
+        "0",
+        "--report-interval",
+        "0.05",
+    ]);
+    let run = Running::start(command);
+    run.wait_for("events/s");
+    run.signal(Signal::SIGHUP);
+    let lines = |run: &Running| run.stdout().matches("events/s").count();
+    let before = lines(&run);
+    wait_until("further intervals", || lines(&run) > before + 2);
+    run.signal(Signal::SIGTERM);
+    assert_ended(&run.finish(), 143);
+}
+
+#[test]
+fn a_standard_error_that_takes_nothing_does_not_keep_a_signal_from_removing_the_files() {
     let folder = folder();
-    let run = Running::wbench(
+    let files = folder.path().join("files");
+    std::fs::create_dir(&files).unwrap();
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let mut run = Command::new(WBENCH)
+        .args(["fileio", "--mode", "rndrd", "--json", "../r.json"])
+        .args(LARGE.split_whitespace())
+        .current_dir(&files)
+        .stderr(full)
+        .spawn()
+        .unwrap();
+    wait_until("a test file", || !names_in(&files).is_empty());
+    let pid = Pid::from_raw(run.id().try_into().unwrap());
+    kill(pid, Signal::SIGHUP).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(129));
+    let result = result_in(&folder.path().join("r.json"));
+    assert_eq!(result["status"], "interrupted");
+    assert_eq!(names_in(&files), [""; 0]);
+}
+
+/// The program with a file size limit, in bytes.
+fn limited(folder: &Path, bytes: u64, words: &str) -> Output {
+    let mut command = tool("prlimit");
+    command
+        .arg(format!("--fsize={bytes}"))
+        .arg(WBENCH)
+        .args(words.split_whitespace())
+        .current_dir(folder);
+    Running::start(command).finish()
+}
+
+#[test]
+fn a_file_size_limit_is_an_error_that_names_it_and_leaves_no_files() {
+    let set = "--files 2 --total-size 4M";
+    for words in [
+        format!("fileio prepare {set}"),
+        format!("fileio --mode rndrd {set}"),
+        format!("fileio --mode seqwr {set}"),
+        format!("fileio --mode seqwr {set} --flags none"),
+        format!("fileio --mode seqwr {set} --io aio"),
+        format!("fileio --mode seqwr {set} --io uring"),
+        format!("fileio --mode seqwr {set} --io mmap --flags none"),
+        "--test=fileio --file-num=2 --file-total-size=4M prepare".to_owned(),
+    ] {
+        let folder = folder();
+        let output = limited(folder.path(), 1 << 20, &words);
+        assert_ended(&output, 1);
+        let message = text(&output.stderr);
+        assert!(
+            message.contains("test_file.") && message.contains("ulimit -f"),
+            "{words}: {message}"
+        );
+        assert_eq!(names_in(folder.path()), [""; 0], "{words}");
+    }
+}
+
+#[test]
+fn a_file_size_limit_fails_one_measurement_of_a_suite_and_not_the_others() {
+    let folder = folder();
+    let profile = "name = \"small\"\n[[measurement]]\nname = \"write\"\ntest = \"fileio\"\nmode = \"seqwr\"\n\
+                   total-size = \"4M\"\nfiles = 2\n\
+                   [[measurement]]\nname = \"cpu\"\ntest = \"cpu\"\nevents = 10\n";
+    std::fs::write(folder.path().join("p.toml"), profile).unwrap();
+    let output = limited(
         folder.path(),
-        "--test=fileio --file-num=4 --file-total-size=8G prepare",
+        1 << 20,
+        "suite --profile p.toml --json r.json",
     );
-    wait_until("a test file", || !names_in(folder.path()).is_empty());
-    run.signal(Signal::SIGINT);
-    let output = run.finish();
-    assert_ended(&output, 130);
-    assert!(text(&output.stderr).starts_with("FATAL: interrupted by SIGINT"));
-    assert_eq!(names_in(folder.path()), [""; 0]);
+    assert_ended(&output, 1);
+    assert!(text(&output.stderr).contains("ulimit -f"));
+    let results = result_in(&folder.path().join("r.json"));
+    assert_eq!(results[0]["status"], "failed");
+    assert_eq!(results[1]["status"], "complete");
+    assert_eq!(names_in(folder.path()), ["p.toml", "r.json"]);
+}
+
+#[test]
+fn a_signal_ends_the_instances_of_a_sweep_and_leaves_no_files() {
+    for (signal, status) in SIGNALS {
+        let folder = folder();
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        let words = "sweep --concurrency 2 --count 2 --dir data --json all.json --overcommit \
+                     --launch native= -- fileio --mode rndrw --files 2 --total-size 64K \
+                     --events 0 --time 0 --flags none";
+        let run = Running::wbench(folder.path(), words);
+        let test_files = || -> usize {
+            let instances = std::fs::read_dir(&data).unwrap();
+            instances.flatten().flat_map(|it| walk(&it.path())).count()
+        };
+        wait_until("the files of both", || test_files() == 4);
+        run.signal(signal);
+        assert_ended(&run.finish(), status);
+        assert_eq!(names_in(&data), [""; 0], "{signal}");
+    }
+}
+
+/// All files below a directory, as far as they are there.
+fn walk(directory: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .flat_map(|entry| match entry.path() {
+            path if path.is_dir() => walk(&path),
+            path => vec![path],
+        })
+        .collect()
 }

@@ -38,7 +38,7 @@ Examples:
   sysbench --test=fileio --file-total-size=8G cleanup
 
 Exit status: 0 success; 1 failure, or help printed; 2 a run that hung was aborted
-(--forced-shutdown); 130 or 143 interrupted by SIGINT or SIGTERM.",
+(--forced-shutdown); 129, 130, 131 or 143 interrupted by SIGHUP, SIGINT, SIGQUIT or SIGTERM.",
         )
         .disable_help_flag(true)
         .disable_version_flag(true)

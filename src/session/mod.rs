@@ -15,7 +15,7 @@ use anyhow::Error;
 
 use crate::cli::Dialect;
 use crate::exit::Exit;
-use crate::signal::Interrupted;
+use crate::signal::{self, Interrupted};
 use crate::terminal::message;
 
 /// What stands before a message of the native command line.
@@ -23,6 +23,9 @@ const PREFIX: &str = "wbench: ";
 
 /// Does what the words say.
 pub fn run(words: Vec<OsString>) -> Exit {
+    if let Err(error) = signal::survive_size_limit() {
+        return fail(PREFIX, &error);
+    }
     match Dialect::of(&words) {
         Dialect::Native => native::run(words),
         Dialect::Sysbench => sysbench::run(&words),

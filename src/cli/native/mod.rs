@@ -46,7 +46,7 @@ wbench also accepts the command line of sysbench 0.4.12: wbench --test=cpu run, 
 arguments when it is started under the name sysbench.
 
 Exit status: 0 success; 1 failure; 2 invalid command line; 128 + N interrupted by signal N
-(130 SIGINT, 143 SIGTERM), with the results measured up to then."
+(129 SIGHUP, 130 SIGINT, 131 SIGQUIT, 143 SIGTERM), with the results measured up to then."
 )]
 pub struct Cli {
     #[command(subcommand)]

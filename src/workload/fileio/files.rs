@@ -7,14 +7,14 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context, Error, Result, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, fsync, ftruncate, unlinkat};
 
 use super::requests::Extent;
-use super::transfer::retry;
+use super::transfer::{TOO_LARGE, retry};
 use super::{cache, direct, mark, pattern, refusal, seal};
 use crate::descriptors::{OTHER_DESCRIPTORS, raise_limit};
 use crate::plan::{FilePlan, FileSet, FileioParams, IoMode, OpenFlags};
@@ -289,7 +289,13 @@ impl TestFiles {
     /// Gives a new file its size, so that it can be stored to through a mapping.
     fn extend(&self, number: u32, file: &OwnedFd) -> Result<()> {
         let size = i64::try_from(self.set.file_size)?;
-        retry(|| ftruncate(file, size)).with_context(|| self.about("extending", number))
+        retry(|| ftruncate(file, size)).map_err(|errno| {
+            let about = self.about("extending", number);
+            match errno {
+                Errno::EFBIG => anyhow!("{about}: {TOO_LARGE}"),
+                _ => Error::new(errno).context(about),
+            }
+        })
     }
 
     /// Opens the set as it is.

@@ -15,6 +15,10 @@ pub(super) fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<
     }
 }
 
+/// What EFBIG means for a test file, and what to do about it.
+pub(super) const TOO_LARGE: &str = "file too large for the file size limit (ulimit -f) or the file \
+     system (EFBIG); raise the limit, or make the files smaller with a higher --files";
+
 /// A failed or short transfer, with all that is needed to find it.
 #[derive(Debug)]
 pub struct TransferError {
@@ -42,6 +46,7 @@ impl fmt::Display for TransferError {
             Err(Errno::ENOSPC) => f.write_str(
                 "no space left on the device; take a smaller total size, or another folder with --dir",
             ),
+            Err(Errno::EFBIG) => f.write_str(TOO_LARGE),
             Err(errno) => write!(f, "{} ({errno:?})", errno.desc()),
         }
     }
