@@ -10,7 +10,7 @@ use crate::engine::{self, Measurement, Observer, Setup};
 use crate::harness;
 use crate::host::{self, Root};
 use crate::measure::Measure;
-use crate::plan::{RunPlan, Test};
+use crate::plan::{ClockChoice, RunPlan, Test};
 use crate::result::{
     EndedBy, Harness, Host, Noise, PageCache, Rates, RunResult, SCHEMA, Start, Status, Storage,
     ThreadTotals, Tool, Totals, Workload,
@@ -41,6 +41,13 @@ impl<'a> Run<'a> {
     ///
     /// Fails where the plan asks for what this machine has not: a trusted TSC, so many threads.
     pub fn begin(plan: &'a RunPlan) -> Result<Self> {
+        let mut run = Self::with(plan, TimeSource::establish(plan.clock)?);
+        let setup = run.setup;
+        run.harness = with_clock!(run.time.clock, clock => harness::measure(setup, clock))?;
+        Ok(run)
+    }
+
+    fn with(plan: &'a RunPlan, time: TimeSource) -> Self {
         let setup = Setup {
             threads: plan.threads.get(),
             stack_size: plan.stack_size,
@@ -50,20 +57,17 @@ impl<'a> Run<'a> {
             interval: plan.report_interval,
             start_at: plan.start_at,
         };
-        let time = TimeSource::establish(plan.clock)?;
-        let harness = with_clock!(time.clock, clock => harness::measure(setup, clock))?;
-        let storage = plan
-            .files
-            .as_ref()
-            .map(|files| host::storage(&Root::default(), &files.dir));
-        Ok(Self {
+        Self {
             plan,
             setup,
             time,
             host: host::fingerprint(&Root::default()),
-            storage,
-            harness,
-        })
+            storage: plan
+                .files
+                .as_ref()
+                .map(|files| host::storage(&Root::default(), &files.dir)),
+            harness: Harness::default(),
+        }
     }
 
     /// Returns a warning if the kernel may kill the run before it can report a result.
@@ -150,6 +154,15 @@ impl<'a> Run<'a> {
                 Ok(measurement)
             }
         }
+    }
+
+    /// The result of a plan whose run could not begin, for this reason.
+    ///
+    /// Fails where not even a clock for that is found.
+    pub fn refused(plan: &'a RunPlan, error: &Error) -> Result<RunResult> {
+        let time = TimeSource::establish(plan.clock)
+            .or_else(|_| TimeSource::establish(ClockChoice::Monotonic))?;
+        Ok(Self::with(plan, time).not_run(error))
     }
 
     /// The result of a run that never began.

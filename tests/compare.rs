@@ -740,3 +740,42 @@ fn a_comparison_needs_no_thread_but_its_own() {
     assert_eq!(alone.status.code(), Some(0), "{alone:?}");
     assert_eq!(stdout(&alone), stdout(&usual));
 }
+
+#[test]
+fn a_comparison_never_replaces_a_file_that_it_is_made_from() {
+    let results = Results::new();
+    results.put("runs/a.json", &results.result(1.0, |_| {}));
+    results.put("b.json", &results.result(2.0, |_| {}));
+    let at = |name: &str| results.path().join(name);
+    fs::hard_link(at("b.json"), at("hard.json")).unwrap();
+    symlink("b.json", at("soft.json")).unwrap();
+    let before = [
+        fs::read(at("runs/a.json")).unwrap(),
+        fs::read(at("b.json")).unwrap(),
+    ];
+    for output in [
+        "b.json",
+        "./b.json",
+        "hard.json",
+        "soft.json",
+        "runs/a.json",
+    ] {
+        for format in ["table", "json", "html"] {
+            let line = format!("compare runs b.json --format {format} --output {output}");
+            let done = wbench(results.path(), &line);
+            assert_eq!(done.status.code(), Some(2), "{line}");
+            assert!(
+                stderr(&done).contains("would replace the input"),
+                "{}",
+                stderr(&done)
+            );
+            let after = [
+                fs::read(at("runs/a.json")).unwrap(),
+                fs::read(at("b.json")).unwrap(),
+            ];
+            assert!(before == after, "{line}");
+        }
+    }
+    let done = wbench(results.path(), "compare runs b.json --output new.txt");
+    assert_eq!(done.status.code(), Some(0));
+}

@@ -1,9 +1,12 @@
 //! The result file from outside: its schema, its sums, and that it appears whole or not at all.
 
 mod common;
+mod storage;
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -11,10 +14,14 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use serde_json::{Value, json};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use common::{
-    Running, assert_ended, assert_valid, folder, names_in, number, parsed, result_in, result_of,
-    text, traced, validator, wbench,
+    Running, WBENCH, assert_ended, assert_valid, folder, names_in, number, parsed, result_in,
+    result_of, text, tool, traced, validator, wait_until, wbench,
 };
+use storage::{Bound, Mounted};
 
 /// Runs of each kind, with what a result can hold.
 const RUNS: [&str; 6] = [
@@ -258,7 +265,7 @@ fn a_result_takes_the_place_of_an_older_one_and_leaves_nothing_beside_it() {
 fn a_result_that_cannot_be_written_leaves_the_old_one_and_still_tells_the_figures() {
     // The first write is of the result, as the report comes after it; so are sync and rename.
     for inject in [
-        "inject=write:error=ENOSPC:when=1",
+        "inject=write:error=EIO:when=1",
         "inject=fsync:error=EIO:when=1",
         "inject=/^rename:error=EIO:when=1",
     ] {
@@ -294,4 +301,336 @@ fn a_result_is_synced_before_it_gets_its_name() {
     };
     assert!(place("write(") < place("fsync(") && place("fsync(") < place("rename"));
     assert!(calls[place("rename")].contains("r.json"));
+}
+
+/// Runs the program, and returns its end whatever that is.
+fn run(directory: &Path, words: &str) -> Output {
+    wbench(directory, words).output().expect("the program ends")
+}
+
+/// Labels that make a result larger than the space that is reserved for it.
+fn large_labels() -> Vec<String> {
+    (0..4)
+        .flat_map(|i| {
+            [
+                "--label".to_owned(),
+                format!("l{i}={}", "x".repeat(100_000)),
+            ]
+        })
+        .collect()
+}
+
+#[test]
+fn a_result_outlives_the_test_files_that_fill_its_disk() {
+    for large in [false, true] {
+        let disk = Mounted::tmpfs(16 << 20);
+        let words = "fileio --mode seqwr --files 1 --total-size 64M --block-size 64K --flags none \
+                     --json r.json";
+        let mut command = wbench(&disk.path(), words);
+        if large {
+            command.args(large_labels());
+        }
+        let output = command.output().unwrap();
+        assert_ended(&output, 1);
+        assert!(text(&output.stderr).contains("no space left"));
+        let result = result_in(&disk.path().join("r.json"));
+        assert_eq!(result["status"], "failed");
+        assert!(number(&result, "/totals/events") > 0.0);
+        assert_eq!(names_in(&disk.path()), ["r.json"]);
+    }
+}
+
+#[test]
+fn a_result_has_its_space_on_a_disk_that_files_fill_which_stay() {
+    let disk = Mounted::tmpfs(16 << 20);
+    let words = "fileio run --mode seqwr --files 1 --total-size 64M --block-size 4K --flags none \
+                 --json r.json";
+    let output = run(&disk.path(), words);
+    assert_ended(&output, 1);
+    assert_eq!(result_in(&disk.path().join("r.json"))["status"], "failed");
+    assert_eq!(names_in(&disk.path()), ["r.json", "test_file.0"]);
+}
+
+#[test]
+fn a_disk_that_is_full_already_is_found_before_the_run() {
+    let disk = Mounted::tmpfs(1 << 20);
+    let _ = fs::write(disk.path().join("other"), vec![0; 2 << 20]);
+    let words = "cpu --events 0 --time 0 --json r.json";
+    let output = run(&disk.path(), words);
+    assert_ended(&output, 1);
+    let message = text(&output.stderr);
+    assert!(
+        message.contains("r.json") && message.contains("make room"),
+        "{message}"
+    );
+    assert_eq!(names_in(&disk.path()), ["other"]);
+}
+
+#[test]
+fn a_file_size_limit_that_no_result_fits_in_is_found_before_the_run() {
+    let folder = folder();
+    let mut command = tool("prlimit");
+    command
+        .args([
+            "--fsize=1000",
+            WBENCH,
+            "cpu",
+            "--events",
+            "0",
+            "--time",
+            "0",
+            "--json",
+            "r.json",
+        ])
+        .current_dir(folder.path());
+    let output = Running::start(command).finish();
+    assert_ended(&output, 1);
+    let message = text(&output.stderr);
+    assert!(
+        message.contains("r.json") && message.contains("ulimit -f"),
+        "{message}"
+    );
+    assert_eq!(names_in(folder.path()), [""; 0]);
+}
+
+const SHORT: &str = "cpu --max-prime 100 --events 3 --quiet";
+
+#[test]
+fn a_file_that_is_mounted_is_written_in_place_and_that_is_said() {
+    let folder = folder();
+    let file = folder.path().join("r.json");
+    // Longer than a result, so that its end has to go.
+    fs::write(&file, "old".repeat(100_000)).unwrap();
+    let mounted = Bound::on(&file);
+    let output = run(folder.path(), &format!("{SHORT} --json r.json"));
+    assert_ended(&output, 0);
+    assert!(text(&output.stderr).contains("r.json is a mount point"));
+    drop(mounted);
+    assert_eq!(result_in(&file)["status"], "complete");
+    assert_eq!(names_in(folder.path()), ["r.json"]);
+}
+
+#[test]
+fn a_mounted_file_takes_the_results_of_a_suite() {
+    let folder = folder();
+    let file = folder.path().join("all.json");
+    fs::write(&file, "").unwrap();
+    let profile = "name = \"p\"\n[[measurement]]\nname = \"cpu\"\ntest = \"cpu\"\nevents = 10\n";
+    fs::write(folder.path().join("p.toml"), profile).unwrap();
+    let mounted = Bound::on(&file);
+    let suite = "suite --profile p.toml --quiet --json all.json";
+    let output = run(folder.path(), suite);
+    assert_ended(&output, 0);
+    assert!(text(&output.stderr).contains("mount point"));
+    assert_ended(&run(folder.path(), suite), 1);
+    assert_ended(&run(folder.path(), &format!("{suite} --resume")), 0);
+    drop(mounted);
+    assert_eq!(result_in(&file).as_array().unwrap().len(), 1);
+    assert_eq!(names_in(folder.path()), ["all.json", "p.toml"]);
+}
+
+#[test]
+fn an_empty_file_name_is_refused_by_every_command_before_it_does_anything() {
+    for words in [
+        "cpu --events 0 --time 0 --json",
+        "memory --json",
+        "fileio --mode seqwr --files 2 --total-size 64K --keep --json",
+        "fileio run --mode seqrd --json",
+        "suite --json",
+        "env --json",
+        "compare . --output",
+    ] {
+        let folder = folder();
+        let output = wbench(folder.path(), words).arg("").output().unwrap();
+        assert_ended(&output, 2);
+        assert!(
+            text(&output.stderr).contains("the file name is empty"),
+            "{words}"
+        );
+        assert_eq!(names_in(folder.path()), [""; 0]);
+    }
+    let folder = folder();
+    let sweep = wbench(folder.path(), "sweep --concurrency 1 --count 1 --json")
+        .args(["", "--", "cpu"])
+        .output()
+        .unwrap();
+    assert_ended(&sweep, 2);
+}
+
+#[test]
+fn a_pipe_without_a_reader_keeps_no_files_and_a_signal_ends_the_wait_for_one() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        let folder = folder();
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        fs::create_dir(folder.path().join("data")).unwrap();
+        let words = "fileio --mode rndrd --files 2 --total-size 64K --dir data --json pipe";
+        let mut run = Running::wbench(folder.path(), words);
+        run.wait_for("events/s");
+        wait_until("the end of the files", || {
+            names_in(&folder.path().join("data")).is_empty()
+        });
+        assert!(run.is_running());
+        run.signal(signal);
+        let output = run.finish();
+        assert_ended(&output, 128 + signal as i32);
+        let message = text(&output.stderr);
+        assert!(
+            message.contains("cannot write pipe: interrupted by"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_pipe_gets_the_whole_result_once_it_has_a_reader_even_of_a_run_that_a_signal_ended() {
+    let folder = folder();
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut command = Command::new(WBENCH);
+    command
+        .args([
+            "cpu",
+            "--events",
+            "0",
+            "--report-interval",
+            "0.05",
+            "--json",
+            "pipe",
+        ])
+        .args(large_labels())
+        .current_dir(folder.path());
+    let run = Running::start(command);
+    run.wait_for("events/s");
+    let reader = std::thread::spawn(move || fs::read(pipe).unwrap());
+    run.signal(Signal::SIGTERM);
+    let result = parsed(&reader.join().unwrap());
+    assert_ended(&run.finish(), 143);
+    assert_eq!(result["status"], "interrupted");
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_the_reader_of_standard_output() {
+    let folder = folder();
+    let (_reader, writer) = std::io::pipe().unwrap();
+    // More than a pipe holds.
+    let mut run = Command::new(WBENCH)
+        .args(["cpu", "--max-prime", "100", "--events", "3", "--json", "-"])
+        .args(large_labels())
+        .current_dir(folder.path())
+        .stdout(writer)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = run.id();
+    wait_until("a full pipe", || {
+        let call = fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+        call.contains("poll")
+    });
+    kill(Pid::from_raw(pid.try_into().unwrap()), Signal::SIGTERM).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(143));
+}
+
+#[test]
+fn a_run_that_fails_before_it_begins_replaces_the_old_result_by_one_that_says_why() {
+    let validator = validator();
+    for (words, reason) in [
+        ("fileio run --mode rndrd", "missing; run 'prepare' first"),
+        ("fileio --mode rndrd --dir nowhere", "nowhere"),
+        ("fileio --mode seqwr --dir file", "file"),
+        ("cpu --threads 1000000 --events 1", "1000000"),
+    ] {
+        let folder = folder();
+        fs::write(folder.path().join("r.json"), "old").unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        let output = run(folder.path(), &format!("{words} --json r.json"));
+        assert_ended(&output, 1);
+        assert!(
+            text(&output.stderr).contains(reason),
+            "{words}: {}",
+            text(&output.stderr)
+        );
+        assert_eq!(text(&output.stdout), "", "{words}");
+        let result = result_in(&folder.path().join("r.json"));
+        assert_valid(&validator, &result, words);
+        assert_eq!(result["status"], "failed", "{words}");
+        assert_eq!(result["ended_by"], "error", "{words}");
+        assert!(
+            result["error"].as_str().unwrap().contains(reason),
+            "{words}"
+        );
+        assert_eq!(names_in(folder.path()), ["file", "r.json"], "{words}");
+    }
+}
+
+/// Runs that would not end by themselves.
+const ENDLESS: &str = "cpu --events 0 --time 0 --json";
+
+#[test]
+fn a_target_that_cannot_be_replaced_is_found_before_the_run() {
+    for attribute in ["+i", "+a"] {
+        let folder = folder();
+        let file = folder.path().join("r.json");
+        fs::write(&file, "precious").unwrap();
+        let chattr = |attribute: &str| {
+            let done = tool("chattr").arg(attribute).arg(&file).status().unwrap();
+            assert!(done.success(), "this test needs chattr and root");
+        };
+        chattr(attribute);
+        let output = run(folder.path(), &format!("{ENDLESS} r.json"));
+        chattr(&attribute.replace('+', "-"));
+        assert_ended(&output, 1);
+        let message = text(&output.stderr);
+        assert!(message.contains("r.json; name another file"), "{message}");
+        assert_eq!(fs::read(&file).unwrap(), b"precious");
+        assert_eq!(names_in(folder.path()), ["r.json"]);
+    }
+}
+
+#[test]
+fn somebody_elses_file_in_a_sticky_directory_is_found_before_the_run() {
+    let folder = tempfile::tempdir_in("/tmp").unwrap();
+    let binary = folder.path().join("wbench");
+    fs::copy(WBENCH, &binary).unwrap();
+    fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o1777)).unwrap();
+    let file = folder.path().join("r.json");
+    fs::write(&file, "precious").unwrap();
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).unwrap();
+    let as_nobody = |words: &str| {
+        let mut command = tool("setpriv");
+        command
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(&binary)
+            .args(words.split_whitespace())
+            .current_dir(folder.path());
+        Running::start(command).finish()
+    };
+    let output = as_nobody(&format!("{ENDLESS} r.json"));
+    assert_ended(&output, 1);
+    assert!(text(&output.stderr).contains("r.json; name another file"));
+    assert_eq!(fs::read(&file).unwrap(), b"precious");
+    // Its own file may be replaced there.
+    for _ in 0..2 {
+        assert_ended(&as_nobody(&format!("{SHORT} --json own.json")), 0);
+    }
+}
+
+#[test]
+fn a_link_to_a_result_is_written_through_and_one_to_nothing_is_refused() {
+    let folder = folder();
+    fs::create_dir(folder.path().join("results")).unwrap();
+    fs::write(folder.path().join("results/1.json"), "old").unwrap();
+    symlink("results/1.json", folder.path().join("latest.json")).unwrap();
+    symlink("results/2.json", folder.path().join("dangling.json")).unwrap();
+    assert_ended(
+        &run(folder.path(), &format!("{SHORT} --json latest.json")),
+        0,
+    );
+    assert!(folder.path().join("latest.json").is_symlink());
+    let result = result_in(&folder.path().join("results/1.json"));
+    assert_eq!(result["status"], "complete");
+    let output = run(folder.path(), &format!("{ENDLESS} dangling.json"));
+    assert_ended(&output, 1);
+    assert!(text(&output.stderr).contains("symbolic link to a missing file"));
+    assert_eq!(names_in(&folder.path().join("results")), ["1.json"]);
 }

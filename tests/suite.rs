@@ -465,7 +465,12 @@ fn lines_in(file: &Path) -> usize {
 
 #[test]
 fn a_signal_ends_a_suite_with_all_it_has_and_resume_completes_it() {
-    for (signal, status) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+    for (signal, status) in [
+        (Signal::SIGHUP, 129),
+        (Signal::SIGINT, 130),
+        (Signal::SIGQUIT, 131),
+        (Signal::SIGTERM, 143),
+    ] {
         let place = Place::with(LONG);
         let suite = place.start("");
         wait_until("two results", || lines_in(&place.partial()) == 2);
@@ -740,4 +745,112 @@ fn a_suite_begins_at_the_moment_it_was_told_and_prints_the_report_that_was_asked
     let printed = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
     assert_eq!(printed.map(|it| it.unwrap()).collect::<Vec<_>>(), results);
     assert_ended(&place.suite("--json - --format rally"), 1);
+}
+
+#[test]
+fn a_second_job_on_the_results_of_one_at_work_says_who_that_is_and_changes_nothing() {
+    let place = Place::with(LONG);
+    let suite = place.start("--repeat 3");
+    wait_until("two results", || lines_in(&place.partial()) == 2);
+    for words in ["--repeat 3 --resume", "--repeat 3"] {
+        let output = place.suite(words);
+        assert_ended(&output, 1);
+        let message = text(&output.stderr);
+        let holder = format!("in use by process {}, which started at 2", suite.pid());
+        assert!(
+            message.contains("wbench-suite.json.partial") && message.contains(&holder),
+            "{message}"
+        );
+    }
+    assert_ended(&suite.finish(), 0);
+    let results = place.results();
+    assert_eq!(results.len(), 12);
+    assert!(!place.partial().exists());
+
+    // No lock outlives a job that was killed.
+    let mut suite = place.start("--json other.json");
+    let partial = place.path().join("other.json.partial");
+    wait_until("a result", || lines_in(&partial) == 1);
+    suite.kill();
+    let output = place.suite("--json other.json --resume");
+    assert_ended(&output, 0);
+    assert_eq!(
+        result_in(&place.path().join("other.json"))
+            .as_array()
+            .unwrap()
+            .len(),
+        4
+    );
+}
+
+#[test]
+fn of_jobs_that_begin_at_once_with_the_same_result_file_one_is_done_and_the_others_fail() {
+    for words in ["", "--resume"] {
+        let place = Place::with(LONG);
+        let jobs: Vec<_> = (0..4).map(|_| place.start(words)).collect();
+        let mut done = 0;
+        for job in jobs {
+            let output = job.finish();
+            match output.status.code() {
+                // One that begins after the end of another has nothing left to do.
+                Some(0) => done += 1,
+                _ => {
+                    assert_ended(&output, 1);
+                    let message = text(&output.stderr);
+                    let known = ["in use by process", "holds results already"];
+                    assert!(known.iter().any(|it| message.contains(it)), "{message}");
+                }
+            }
+        }
+        assert!(done >= 1);
+        assert!(done == 1 || words == "--resume");
+        assert_eq!(names(&place.results()), ["first", "files", "long", "last"]);
+        assert!(!place.partial().exists());
+    }
+}
+
+#[test]
+fn a_file_system_without_locks_is_used_with_a_warning() {
+    let place = Place::with(SMALL);
+    let mut command = tool("strace");
+    command
+        .args([
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "inject=flock:error=ENOSYS",
+            WBENCH,
+        ])
+        .args(Place::words("").split_whitespace())
+        .current_dir(place.path());
+    let output = Running::start(command).finish();
+    assert_ended(&output, 0);
+    let message = text(&output.stderr);
+    assert!(
+        message.contains("cannot lock") && message.contains("no other job"),
+        "{message}"
+    );
+    assert_eq!(place.results().len(), 6);
+}
+
+#[test]
+fn the_files_of_a_suite_that_stay_leave_space_for_its_results() {
+    let disk = Mounted::tmpfs(8 << 20);
+    let place = Place::with(SMALL);
+    let json = disk.path().join("r.json");
+    let suite = place.start(&format!("--json {}", json.display()));
+    let partial = disk.path().join("r.json.partial");
+    wait_until("the reservation", || partial.exists());
+    wait_until("a result", || lines_in(&partial) >= 1);
+    // Another process takes all that is left.
+    let _ = std::fs::write(disk.path().join("hog"), vec![0; 16 << 20]);
+    let output = suite.finish();
+    // The array is a second copy, which has no space; the results so far have.
+    let all = match output.status.code() {
+        Some(0) => result_in(&json).as_array().unwrap().len(),
+        _ => lines_in(&partial),
+    };
+    assert_eq!(all, 6, "{}", text(&output.stderr));
 }

@@ -757,6 +757,8 @@ fn a_disk_that_fills_up_under_the_results_keeps_those_before() {
             .args("sweep --concurrency 1 --count 12 --json".split(' '))
             .arg(&file)
             .args(options.split_whitespace())
+            // Large results, which are soon more than the space that is reserved for them.
+            .args(["--label", &format!("long={}", "x".repeat(60_000))])
             .args(["--launch", launcher, "--"])
             .args(TRIVIAL.split(' '))
             .env("WBENCH", WBENCH)

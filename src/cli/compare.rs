@@ -68,7 +68,7 @@ pub struct CompareArgs {
         default_value = "-",
         hide_default_value = true
     )]
-    output: String,
+    output: Destination,
 
     /// Colours in the table; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
@@ -126,7 +126,7 @@ impl CompareArgs {
             skip_bad: self.skip_bad,
             fail_above: self.fail_above,
             format: self.format,
-            output: self.output.as_str().into(),
+            output: self.output,
             color: self.color,
         }
     }

@@ -21,6 +21,7 @@ mod virtualization;
 
 use crate::result::Host;
 
+pub use mounts::is_mount_point;
 pub use noise::{NoiseBefore, noise_start};
 pub use root::Root;
 pub use schedstat::thread_runqueue_wait;

@@ -1,6 +1,6 @@
 //! /proc/self/mountinfo, as proc_pid_mountinfo(5) describes it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::root::Root;
 
@@ -58,6 +58,13 @@ pub(super) fn read(root: &Root) -> Vec<Mount> {
     root.text("proc/self/mountinfo")
         .map(|text| text.lines().filter_map(Mount::parse).collect())
         .unwrap_or_default()
+}
+
+/// Tells whether something is mounted on this file, which then can't be replaced by a rename.
+pub fn is_mount_point(file: &Path) -> bool {
+    let mounts = read(&Root::default());
+    file.canonicalize()
+        .is_ok_and(|file| mounts.iter().any(|mount| mount.point == file))
 }
 
 /// Undoes the escapes of mountinfo. A backslash is itself escaped, so that it comes last.

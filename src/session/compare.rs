@@ -1,16 +1,21 @@
 //! `wbench compare` and `wbench show` at work.
 
+use std::collections::BTreeSet;
+use std::fs::Metadata;
 use std::io::IsTerminal as _;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 
-use super::PREFIX;
+use super::{PREFIX, remark};
 use crate::cli::compare::{Color, CompareJob, ShowJob};
 use crate::compare::compare;
 use crate::compare::gate::Gate;
 use crate::compare::read::documents::documents;
 use crate::compare::read::result_file::check_schema;
-use crate::compare::read::{Input, Reading, read, text_of};
+use crate::compare::read::{Bad, Input, Reading, read, text_of};
+use crate::compare::run::Run;
 use crate::compare::threads::in_parallel;
 use crate::exit::Exit;
 use crate::output::{Destination, print};
@@ -37,10 +42,12 @@ fn answer(job: &CompareJob) -> Result<Exit> {
         skipped.extend(reading.skipped);
     }
     let found = !runs.is_empty();
+    let files = files(job, &runs, &bad);
     let comparison = compare(&job.inputs, runs, &job.question)?;
     if found {
         let text = job.format.text(&comparison, has_colours(job))?;
-        job.output.write_text(&text)?;
+        refuse_input_as_output(job, &files)?;
+        remark(&job.output.write_text(&text)?);
     }
     for (name, what) in &skipped {
         message!("{PREFIX}{}: skipped: {what}", line(name));
@@ -70,6 +77,40 @@ fn answer(job: &CompareJob) -> Result<Exit> {
             message!("{PREFIX}{reason}");
             Ok(Exit::Untold)
         }
+    }
+}
+
+/// All files that were read: those named, and those found in directories.
+fn files(job: &CompareJob, runs: &[(usize, Run)], bad: &[Bad]) -> BTreeSet<PathBuf> {
+    let named = job.inputs.iter().filter_map(|input| match input {
+        Input::Path(path) => Some(path.clone()),
+        Input::Stdin => None,
+    });
+    let sources = runs.iter().map(|(_, run)| &run.source);
+    let sources = sources.chain(bad.iter().map(|bad| &bad.source));
+    let found = sources.map(|source| PathBuf::from(&*source.file));
+    named.chain(found).collect()
+}
+
+/// Fails where the comparison would replace a file that it is made from.
+fn refuse_input_as_output(job: &CompareJob, files: &BTreeSet<PathBuf>) -> Result<()> {
+    let Destination::File(output) = &job.output else {
+        return Ok(());
+    };
+    let id = |path: &Path| {
+        let there = std::fs::metadata(path).ok().filter(Metadata::is_file)?;
+        Some((there.dev(), there.ino()))
+    };
+    let Some(to) = id(output) else {
+        return Ok(());
+    };
+    match files.iter().find(|file| id(file) == Some(to)) {
+        Some(file) => bail!(
+            "--output {} would replace the input {}; name another file",
+            output.display(),
+            file.display()
+        ),
+        None => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use super::remark;
 use crate::clock::TimeSource;
 use crate::exit::Exit;
 use crate::host::{self, Root};
@@ -53,7 +54,7 @@ pub fn run(dir: &Path, json: Option<&Destination>) -> Result<Exit> {
         direct_io,
     };
     match json {
-        Some(destination) => destination.write(&environment)?,
+        Some(destination) => remark(&destination.write(&environment)?),
         None => output::print(&text::environment(
             &environment.host,
             &environment.clock,

@@ -11,63 +11,74 @@ use crate::plan::{FileHandling, FileioParams, RunPlan, Test};
 use crate::result::RunResult;
 use crate::run::Run;
 use crate::terminal::message;
-use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
+use crate::workload::fileio::files::{Rule, TestFiles};
 use crate::workload::fileio::prepare::prepare as fill;
 
-/// Makes the files where they have to be made, measures, hands the result to `tell`, and removes
-/// the files where they have to be removed.
+/// Makes the files where they have to be made, and measures.
 ///
-/// The result is told before the files are removed, and whatever befalls the one, the other is
-/// done. Fails where the run can't begin, and with the first error of telling and removing; an
-/// error of the run itself is part of the result, and named on standard error.
-pub fn measure(
-    plan: &RunPlan,
+/// Whatever goes wrong is part of the result, and named on standard error; fails only where not
+/// even that can be had. The files wait for [`Measured::clean_up`].
+pub fn measure<'a>(
+    plan: &'a RunPlan,
     handling: FileHandling,
     quiet: bool,
     observer: &mut dyn Observer,
-    tell: impl FnOnce(&RunResult) -> Result<()>,
-) -> Result<()> {
-    let files = plan.files.as_ref();
-    let files = files
-        .map(|files| TestFiles::of(files, Rule::Stamp))
-        .transpose()?;
-    let files = files.map(Arc::new);
-    let job = FileJob::of(plan, handling, files.as_deref())?;
-    let run = Run::begin(plan)?;
-    if let Some(warning) = run.memory_warning() {
-        message!("{PREFIX}{warning}");
-    }
-    let guard = files.as_deref().map(CleanUp);
-    let result = match job.prepare(quiet) {
-        Ok(()) => run.measure(files.clone(), observer),
-        Err(error) => run.not_run(&error),
+) -> Result<Measured<'a>> {
+    let (result, job) = match Run::begin(plan) {
+        Ok(run) => match FileJob::of(plan, handling) {
+            Ok(job) => (run_with(run, &job, quiet, observer), Some(job)),
+            Err(error) => (run.not_run(&error), None),
+        },
+        Err(error) => (Run::refused(plan, &error)?, None),
     };
-    let told = tell(&result);
-    let cleaned = job.finish();
-    drop(guard);
     if let Some(error) = &result.error {
         message!("{PREFIX}{error}");
     }
-    told.and(cleaned)
+    Ok(Measured { result, job })
+}
+
+fn run_with(run: Run, job: &FileJob, quiet: bool, observer: &mut dyn Observer) -> RunResult {
+    if let Some(warning) = run.memory_warning() {
+        message!("{PREFIX}{warning}");
+    }
+    match job.prepare(quiet) {
+        Ok(()) => run.measure(job.files(), observer),
+        Err(error) => run.not_run(&error),
+    }
+}
+
+/// A measurement whose files may still be there. Dropped, it removes those that are not to stay.
+pub struct Measured<'a> {
+    /// What came of it.
+    pub result: RunResult,
+    job: Option<FileJob<'a>>,
+}
+
+impl Measured<'_> {
+    /// Removes the files where they have to be removed.
+    pub fn clean_up(&self) -> Result<()> {
+        self.job.as_ref().map_or(Ok(()), FileJob::finish)
+    }
 }
 
 /// What has to be done about the files around a run.
 struct FileJob<'a> {
-    files: Option<(&'a TestFiles, &'a FileioParams)>,
+    files: Option<(Arc<TestFiles>, &'a FileioParams)>,
     makes: bool,
     keeps: bool,
 }
 
 impl<'a> FileJob<'a> {
     /// Fails where the files are not as the run needs them, and it may not make them.
-    fn of(plan: &'a RunPlan, handling: FileHandling, files: Option<&'a TestFiles>) -> Result<Self> {
-        let (Some(files), Test::Fileio(params)) = (files, &plan.test) else {
+    fn of(plan: &'a RunPlan, handling: FileHandling) -> Result<Self> {
+        let (Some(files), Test::Fileio(params)) = (&plan.files, &plan.test) else {
             return Ok(Self {
                 files: None,
                 makes: false,
                 keeps: false,
             });
         };
+        let files = TestFiles::of(files, Rule::Stamp)?;
         let creates = params.mode.creates_files();
         let whole = handling == FileHandling::Whole;
         let absent = files.are_absent()?;
@@ -76,15 +87,19 @@ impl<'a> FileJob<'a> {
             files.check()?;
         }
         Ok(Self {
-            files: Some((files, params)),
+            files: Some((Arc::new(files), params)),
             makes: may_make && !creates,
             // Files that were there before stay, even if the run makes them anew.
             keeps: !(whole && absent),
         })
     }
 
+    fn files(&self) -> Option<Arc<TestFiles>> {
+        self.files.as_ref().map(|(files, _)| Arc::clone(files))
+    }
+
     fn prepare(&self, quiet: bool) -> Result<()> {
-        match self.files {
+        match &self.files {
             Some((files, params)) if self.makes => {
                 files.check_folder(params)?;
                 prepare(files, quiet)
@@ -94,12 +109,21 @@ impl<'a> FileJob<'a> {
     }
 
     fn finish(&self) -> Result<()> {
-        match self.files {
+        match &self.files {
             Some((files, _)) if self.keeps => files.keep_made(),
             Some((files, _)) => files.remove_made()?,
             None => {}
         }
         Ok(())
+    }
+}
+
+impl Drop for FileJob<'_> {
+    fn drop(&mut self) {
+        // In case of a panic; the orderly way cleans up before and reports errors.
+        if let Some((files, _)) = &self.files {
+            let _ = files.remove_made();
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use anyhow::Error;
 
 use crate::cli::Dialect;
 use crate::exit::Exit;
+use crate::output::Written;
 use crate::signal::{self, Interrupted};
 use crate::terminal::message;
 
@@ -29,6 +30,13 @@ pub fn run(words: Vec<OsString>) -> Exit {
     match Dialect::of(&words) {
         Dialect::Native => native::run(words),
         Dialect::Sysbench => sysbench::run(&words),
+    }
+}
+
+/// Says on standard error what the user should know of how a document was written.
+fn remark(written: &Written) {
+    if let Some(remark) = written.remark() {
+        message!("{PREFIX}{remark}");
     }
 }
 

@@ -6,12 +6,12 @@ use std::io::ErrorKind;
 
 use anyhow::{Error, Result};
 
-use super::measure::{measure as measured, prepare};
+use super::measure::{Measured, measure as measured, prepare};
 use super::progress::{IntervalLines, Watcher};
-use super::{PREFIX, compare, env, fail, suite, sweep};
+use super::{PREFIX, compare, env, fail, remark, suite, sweep};
 use crate::cli::native::{Cli, Command, Output};
 use crate::exit::Exit;
-use crate::output;
+use crate::output::{self, Destination, Outlet, Written, is_out_of_space};
 use crate::plan::{FileHandling, RunPlan};
 use crate::report::ReportFormat;
 use crate::report::text::Columns;
@@ -85,17 +85,35 @@ fn execute(command: Command) -> Result<Exit> {
 }
 
 fn measure(plan: &RunPlan, handling: FileHandling, output: &Output) -> Result<Exit> {
-    if let Some(json) = &output.json {
-        json.check()?;
-    }
+    let outlet = output.json.as_ref().map(Destination::reserve).transpose()?;
     signal::watch()?;
-    let mut watcher = watcher(plan, output);
-    let mut exit = Exit::Success;
-    measured(plan, handling, output.quiet, &mut watcher, |result| {
-        exit = Exit::of(result);
-        tell(result, output)
-    })?;
-    Ok(exit)
+    let measured = measured(plan, handling, output.quiet, &mut watcher(plan, output))?;
+    let delivered = deliver(&measured, outlet, output);
+    remark(&delivered?);
+    Ok(Exit::of(&measured.result))
+}
+
+/// Writes the result, prints the report and removes the files: each whatever befalls the others.
+///
+/// The result is written before the files are removed, so that it is there whatever ends the
+/// process then. But a pipe may wait for its reader, and the files don't wait with it; and where
+/// the files have taken all space, there is some when they are gone.
+fn deliver(measured: &Measured, outlet: Option<Outlet>, output: &Output) -> Result<Written> {
+    let result = &measured.result;
+    let Some(mut outlet) = outlet else {
+        let printed = print_report(result, output);
+        return measured.clean_up().and(printed).map(|()| Written::AsItIs);
+    };
+    let early = (!outlet.may_block()).then(|| outlet.write(result));
+    let printed = print_report(result, output);
+    let cleaned = measured.clean_up();
+    let written = match early {
+        Some(Err(error)) if !is_out_of_space(&error) => Err(error),
+        Some(Ok(written)) => Ok(written),
+        _ => outlet.write(result),
+    };
+    let written = written?;
+    printed.and(cleaned).map(|()| written)
 }
 
 fn watcher(plan: &RunPlan, output: &Output) -> Watcher {
@@ -108,21 +126,14 @@ fn watcher(plan: &RunPlan, output: &Output) -> Watcher {
     Watcher::new(plan.limits.max_time(), lines, columns, output.quiet)
 }
 
-fn tell(result: &RunResult, output: &Output) -> Result<()> {
-    let written = match &output.json {
-        Some(json) => json.write(result),
-        None => Ok(()),
-    };
-    // The figures of a long run are not lost with a file that could not be written.
+fn print_report(result: &RunResult, output: &Output) -> Result<()> {
     // A program gets its document in any case; to a person the error tells all there is of a run
     // that never began.
     let began = result.totals.wall_s > 0.0;
-    let report = output.report.filter(|format| began || format.is_document());
-    let printed = match report {
+    match output.report.filter(|format| began || format.is_document()) {
         Some(format) => format
             .of(std::slice::from_ref(result))
             .and_then(|report| output::print(&report)),
         None => Ok(()),
-    };
-    written.and(printed)
+    }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 
-use super::PREFIX;
 use super::progress::bar;
+use super::{PREFIX, remark};
 use crate::cli::native::SweepJob;
 use crate::descriptors::{DescriptorLimit, OTHER_DESCRIPTORS, raise_limit};
 use crate::exit::Exit;
@@ -47,6 +47,9 @@ pub fn run(job: &SweepJob) -> Result<Exit> {
     let folders = folders(sweep)?;
     let need = need(job, sweep, &folders)?;
     let (journal, done) = open(job, sweep)?;
+    if let Some(remark) = journal.remark() {
+        message!("{PREFIX}{remark}");
+    }
     let mut teller = Teller::new(job, sweep, journal, &done);
     let work = Work {
         job,
@@ -227,7 +230,7 @@ impl<'a> Teller<'a> {
     /// Writes the array of results, and reports the outcome.
     fn finish(self, job: &SweepJob, sweep: &Sweep, end: Result<()>) -> Result<Exit> {
         end?;
-        self.journal.finish()?;
+        remark(&self.journal.finish()?);
         if job.quiet {
             if let Some(failures) = failures(sweep, &self.digests) {
                 message!("{PREFIX}{failures}");

@@ -272,6 +272,26 @@ impl Drop for Mounted {
     }
 }
 
+/// A file that is mounted on itself as long as this lives, as containers mount files. Needs root.
+pub struct Bound(PathBuf);
+
+impl Bound {
+    /// Mounts a file.
+    pub fn on(file: &Path) -> Self {
+        must(
+            "mount",
+            ["--bind".as_ref(), file.as_os_str(), file.as_os_str()],
+        );
+        Self(file.to_owned())
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
 fn must<S: AsRef<OsStr>>(program: &str, words: impl IntoIterator<Item = S>) {
     let done = Command::new(program)
         .args(words)

@@ -50,7 +50,7 @@ pub(super) struct CommonArgs {
 
     /// Write the result as JSON to this file; - is standard output
     #[arg(long, value_name = "FILE")]
-    json: Option<String>,
+    json: Option<Destination>,
 
     /// Format of the report on standard output [default: text; none with --quiet or --json -]
     #[arg(long, value_enum, value_name = "FORMAT")]
@@ -104,8 +104,7 @@ impl CommonArgs {
         limits: Limits,
         files: Option<FilePlan>,
     ) -> Result<(RunPlan, Output)> {
-        let json = self.json.as_deref().map(Destination::from);
-        let output = Output::of(json, self.format, self.quiet)?;
+        let output = Output::of(self.json, self.format, self.quiet)?;
         let plan = RunPlan {
             test,
             threads: self.threads,

@@ -15,14 +15,14 @@ pub(super) struct EnvArgs {
 
     /// Write JSON to this file; - or no value is standard output
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
-    json: Option<String>,
+    json: Option<Destination>,
 }
 
 impl EnvArgs {
     pub(super) fn into_command(self) -> Command {
         Command::Env {
             dir: self.dir,
-            json: self.json.as_deref().map(Destination::from),
+            json: self.json,
         }
     }
 }

@@ -68,7 +68,7 @@ pub(super) struct SuiteArgs {
 
     /// Write the results as a JSON array to this file; - is standard output
     #[arg(long, default_value = "wbench-suite.json", value_name = "FILE")]
-    json: String,
+    json: Destination,
 
     /// Format of the report on standard output [default: text, one table; none with --quiet or
     /// --json -]
@@ -119,7 +119,7 @@ pub struct SuiteJob {
 impl SuiteArgs {
     /// Fails if two documents would be printed on standard output.
     pub(super) fn into_job(self) -> Result<SuiteJob> {
-        let json = Destination::from(self.json.as_str());
+        let json = self.json;
         let output = Output::of(Some(json.clone()), self.format, self.quiet)?;
         Ok(SuiteJob {
             profile: self.profile,

@@ -43,7 +43,7 @@ pub(super) struct SweepArgs {
 
     /// Write the results as a JSON array to this file
     #[arg(long, value_name = "FILE")]
-    json: String,
+    json: Destination,
 
     /// Resume the sweep in the result file: run what is missing or failed
     #[arg(long)]
@@ -137,7 +137,7 @@ impl SweepArgs {
         check_together(&sweep)?;
         Ok(SweepJob {
             sweep,
-            json: Destination::from(self.json.as_str()),
+            json: self.json,
             resume: self.resume,
             lead: self.lead,
             overcommit: self.overcommit,

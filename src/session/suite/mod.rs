@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use anyhow::{Context, Result, ensure};
 
-use super::PREFIX;
+use super::{PREFIX, remark};
 use crate::cli::native::SuiteJob;
 use crate::exit::Exit;
 use crate::host::{self, Root};
@@ -34,14 +34,18 @@ pub fn run(job: &SuiteJob) -> Result<Exit> {
     if job.show {
         return print(&source.text).map(|()| Exit::Success);
     }
+    // Before there is anything that a signal would leave behind.
+    signal::watch()?;
     let members = members(&profile, &job.changes, job.rounds)?;
     let (journal, found) = journal(job, &members)?;
+    if let Some(remark) = journal.remark() {
+        message!("{PREFIX}{remark}");
+    }
     let missing = missing(&members, &found);
     if job.resume && !job.quiet {
         let (there, all) = (found.len(), found.len() + missing.len());
         message!("{PREFIX}{} there already", of_results(there, all));
     }
-    signal::watch()?;
     let mut suite = Suite {
         job,
         files: SharedFiles::new(job.keep),
@@ -164,7 +168,7 @@ impl Suite<'_> {
             Err(error) if error.is::<Interrupted>() => Some(error),
             other => other.map(|()| None)?,
         };
-        finished?;
+        remark(&finished?);
         cleaned?;
         let with = |status| {
             self.results

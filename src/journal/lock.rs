@@ -1,0 +1,163 @@
+//! The file of a journal, which belongs to one job at a time.
+//!
+//! The lock is on the open file (flock(2)), so that it ends with the process, however that ends. A
+//! file gets its name when it is locked already, and is renamed and removed only by the job that
+//! holds its lock. Who gets a lock so looks whether the name still stands for the file that was
+//! opened, and begins again where it doesn't.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::ops::Deref;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use anyhow::{Context, Error, Result, anyhow, ensure};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use super::holder;
+use crate::output::{directory_of, filled, named};
+
+/// A file that no other job writes meanwhile.
+#[derive(Debug)]
+pub(super) enum LockedFile {
+    Locked(Flock<File>),
+    /// The file system has no locks.
+    Unlocked(File, Errno),
+}
+
+impl Deref for LockedFile {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        match self {
+            Self::Locked(file) => file,
+            Self::Unlocked(file, _) => file,
+        }
+    }
+}
+
+impl LockedFile {
+    /// Creates an empty file under this name; None where there is something already.
+    pub(super) fn create(path: &Path) -> Result<Option<Self>> {
+        Self::create_new(path).with_context(|| format!("cannot create {}", path.display()))
+    }
+
+    fn create_new(path: &Path) -> Result<Option<Self>> {
+        let beside = named(directory_of(path))?;
+        let locked = Self::lock(beside.as_file().try_clone()?, path)?;
+        match beside.persist_noclobber(path) {
+            Ok(_) => Ok(Some(locked)),
+            Err(refused) if refused.error.kind() == ErrorKind::AlreadyExists => Ok(None),
+            // A file system that can neither link nor rename without replacing.
+            Err(_) => Self::create_in_place(path),
+        }
+    }
+
+    fn create_in_place(path: &Path) -> Result<Option<Self>> {
+        let mut options = OpenOptions::new();
+        match options.read(true).write(true).create_new(true).open(path) {
+            Ok(file) => Self::lock(file, path).map(Some),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Locks the file under this name; None where there is none, or no longer.
+    ///
+    /// Fails where another job holds it.
+    pub(super) fn open(path: &Path) -> Result<Option<Self>> {
+        let name = path.display();
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(path);
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
+                return Err(anyhow!(
+                    "{name} is a symbolic link, which is not followed; remove it, or name another \
+                     file with --json"
+                ));
+            }
+            Err(error) => return Err(Error::new(error).context(format!("cannot open {name}"))),
+        };
+        let is_file = file.metadata().is_ok_and(|there| there.is_file());
+        ensure!(
+            is_file,
+            "{name} is not a regular file; remove it, or name another with --json"
+        );
+        let locked = Self::lock(file, path)?;
+        Ok(locked.is_at(path).then_some(locked))
+    }
+
+    fn lock(mut file: File, path: &Path) -> Result<Self> {
+        let mut holder = None;
+        // Once more where nobody is seen to hold the lock: it may have ended just then.
+        for _ in 0..2 {
+            file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(locked) => return Ok(Self::Locked(locked)),
+                Err((file, Errno::EWOULDBLOCK)) => file,
+                Err((file, errno)) => return Ok(Self::Unlocked(file, errno)),
+            };
+            holder = holder::of(&file);
+            if holder.is_some() {
+                break;
+            }
+        }
+        let unseen = || "a process in another container or on another host".to_owned();
+        Err(anyhow!(
+            "{} is in use by {}; wait until that job ends, or name another file with --json",
+            path.display(),
+            holder.unwrap_or_else(unseen)
+        ))
+    }
+
+    /// The name stands for this file.
+    fn is_at(&self, path: &Path) -> bool {
+        let id = |there: fs::Metadata| (there.dev(), there.ino());
+        match (fs::symlink_metadata(path), self.metadata()) {
+            (Ok(found), Ok(mine)) => id(found) == id(mine),
+            _ => false,
+        }
+    }
+
+    /// Puts another file with the same lock in the place of this one, whole.
+    pub(super) fn replace(
+        self,
+        path: &Path,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Self> {
+        let about = || format!("cannot write {}", path.display());
+        let directory = directory_of(path);
+        let mut beside = named(directory).with_context(about)?;
+        filled(beside.as_file_mut(), fill).with_context(about)?;
+        let locked = Self::lock(beside.as_file().try_clone().with_context(about)?, path)?;
+        beside
+            .persist(path)
+            .map_err(|refused| refused.error)
+            .with_context(about)?;
+        File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .with_context(about)?;
+        Ok(locked)
+    }
+
+    /// Removes the file, unless another has taken its place.
+    pub(super) fn remove(self, path: &Path) -> Result<()> {
+        if !self.is_at(path) {
+            return Ok(());
+        }
+        fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))
+    }
+
+    /// Why the file is not locked.
+    pub(super) fn unlocked(&self) -> Option<Errno> {
+        match self {
+            Self::Locked(_) => None,
+            Self::Unlocked(_, errno) => Some(*errno),
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Where text and documents go: standard output, a pipe, or a file that appears whole or not at all.
+
+mod pipe;
+mod reserve;
+mod target;
+mod whole;
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::{Context, Error, Result, ensure};
+use serde::Serialize;
+
+use crate::terminal;
+
+pub(crate) use reserve::Reserve;
+pub(crate) use target::{Target, directory_of};
+pub use whole::Written;
+pub(crate) use whole::{filled, named, write_whole};
+
+/// Writes to standard output, at once.
+///
+/// A reader that went away is no error: what it did not want to see needs no message.
+pub fn print(text: &str) -> Result<()> {
+    let stdout = io::stdout().lock();
+    match pipe::write_all(stdout.as_fd(), text.as_bytes()) {
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        other => other.context("writing to standard output"),
+    }
+}
+
+fn is_broken_pipe(error: &Error) -> bool {
+    error
+        .downcast_ref()
+        .is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Where a document goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// Standard output, and nothing else is on it.
+    Stdout,
+    /// A file, which appears whole or not at all; or a pipe or device.
+    File(PathBuf),
+}
+
+impl FromStr for Destination {
+    type Err = Error;
+
+    fn from_str(argument: &str) -> Result<Self> {
+        ensure!(
+            !argument.is_empty(),
+            "the file name is empty; name a file, or - for standard output"
+        );
+        Ok(match argument {
+            "-" => Self::Stdout,
+            path => Self::File(path.into()),
+        })
+    }
+}
+
+impl Destination {
+    /// Writes a document as JSON with a newline at its end.
+    pub fn write<T: Serialize>(&self, document: &T) -> Result<Written> {
+        let mut text =
+            serde_json::to_string_pretty(document).context("converting the result to JSON")?;
+        text.push('\n');
+        self.write_text(&terminal::json(text))
+    }
+
+    /// Writes a text as it is.
+    pub fn write_text(&self, text: &str) -> Result<Written> {
+        let path = match self {
+            Self::Stdout => return print(text).map(|()| Written::AsItIs),
+            Self::File(path) => path,
+        };
+        let written = match Target::of(path)? {
+            Target::Special(path) => pipe::write_to(&path, text.as_bytes()),
+            target => {
+                write_whole(&target, |out| out.write_all(text.as_bytes())).map_err(Error::from)
+            }
+        };
+        written.map_err(|error| {
+            let advice = advice(&error);
+            error.context(format!("cannot write {}{advice}", path.display()))
+        })
+    }
+
+    /// Fails where [`Destination::write`] would, as far as that can be known before a long run.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Self::Stdout => Ok(()),
+            Self::File(path) => Target::of(path)?.check(),
+        }
+    }
+
+    /// Checks the destination, and reserves space for a document in it.
+    pub fn reserve(&self) -> Result<Outlet<'_>> {
+        self.check()?;
+        let mut outlet = Outlet {
+            destination: self,
+            reserve: None,
+            may_block: false,
+        };
+        if let Self::File(path) = self {
+            match Target::of(path)? {
+                Target::Special(_) => outlet.may_block = true,
+                // What is there gives its space.
+                Target::InPlace(_) => {}
+                Target::Replace(path) => outlet.reserve = Reserve::beside(&path)?,
+            }
+        }
+        Ok(outlet)
+    }
+}
+
+/// A destination with space reserved for its document.
+#[derive(Debug)]
+pub struct Outlet<'a> {
+    destination: &'a Destination,
+    reserve: Option<Reserve>,
+    may_block: bool,
+}
+
+impl Outlet<'_> {
+    /// Writing may wait for a reader, for as long as it takes.
+    pub fn may_block(&self) -> bool {
+        self.may_block
+    }
+
+    /// Writes the document, in the reserved space if need be.
+    pub fn write<T: Serialize>(&mut self, document: &T) -> Result<Written> {
+        drop(self.reserve.take());
+        self.destination.write(document)
+    }
+}
+
+/// Tells whether writing failed for want of space, so that it may succeed later.
+pub fn is_out_of_space(error: &Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref()
+            .is_some_and(|error: &io::Error| reserve::is_out_of_space(error))
+    })
+}
+
+/// What to do about a document that could not be written, after the sentence that says so.
+fn advice(error: &Error) -> &'static str {
+    let kind = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref().map(|error: &io::Error| error.kind())
+    };
+    match error.chain().find_map(kind) {
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            "; make room, or name a file on another disk"
+        }
+        Some(io::ErrorKind::FileTooLarge) => "; raise the file size limit (ulimit -f)",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("result.json");
+        std::fs::write(&path, "old").unwrap();
+        let written = Destination::File(path.clone()).write(&[1, 2]).unwrap();
+        assert_eq!(written, Written::AsItIs);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(serde_json::from_str::<Vec<u32>>(&text).unwrap(), [1, 2]);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_missing_directory_is_found_before_the_run() {
+        let path = PathBuf::from("/no/such/directory/result.json");
+        let error = Destination::File(path).check().unwrap_err();
+        assert!(
+            format!("{error:#}").contains("/no/such/directory"),
+            "{error:#}"
+        );
+    }
+
+    #[test]
+    fn a_link_is_written_through_and_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name| directory.path().join(name);
+        std::fs::write(at("file"), "old").unwrap();
+        std::os::unix::fs::symlink("file", at("first")).unwrap();
+        std::os::unix::fs::symlink(at("first"), at("second")).unwrap();
+        let written = Destination::File(at("second")).write(&[1]).unwrap();
+        assert_eq!(written, Written::AsItIs);
+        assert!(at("second").is_symlink() && at("first").is_symlink());
+        let text = std::fs::read_to_string(at("file")).unwrap();
+        assert_eq!(serde_json::from_str::<Vec<u32>>(&text).unwrap(), [1]);
+    }
+
+    #[test]
+    fn a_link_to_a_missing_file_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink("missing", &link).unwrap();
+        let destination = Destination::File(link);
+        for error in [
+            destination.check().unwrap_err(),
+            destination.write(&[1]).unwrap_err(),
+        ] {
+            assert!(format!("{error:#}").contains("missing file"), "{error:#}");
+        }
+        assert!(!directory.path().join("missing").exists());
+    }
+
+    #[test]
+    fn an_empty_name_is_no_destination() {
+        assert!("".parse::<Destination>().is_err());
+        assert_eq!("-".parse::<Destination>().unwrap(), Destination::Stdout);
+    }
+}

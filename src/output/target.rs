@@ -1,0 +1,138 @@
+//! What a name stands for before it is written: how it is written, and whether it can be.
+
+use std::fs::{self, Metadata, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Error, Result, anyhow, bail};
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{Mode, fstat};
+
+use crate::host::is_mount_point;
+
+/// How a name is written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// A pipe or device, which takes the bytes as they come.
+    Special(PathBuf),
+    /// A file that something is mounted on, which cannot be replaced by another.
+    InPlace(PathBuf),
+    /// A file, or a name for one, which is replaced whole. No symbolic link.
+    Replace(PathBuf),
+}
+
+impl Target {
+    /// The target of a name. A symbolic link stands for the file that it leads to.
+    pub(crate) fn of(path: &Path) -> Result<Self> {
+        let there = match fs::metadata(path) {
+            Ok(there) if there.is_file() => there,
+            Ok(there) => return Self::of_no_file(path, &there),
+            // A missing file, or a link to one, or no directory: these differ below.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok(Self::Replace(resolved(path)?));
+            }
+            Err(error) => return Err(unusable(path, error)),
+        };
+        let path = resolved(path)?;
+        Ok(match there.is_file() && is_mount_point(&path) {
+            true => Self::InPlace(path),
+            false => Self::Replace(path),
+        })
+    }
+
+    /// The file or device.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Special(path) | Self::InPlace(path) | Self::Replace(path) => path,
+        }
+    }
+
+    fn of_no_file(path: &Path, there: &Metadata) -> Result<Self> {
+        let kind = there.file_type();
+        let name = path.display();
+        if kind.is_dir() {
+            bail!("cannot write {name}: it is a directory; name a file in it");
+        }
+        if kind.is_block_device() {
+            bail!(
+                "cannot write {name}: it is a block device, whose data would be lost; name a file"
+            );
+        }
+        Ok(Self::Special(path.to_owned()))
+    }
+
+    /// Fails where writing would, as far as that can be known without writing.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self {
+            // Whether it takes anything is seen by writing only.
+            Self::Special(_) => Ok(()),
+            Self::InPlace(path) => OpenOptions::new()
+                .write(true)
+                .open(path)
+                .map(drop)
+                .map_err(|error| unusable(path, error)),
+            Self::Replace(path) => tempfile::tempfile_in(directory_of(path))
+                .and_then(|_| check_replaceable(path))
+                .map_err(|error| unusable(path, error)),
+        }
+    }
+}
+
+fn unusable(path: &Path, error: io::Error) -> Error {
+    Error::new(error).context(format!(
+        "cannot write {}; name another file",
+        path.display()
+    ))
+}
+
+/// Fails where a file may not be replaced by another: it is immutable or append-only, or somebody
+/// else's in a sticky directory.
+fn check_replaceable(path: &Path) -> io::Result<()> {
+    // rmdir(2) checks all that the removal of a name needs before it finds that this is no
+    // directory, and so removes nothing.
+    match fs::remove_dir(path) {
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The file that a symbolic link leads to, or the name itself.
+///
+/// The kernel follows the links, so that its protection of links in sticky directories holds.
+fn resolved(path: &Path) -> Result<PathBuf> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if there.is_symlink() => {}
+        _ => return Ok(path.to_owned()),
+    }
+    let name = path.display();
+    let opened = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(io::Error::from)
+        .map_err(|error| match error.kind() {
+            ErrorKind::NotFound => anyhow!(
+                "{name} is a symbolic link to a missing file; name the file itself, or remove the \
+                 link"
+            ),
+            _ => unusable(path, error),
+        })?;
+    let about = || format!("cannot follow the symbolic link {name}; name the file itself");
+    let file =
+        fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd())).with_context(about)?;
+    let (led_to, found) = (
+        fstat(&opened).with_context(about)?,
+        fs::symlink_metadata(&file).with_context(about)?,
+    );
+    match (found.dev(), found.ino()) == (led_to.st_dev, led_to.st_ino) {
+        true => Ok(file),
+        false => Err(anyhow!("it leads elsewhere now").context(about())),
+    }
+}
+
+/// The directory of a file.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    }
+}

@@ -1,0 +1,96 @@
+//! Files that appear whole or not at all, and those that can't.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, ErrorKind, Seek, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use libc::O_NOFOLLOW;
+
+use super::Target;
+use super::target::directory_of;
+
+/// How a document was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Written {
+    /// As expected of its destination.
+    AsItIs,
+    /// Into this file in place: it could not be replaced, as something is mounted on it.
+    InPlace(PathBuf),
+}
+
+impl Written {
+    /// What the user should know of it.
+    pub fn remark(&self) -> Option<String> {
+        match self {
+            Self::AsItIs => None,
+            Self::InPlace(path) => Some(format!(
+                "{} is a mount point and cannot be replaced: it was written in place; mount its \
+                 directory instead to have it appear whole or not at all",
+                path.display()
+            )),
+        }
+    }
+}
+
+/// Writes a file beside its final name, syncs it and renames it; or in place where something is
+/// mounted on it.
+pub(crate) fn write_whole(
+    target: &Target,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<Written> {
+    let path = match target {
+        Target::Replace(path) => path,
+        Target::InPlace(path) | Target::Special(path) => return in_place(path, fill),
+    };
+    let directory = directory_of(path);
+    let mut beside = named(directory)?;
+    filled(beside.as_file_mut(), fill)?;
+    match beside.persist(path) {
+        Ok(_) => File::open(directory)?.sync_all().map(|()| Written::AsItIs),
+        // A mount point that could not be seen to be one.
+        Err(refused) if refused.error.kind() == ErrorKind::ResourceBusy => {
+            let mut copy = refused.file.reopen()?;
+            in_place(path, |out| io::copy(&mut copy, out).map(drop))
+        }
+        Err(refused) => Err(refused.error),
+    }
+}
+
+/// A new hidden file in a directory, removed when it is dropped.
+pub(crate) fn named(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(".wbench-")
+        .permissions(PermissionsExt::from_mode(0o666))
+        .tempfile_in(directory)
+}
+
+/// Fills a new file, and syncs it.
+pub(crate) fn filled(
+    file: &mut File,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut out = BufWriter::new(&mut *file);
+    fill(&mut out)?;
+    out.flush()?;
+    drop(out);
+    file.sync_all()
+}
+
+/// Writes over what a file contains.
+fn in_place(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<Written> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .custom_flags(O_NOFOLLOW)
+        .open(path)?;
+    // Cut after writing: what is there keeps its space for what replaces it.
+    filled(&mut file, fill)?;
+    let length = file.stream_position()?;
+    file.set_len(length)?;
+    file.sync_all()?;
+    Ok(Written::InPlace(path.to_owned()))
+}
