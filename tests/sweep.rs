@@ -13,7 +13,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use common::{
-    Running, WBENCH, assert_ended, folder, names_in, number, result_in, text, tool, wait_until,
+    Running, WBENCH, assert_ended, folder, names_in, number, result_in, text, tool, traced,
+    wait_until,
 };
 use storage::Mounted;
 
@@ -910,4 +911,19 @@ fn a_sweep_that_dies_takes_its_instances_with_it() {
             stat.map_or(true, |stat| stat.contains(") Z "))
         });
     }
+}
+
+#[test]
+fn a_directory_that_was_created_and_can_t_be_opened_is_removed() {
+    let folder = folder();
+    let run = traced(
+        folder.path(),
+        "sweep --concurrency 1 --count 1 --json r.json -- fileio --mode rndrd --files 1 \
+         --total-size 16K --events 1",
+        &["trace=openat2", "inject=openat2:error=EACCES:when=1"],
+    );
+    assert_ended(&run.output, 1);
+    let message = text(&run.output.stderr);
+    assert!(message.contains("cannot create the directory"), "{message}");
+    assert_eq!(names_in(folder.path()), [""; 0]);
 }

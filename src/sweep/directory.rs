@@ -96,7 +96,11 @@ impl Directory {
         let name = CString::new(name)?;
         mkdirat(&self.handle, name.as_c_str(), mode)?;
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
-        let handle = beneath::open(&self.handle, &name, flags)?;
+        let opened = beneath::open(&self.handle, &name, flags);
+        // Nobody could remove it later: what is not open is not known to be the directory created.
+        let handle = opened.inspect_err(|_| {
+            _ = unlinkat(&self.handle, name.as_c_str(), UnlinkatFlags::RemoveDir);
+        })?;
         Ok(Self { handle, path, name })
     }
 

@@ -97,17 +97,17 @@ class Campaign:
             verdict = rules.judge(command, self.clean[command], work, ended, text)
             if ended.status > 0 and not verdict.broken:
                 hit = [call for call in strace.calls(text) if call.injected]
-                verdict.broken += self.recover(command, work, mark, hit)
+                verdict.broken += self.recover(command, work, mark, rules.stays(hit, ended))
             return verdict, ended
 
-    def recover(self, command, work, mark, hit):
+    def recover(self, command, work, mark, stays):
         """After a failure the command has to succeed, as if nothing had been."""
         again, clean = command.again(), self.clean[command]
         ended = run(again.argv(self.binary), work, mark, GUARD_S)
         if ended.status != 0:
             return [f"can't be repeated: exit status {ended.status}: {ended.stderr}"]
         seen, broken = rules.facts_or_error(command, work, ended, clean.before)
-        broken = broken or rules.differences(clean, seen, rules.stays(hit))
+        broken = broken or rules.differences(clean, seen, stays)
         return [f"repeated: {it}" for it in broken]
 
 

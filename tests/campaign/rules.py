@@ -124,9 +124,9 @@ def _leaves(path, value, found):
         found.setdefault(path, set()).add(value)
 
 
-def stays(hit):
-    """Whether a test file may stay: removing one failed, or identifying what has its name."""
-    return any(
+def stays(hit, ended):
+    """Whether files may stay: removing them failed, or telling whose they are, and it says so."""
+    return "was not removed" in ended.stderr or any(
         call.name in REMOVAL or (call.name == "newfstatat" and '"test_file.' in call.text)
         for call in hit
     )
@@ -192,8 +192,8 @@ def judge(command, clean, directory, ended, trace):
         # What a reader that went away did not read is missing in the output alone.
         unread = any(call.text.startswith("write(1,") and "EPIPE" in call.text for call in hit)
         seen, broken = facts_or_error(command, directory, ended, clean.before)
-        broken = [] if unread else broken or differences(clean, seen, stays(hit))
-        broken += _left(command, clean, directory, ended, hit) if stays(hit) else []
+        broken = [] if unread else broken or differences(clean, seen, stays(hit, ended))
+        broken += _left(command, clean, directory, ended, hit)
     else:
         outcome = FAILED
         broken = _failure(command, clean, directory, ended, hit)
@@ -252,6 +252,6 @@ def _left(command, clean, directory, ended, hit):
             continue
         base = name.rsplit("/", 1)[-1]
         named = base in ended.stderr or any(part in ended.stderr for part in name.split("/"))
-        if not (named and stays(hit)):
+        if not (named and stays(hit, ended)):
             broken.append(f"leaves {name}" + (" (named)" if named else ""))
     return broken
