@@ -14,7 +14,8 @@ use tempfile::TempDir;
 use wbench::cli::native::Cli;
 
 use common::{
-    Running, WBENCH, assert_ended, folder, names_in, parsed, result_in, result_of, text, wbench,
+    Running, WBENCH, assert_ended, errors, folder, names_in, parsed, result_in, result_of, text,
+    wbench,
 };
 
 /// A run that is over in some milliseconds.
@@ -411,7 +412,7 @@ fn a_reader_that_went_away_is_no_error() {
     ] {
         let output = to_a_closed_pipe(folder.path(), words);
         assert_ended(&output, 0);
-        assert_eq!(text(&output.stderr), "", "{words}");
+        assert_eq!(errors(&output.stderr), "", "{words}");
     }
 }
 

@@ -724,7 +724,13 @@ fn a_comparison_needs_no_thread_but_its_own() {
     results.group("b", around(500.0));
     // Another user has to reach the program and the results.
     let program = results.path().join("wbench");
-    fs::copy(assert_cmd::cargo::cargo_bin("wbench"), &program).unwrap();
+    // By another process: what is open for writing in this one, other tests' processes inherit, and
+    // a program that is open for writing cannot be run.
+    let copy = std::process::Command::new("cp")
+        .arg(assert_cmd::cargo::cargo_bin("wbench"))
+        .arg(&program)
+        .status();
+    assert!(copy.unwrap().success());
     fs::set_permissions(results.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let limited = |group: &str| {
         // Root has no such limit. Nobody else is this user: its own process is its only one.

@@ -11,8 +11,8 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use common::{
-    Running, WBENCH, assert_ended, folder, names_in, number, result_in, text, tool, wait_until,
-    wbench,
+    Running, WBENCH, assert_ended, errors, folder, names_in, number, result_in, text, tool,
+    wait_until, wbench,
 };
 
 const SIGNALS: [(Signal, i32); 4] = [
@@ -194,7 +194,7 @@ fn a_signal_ends_the_dialect_with_its_report_too() {
             let report = text(&output.stdout);
             assert!(report.contains("Test execution summary:"), "{report}");
             assert!(report.contains("Threads fairness:"), "{report}");
-            assert_eq!(text(&output.stderr), "", "{words}");
+            assert_eq!(errors(&output.stderr), "", "{words}");
         }
     }
     assert_eq!(names_in(folder.path()), ["test_file.0", "test_file.1"]);

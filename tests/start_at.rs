@@ -129,10 +129,7 @@ fn a_moment_that_has_gone_starts_at_once_and_says_how_late() {
     assert!(codes(&result).contains(&"late-start"), "{result:#}");
     let report = wbench(folder.path(), &words).assert().success();
     let report = text(&report.get_output().stdout);
-    assert!(
-        report.contains("after the moment of --start-at"),
-        "{report}"
-    );
+    assert!(report.contains("after its --start-at"), "{report}");
 }
 
 #[test]

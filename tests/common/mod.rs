@@ -119,6 +119,16 @@ pub fn assert_ended(output: &Output, code: i32) {
     assert!(!stderr.contains("panicked"), "{stderr}");
 }
 
+/// What the sysbench dialect printed on standard error beside warnings, which depend on the machine
+/// and what else runs on it.
+pub fn errors(stderr: &[u8]) -> String {
+    let text = text(stderr);
+    let lines = text.split_inclusive('\n');
+    lines
+        .filter(|line| !line.starts_with("WARNING: "))
+        .collect()
+}
+
 /// Comes back when the condition holds.
 #[track_caller]
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
