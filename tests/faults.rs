@@ -377,7 +377,8 @@ fn a_file_that_can_t_be_looked_at_is_named_before_anything_runs() {
         bench
             .run_under(&injections, &format!("{READS} {SET}"))
             .failed_with(&["opening the test file", "test_file."], READS);
-        assert!(!bench.json().exists());
+        assert_eq!(bench.result()["status"], "failed");
+        assert_eq!(bench.result()["totals"]["events"], 0);
     }
 }
 

@@ -927,3 +927,42 @@ fn a_directory_that_was_created_and_can_t_be_opened_is_removed() {
     assert!(message.contains("cannot create the directory"), "{message}");
     assert_eq!(names_in(folder.path()), [""; 0]);
 }
+
+#[test]
+fn a_second_sweep_on_the_results_of_one_at_work_is_refused_before_it_starts_anything() {
+    let place = Place::new();
+    let flag = place.folder.path().join("go-on");
+    let launcher = format!(
+        "sh=sh -c 'touch started-{{instance}}; until [ -e {} ]; do sleep 0.1; done; exec {WBENCH} \
+         {{args}}'",
+        flag.display()
+    );
+    let start = |options: &str| {
+        let mut command = Command::new(WBENCH);
+        command
+            .args("sweep --concurrency 1 --count 2 --json all.json".split(' '))
+            .args(options.split_whitespace())
+            .args(["--launch", &launcher, "--"])
+            .args(TRIVIAL.split(' '))
+            .current_dir(place.folder.path());
+        Running::start(command)
+    };
+    let first = start("");
+    let started = place.folder.path().join("started-1");
+    wait_until("the first instance", || started.exists());
+    let before = names_in(place.folder.path());
+    for options in ["", "--resume"] {
+        let output = start(options).finish();
+        assert_ended(&output, 1);
+        let holder = format!("all.json.partial is in use by process {},", first.pid());
+        let said = text(&output.stderr);
+        assert!(
+            said.starts_with("wbench: ") && said.contains(&holder),
+            "{said}"
+        );
+        assert_eq!(names_in(place.folder.path()), before);
+    }
+    std::fs::write(&flag, "").unwrap();
+    assert_ended(&first.finish(), 0);
+    assert_each_once(&place.results(), &["sh"], &[1], 2);
+}

@@ -67,6 +67,22 @@ impl Journal {
         Ok(Self::beside(target, partial, file))
     }
 
+    /// Fails at once where [`Journal::begin`], or [`Journal::resume`], would, as far as that can be
+    /// known without changing anything: for jobs that have much to do before they begin.
+    pub fn check(destination: &Destination, resumes: bool) -> Result<()> {
+        destination.check()?;
+        let Some((_, path)) = file_of(destination)? else {
+            return Ok(());
+        };
+        let partial = partial_of(&path);
+        let is_there = LockedFile::open(&partial)?.is_some();
+        match resumes {
+            false if is_there => Err(holds_results(&partial)),
+            false if has_content(&path) => Err(holds_results(&path)),
+            _ => Ok(()),
+        }
+    }
+
     /// Goes on with a job, and gives the results that it has: all that are whole. Begins it where
     /// there are none.
     pub fn resume(destination: &Destination) -> Result<(Self, Vec<RunResult>)> {
@@ -434,6 +450,10 @@ mod tests {
             |to: &Destination| Ok(Journal::resume(to)?.0),
         ] {
             let mut journal = first(&destination).unwrap();
+            for resumes in [false, true] {
+                let error = Journal::check(&destination, resumes).unwrap_err();
+                assert!(error.to_string().contains("in use by"), "{error:#}");
+            }
             for second in [
                 Journal::begin,
                 |to: &Destination| Ok(Journal::resume(to)?.0),

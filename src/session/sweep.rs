@@ -33,6 +33,7 @@ const DESCRIPTORS_EACH: u64 = 3;
 /// Runs all instances, or what is missing of them, and reports the outcome.
 pub fn run(job: &SweepJob) -> Result<Exit> {
     signal::watch()?;
+    Journal::check(&job.json, job.resume)?;
     let sweep = &Sweep {
         dir: job.sweep.dir.canonicalize().with_context(|| {
             format!(
