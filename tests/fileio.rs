@@ -476,7 +476,7 @@ fn missing_and_short_files_are_named_before_the_run() {
         .code(1)
         .stdout(is_empty())
         .stderr(contains(
-            "test_file.1 is too small: 100 bytes, and 32768 are needed",
+            "test_file.1 is too small: 100 bytes instead of 32768",
         ));
     fs::remove_file(folder.path().join("test_file.1")).unwrap();
     wbench(folder.path(), &run)

@@ -1,5 +1,6 @@
 //! One measurement with what has to be done about its files before and after.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -11,8 +12,9 @@ use crate::plan::{FileHandling, FileioParams, RunPlan, Test};
 use crate::result::RunResult;
 use crate::run::Run;
 use crate::terminal::message;
+use crate::workload::fileio::Access;
 use crate::workload::fileio::files::{Rule, TestFiles};
-use crate::workload::fileio::prepare::prepare as fill;
+use crate::workload::fileio::prepare;
 
 /// Makes the files where they have to be made, and measures.
 ///
@@ -26,7 +28,7 @@ pub fn measure<'a>(
 ) -> Result<Measured<'a>> {
     let (result, job) = match Run::begin(plan) {
         Ok(run) => match FileJob::of(plan, handling) {
-            Ok(job) => (run_with(run, &job, quiet, observer), Some(job)),
+            Ok(job) => (run_with(run, job.as_ref(), quiet, observer), job),
             Err(error) => (run.not_run(&error), None),
         },
         Err(error) => (Run::refused(plan, &error)?, None),
@@ -37,12 +39,17 @@ pub fn measure<'a>(
     Ok(Measured { result, job })
 }
 
-fn run_with(run: Run, job: &FileJob, quiet: bool, observer: &mut dyn Observer) -> RunResult {
+fn run_with(
+    run: Run,
+    job: Option<&FileJob>,
+    quiet: bool,
+    observer: &mut dyn Observer,
+) -> RunResult {
     if let Some(warning) = run.memory_warning() {
         message!("{PREFIX}{warning}");
     }
-    match job.prepare(quiet) {
-        Ok(()) => run.measure(job.files(), observer),
+    match job.map_or(Ok(()), |job| job.prepare(quiet)) {
+        Ok(()) => run.measure(job.map(|job| Arc::clone(&job.files)), observer),
         Err(error) => run.not_run(&error),
     }
 }
@@ -61,76 +68,107 @@ impl Measured<'_> {
     }
 }
 
-/// What has to be done about the files around a run.
+/// What has to be done about the files around a run. They are locked meanwhile.
 struct FileJob<'a> {
-    files: Option<(Arc<TestFiles>, &'a FileioParams)>,
-    makes: bool,
-    keeps: bool,
+    files: Arc<TestFiles>,
+    params: &'a FileioParams,
+    handling: FileHandling,
+    /// Those that were there before the job, and so stay even if it writes them anew.
+    present: BTreeSet<u32>,
+    /// Those that have to be written before the run.
+    needed: Vec<u32>,
 }
 
 impl<'a> FileJob<'a> {
-    /// Fails where the files are not as the run needs them, and it may not make them.
-    fn of(plan: &'a RunPlan, handling: FileHandling) -> Result<Self> {
+    /// None for a test without files. Fails if another process uses the files, or they are not as
+    /// the run needs them and it may not write them.
+    fn of(plan: &'a RunPlan, handling: FileHandling) -> Result<Option<Self>> {
         let (Some(files), Test::Fileio(params)) = (&plan.files, &plan.test) else {
-            return Ok(Self {
-                files: None,
-                makes: false,
-                keeps: false,
-            });
+            return Ok(None);
         };
         let files = TestFiles::of(files, Rule::Stamp)?;
-        let creates = params.mode.creates_files();
-        let whole = handling == FileHandling::Whole;
-        let absent = files.are_absent()?;
-        let may_make = (absent || files.recreate()) && handling != FileHandling::AsTheyAre;
-        if !creates && !may_make {
-            files.check()?;
+        let access = match files.recreate() {
+            true => Access::Exclusive,
+            false => Access::of(params.mode),
+        };
+        lock(&files, access)?;
+        let mut needed = needed(&files, params, handling)?;
+        if access == Access::Shared && !needed.is_empty() {
+            lock(&files, Access::Exclusive)?;
+            // Another process may have had the files between the two locks.
+            needed = self::needed(&files, params, handling)?;
         }
-        Ok(Self {
-            files: Some((Arc::new(files), params)),
-            makes: may_make && !creates,
-            // Files that were there before stay, even if the run makes them anew.
-            keeps: !(whole && absent),
-        })
-    }
-
-    fn files(&self) -> Option<Arc<TestFiles>> {
-        self.files.as_ref().map(|(files, _)| Arc::clone(files))
+        Ok(Some(Self {
+            present: files.present()?,
+            files: Arc::new(files),
+            params,
+            handling,
+            needed,
+        }))
     }
 
     fn prepare(&self, quiet: bool) -> Result<()> {
-        match &self.files {
-            Some((files, params)) if self.makes => {
-                files.check_folder(params)?;
-                prepare(files, quiet)
-            }
-            _ => Ok(()),
+        if self.needed.is_empty() {
+            return Ok(());
         }
+        self.files.check_folder(self.params)?;
+        let prepared = with_bar(&self.files, quiet, |written| {
+            prepare::write(&self.files, &self.needed, written)
+        });
+        if prepared.is_err() {
+            // What is half-written is of no use to anybody. The first error is the one to report.
+            let _ = self.files.remove_made();
+        }
+        prepared
     }
 
     fn finish(&self) -> Result<()> {
-        match &self.files {
-            Some((files, _)) if self.keeps => files.keep_made(),
-            Some((files, _)) => files.remove_made()?,
-            None => {}
+        match self.handling {
+            FileHandling::AsTheyAre | FileHandling::MakeAndKeep => self.files.keep_made(),
+            FileHandling::Whole => self.files.keep(&self.present),
         }
-        Ok(())
+        self.files.remove_made()
     }
 }
 
 impl Drop for FileJob<'_> {
     fn drop(&mut self) {
         // In case of a panic; the orderly way cleans up before and reports errors.
-        if let Some((files, _)) = &self.files {
-            let _ = files.remove_made();
-        }
+        let _ = self.files.remove_made();
     }
 }
 
-/// Makes files, with a bar where there is a terminal.
+/// The files that a job writes before its run.
+fn needed(files: &TestFiles, params: &FileioParams, handling: FileHandling) -> Result<Vec<u32>> {
+    if params.mode.creates_files() {
+        return Ok(Vec::new());
+    }
+    match handling {
+        FileHandling::AsTheyAre => files.check().map(|()| Vec::new()),
+        FileHandling::Whole | FileHandling::MakeAndKeep => files.to_complete(),
+    }
+}
+
+/// Locks files, or warns that they can't be locked.
+pub fn lock(files: &TestFiles, access: Access) -> Result<()> {
+    if let Some(unlocked) = files.lock(access)? {
+        message!("{PREFIX}{unlocked}");
+    }
+    Ok(())
+}
+
+/// Writes the files of a set that are not complete, with a bar if there is a terminal.
 pub fn prepare(files: &TestFiles, quiet: bool) -> Result<()> {
+    with_bar(files, quiet, |written| prepare::prepare(files, written))
+}
+
+fn with_bar(
+    files: &TestFiles,
+    quiet: bool,
+    write: impl FnOnce(&mut dyn FnMut(u64)) -> Result<()>,
+) -> Result<()> {
     let bar = preparing(files.set().total_size(), quiet);
-    let prepared = fill(files, &mut |bytes| bar.inc(bytes));
+    let written = write(&mut |bytes| bar.inc(bytes));
     bar.finish_and_clear();
-    prepared
+    written
 }

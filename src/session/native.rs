@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 
 use anyhow::{Error, Result};
 
-use super::measure::{Measured, measure as measured, prepare};
+use super::measure::{Measured, lock, measure as measured, prepare};
 use super::progress::{IntervalLines, Watcher};
 use super::{PREFIX, compare, env, fail, remark, suite, sweep};
 use crate::cli::native::{Cli, Command, Output};
@@ -18,6 +18,7 @@ use crate::report::text::Columns;
 use crate::result::{RunResult, Workload};
 use crate::signal;
 use crate::terminal::{self, message};
+use crate::workload::fileio::Access;
 use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
 
 /// Does what the words say.
@@ -67,13 +68,16 @@ fn execute(command: Command) -> Result<Exit> {
             }
             signal::watch()?;
             let files = TestFiles::of(&files, Rule::Stamp)?;
+            lock(&files, Access::Exclusive)?;
             let unfinished = CleanUp(&files);
             prepare(&files, quiet)?;
             unfinished.0.keep_made();
             Ok(Exit::Success)
         }
         Command::Cleanup { files } => {
-            TestFiles::of(&files, Rule::Stamp)?.remove()?;
+            let files = TestFiles::of(&files, Rule::Stamp)?;
+            lock(&files, Access::Exclusive)?;
+            files.remove()?;
             Ok(Exit::Success)
         }
         Command::Suite(job) => suite::run(&job),

@@ -11,7 +11,7 @@ use crate::cli::sysbench::{self as cli, Command, Invocation};
 use crate::engine::{Observer, Progress};
 use crate::exit::Exit;
 use crate::output::print;
-use crate::plan::{FilePlan, RunPlan, Test};
+use crate::plan::{FilePlan, FileioParams, RunPlan, Test};
 use crate::report::sysbench::{self as report, Verbosity};
 use crate::report::text::Columns;
 use crate::result::{EndedBy, Interval, RunResult, Warning, Workload};
@@ -19,6 +19,7 @@ use crate::run::Run;
 use crate::signal;
 use crate::terminal::message;
 use crate::warning::Code;
+use crate::workload::fileio::Access;
 use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
 use crate::workload::fileio::prepare::prepare as fill;
 
@@ -50,7 +51,7 @@ fn execute(invocation: &Invocation) -> Result<Exit> {
         Command::Prepare(plan) => prepare(plan, verbosity),
         Command::Cleanup(plan) => {
             print(&report::removing(verbosity))?;
-            TestFiles::of(plan, Rule::Name)?.remove()?;
+            locked(plan, Access::Exclusive, verbosity)?.remove()?;
             Ok(Exit::Success)
         }
         Command::Run { plan, validate } => measure(plan, *validate, verbosity),
@@ -61,7 +62,7 @@ fn prepare(plan: &FilePlan, verbosity: Verbosity) -> Result<Exit> {
     signal::watch()?;
     print(&report::preparing(verbosity, &plan.set))?;
     warn_of_rounding(plan, verbosity)?;
-    let files = TestFiles::of(plan, Rule::Name)?;
+    let files = locked(plan, Access::Exclusive, verbosity)?;
     let unfinished = CleanUp(&files);
     fill(&files, &mut |_| {})?;
     unfinished.0.keep_made();
@@ -70,15 +71,12 @@ fn prepare(plan: &FilePlan, verbosity: Verbosity) -> Result<Exit> {
 
 fn measure(plan: &RunPlan, validate: bool, verbosity: Verbosity) -> Result<Exit> {
     signal::watch()?;
-    let files = match &plan.files {
-        Some(files) => Some(Arc::new(TestFiles::of(files, Rule::Name)?)),
-        None => None,
+    let files = match (&plan.files, &plan.test) {
+        (Some(files), Test::Fileio(params)) => {
+            Some(Arc::new(files_of_run(files, params, verbosity)?))
+        }
+        _ => None,
     };
-    if let (Some(files), Test::Fileio(params)) = (&files, &plan.test)
-        && !params.mode.creates_files()
-    {
-        files.check()?;
-    }
     let run = Run::begin(plan)?;
     if let Some(warning) = run.memory_warning() {
         print_warning(verbosity, &warning.to_string());
@@ -119,6 +117,24 @@ fn print_warning(verbosity: Verbosity, sentence: &str) {
     if verbosity >= Verbosity::WARNING {
         message!("WARNING: {sentence}");
     }
+}
+
+/// The files of a run, as they have to be for it.
+fn files_of_run(plan: &FilePlan, params: &FileioParams, verbosity: Verbosity) -> Result<TestFiles> {
+    let files = locked(plan, Access::of(params.mode), verbosity)?;
+    if !params.mode.creates_files() {
+        files.check()?;
+    }
+    Ok(files)
+}
+
+/// Locked test files, or a warning that they can't be locked.
+fn locked(plan: &FilePlan, access: Access, verbosity: Verbosity) -> Result<TestFiles> {
+    let files = TestFiles::of(plan, Rule::Name)?;
+    if let Some(unlocked) = files.lock(access)? {
+        print_warning(verbosity, &unlocked.to_string());
+    }
+    Ok(files)
 }
 
 fn warn_of_rounding(files: &FilePlan, verbosity: Verbosity) -> Result<()> {

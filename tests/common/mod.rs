@@ -269,7 +269,7 @@ pub fn traced(folder: &Path, words: &str, options: &[&str]) -> Traced {
         .arg(traces.path().join("trace"))
         .args([
             "-e",
-            "trace=openat,pread64,pwrite64,fsync,fdatasync,write,/^rename",
+            "trace=openat,linkat,pread64,pwrite64,fsync,fdatasync,write,/^rename",
         ])
         .args(options.iter().flat_map(|option| ["-e", option]))
         .arg(WBENCH)

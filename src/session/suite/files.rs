@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow, ensure};
 
+use super::super::measure::lock;
 use crate::host::free_bytes;
 use crate::plan::{FilePlan, OpenFlags, RunPlan, Test};
 use crate::report::format::mib_or_gib;
 use crate::result::{EndedBy, RunResult};
-use crate::workload::fileio::direct_io_in;
 use crate::workload::fileio::files::{Rule, TestFiles};
 use crate::workload::fileio::prepare::prepare;
+use crate::workload::fileio::{Access, direct_io_in};
 
-/// The files of the measurement at work, and what becomes of them.
+/// The files of the measurement at work, and what becomes of them. They are locked from the first
+/// measurement that needs them to the last.
 #[derive(Debug)]
 pub struct SharedFiles {
     keep: bool,
@@ -52,11 +54,12 @@ impl SharedFiles {
             return Ok(());
         };
         let files = TestFiles::of(wanted, Rule::Stamp)?;
+        lock(&files, Access::Exclusive)?;
         files.check_replaceable()?;
         let dir = wanted.dir.display();
         ensure!(
             params.flags != OpenFlags::Direct || direct_io_in(&wanted.dir) != Some(false),
-            "{dir} has no O_DIRECT; name another folder with --dir"
+            "{dir} does not support O_DIRECT; choose another directory with --dir"
         );
         let needed = wanted.set.total_size();
         if files.are_absent()?
@@ -64,8 +67,8 @@ impl SharedFiles {
         {
             ensure!(
                 needed <= free,
-                "the test files take {}, and {dir} has room for {}: make room, name another \
-                 folder with --dir, or take less with --scale",
+                "the test files need {}, and {dir} has {} free: free space, choose another \
+                 directory with --dir, or less with --scale",
                 mib_or_gib(needed as f64),
                 mib_or_gib(free as f64)
             );
@@ -131,7 +134,7 @@ impl SharedFiles {
         let same = self.held.take_if(|held| held.is_of_same_files(wanted));
         let held = match same {
             Some(held) if held.plan == *wanted => held,
-            Some(held) => held.described_as(wanted)?,
+            Some(held) => held.planned_as(wanted),
             None => {
                 self.finish()?;
                 Held::of(wanted)?
@@ -151,6 +154,7 @@ impl Drop for SharedFiles {
 impl Held {
     fn of(plan: &FilePlan) -> Result<Self> {
         let files = TestFiles::of(plan, Rule::Stamp)?;
+        lock(&files, Access::Exclusive)?;
         let were_there = !files.are_absent()?;
         Ok(Self {
             // As for a run of its own, larger files that are there will do.
@@ -189,13 +193,11 @@ impl Held {
         self.plan.dir == wanted.dir && extent(&self.plan) == extent(wanted) && blocks
     }
 
-    fn described_as(self, wanted: &FilePlan) -> Result<Self> {
-        let files = TestFiles::of(wanted, Rule::Stamp)?;
-        files.take_over(&self.files);
-        Ok(Self {
+    fn planned_as(self, wanted: &FilePlan) -> Self {
+        Self {
             plan: wanted.clone(),
-            files: Arc::new(files),
+            files: Arc::new(self.files.planned_as(wanted)),
             ..self
-        })
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! O_DIRECT by the book: what the kernel says of its alignment.
 
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
 
@@ -54,6 +56,58 @@ pub(super) fn switch(file: impl AsFd, on: bool) -> nix::Result<()> {
     let mut flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
     flags.set(OFlag::O_DIRECT, on);
     fcntl(&file, FcntlArg::F_SETFL(flags)).map(drop)
+}
+
+/// A file that is read without leaving its pages in the page cache where O_DIRECT works, as what
+/// is in the cache belongs to the measurement.
+#[derive(Debug)]
+pub(super) struct Uncached<'a>(&'a File);
+
+impl<'a> Uncached<'a> {
+    /// Switches O_DIRECT on as long as this lives.
+    pub fn new(file: &'a File) -> Self {
+        // Without O_DIRECT the reads go through the page cache.
+        let _ = switch(file, true);
+        Self(file)
+    }
+
+    /// The file itself.
+    pub fn file(&self) -> &File {
+        self.0
+    }
+
+    /// Fills the memory, aligned as O_DIRECT needs it, as far as the file goes; returns the bytes
+    /// read.
+    pub fn read_at(&self, memory: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut file = self.0;
+        let mut done = 0;
+        while done < memory.len() {
+            file.seek(SeekFrom::Start(offset + done as u64))?;
+            match file.read(&mut memory[done..]) {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Not aligned: the device has larger blocks, or the file ended before.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput && self.is_on()? => {
+                    switch(file, false)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn is_on(&self) -> nix::Result<bool> {
+        let flags = OFlag::from_bits_retain(fcntl(self.0, FcntlArg::F_GETFL)?);
+        Ok(flags.contains(OFlag::O_DIRECT))
+    }
+}
+
+impl Drop for Uncached<'_> {
+    fn drop(&mut self) {
+        // It was off before, or could not be switched on.
+        let _ = switch(self.0, false);
+    }
 }
 
 /// The unit of the block device below a file, in bytes, as sysfs tells it; None where the file

@@ -1,11 +1,12 @@
 //! The test files: made, opened, checked and removed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use nix::errno::Errno;
@@ -13,11 +14,14 @@ use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, fsync, ftruncate, unlinkat};
 
+use super::holes::{self, Reporting};
+use super::lock::{self, Access, Unlocked};
 use super::requests::Extent;
 use super::transfer::{TOO_LARGE, retry};
-use super::{cache, direct, mark, pattern, refusal, seal};
+use super::{birth, cache, direct, leftover, mark, pattern, refusal, seal};
 use crate::descriptors::{OTHER_DESCRIPTORS, raise_limit};
 use crate::plan::{FilePlan, FileSet, FileioParams, IoMode, OpenFlags};
+use crate::report::format::count;
 use crate::signal;
 
 /// Which files count as test files.
@@ -29,12 +33,13 @@ pub enum Rule {
     Stamp,
 }
 
-/// A set of test files in a folder.
+/// A set of test files in a directory.
 ///
 /// No symbolic link is followed, and nothing but a regular file is opened.
 #[derive(Debug)]
 pub struct TestFiles {
-    folder: OwnedFd,
+    /// Holds the lock, which lasts as long as the descriptor.
+    folder: Arc<OwnedFd>,
     path: PathBuf,
     set: FileSet,
     validate: bool,
@@ -42,6 +47,8 @@ pub struct TestFiles {
     rule: Rule,
     /// Those that this process has made, and not removed.
     made: Mutex<BTreeMap<u32, FileId>>,
+    /// How the file system reports holes, once that has been found out.
+    holes: OnceLock<Reporting>,
 }
 
 /// A file, whatever its name.
@@ -60,6 +67,16 @@ impl FileId {
     }
 }
 
+/// Why a file can't be used as it is; `prepare` puts that right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unfit {
+    Missing,
+    /// Its size in bytes.
+    Small(u64),
+    /// The offset of a part that was never written.
+    Hole(u64),
+}
+
 /// What stands under the name of a test file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
@@ -75,24 +92,45 @@ impl TestFiles {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let folder = retry(|| open(path, flags, Mode::empty())).map_err(|errno| {
             let advice = match errno {
-                Errno::ENOENT => "make it, or name another with --dir",
-                Errno::ENOTDIR => "name a folder with --dir",
-                _ => "name another with --dir",
+                Errno::ENOENT => "create it, or choose another with --dir",
+                Errno::ENOTDIR => "choose a directory with --dir",
+                _ => "choose another with --dir",
             };
             Error::new(errno).context(format!(
-                "the folder of the test files, {}, can't be opened ({advice})",
+                "cannot open the directory of the test files, {} ({advice})",
                 path.display()
             ))
         })?;
-        Ok(Self {
+        Ok(Self::in_directory(Arc::new(folder), plan, rule))
+    }
+
+    fn in_directory(folder: Arc<OwnedFd>, plan: &FilePlan, rule: Rule) -> Self {
+        Self {
             folder,
-            path: path.to_owned(),
+            path: plan.dir.clone(),
             set: plan.set,
             validate: plan.validate,
             recreate: plan.recreate,
             rule,
             made: Mutex::default(),
-        })
+            holes: OnceLock::new(),
+        }
+    }
+
+    /// The same files by another plan for the same directory: under the same lock, with what this
+    /// process has made.
+    pub fn planned_as(&self, plan: &FilePlan) -> Self {
+        let files = Self::in_directory(Arc::clone(&self.folder), plan, self.rule);
+        files.made().append(&mut self.made());
+        files
+    }
+
+    /// Locks the files until this and what was derived from it by [`Self::planned_as`] is dropped;
+    /// an exclusive lock may take the place of a shared one.
+    ///
+    /// Fails if another process uses the files. Returns a message if they can't be locked at all.
+    pub fn lock(&self, access: Access) -> Result<Option<Unlocked>> {
+        lock::acquire(self.folder.as_fd(), &self.path, access)
     }
 
     /// The set.
@@ -127,7 +165,7 @@ impl TestFiles {
 
     fn stat(&self, file: u32) -> Result<Option<FileStat>> {
         let found = fstatat(
-            &self.folder,
+            &*self.folder,
             name(file).as_str(),
             AtFlags::AT_SYMLINK_NOFOLLOW,
         );
@@ -170,7 +208,11 @@ impl TestFiles {
 
     /// A regular file that may be used, overwritten and removed as a test file.
     fn is_ours(&self, file: u32) -> Result<bool> {
-        Ok(self.rule == Rule::Name || mark::is_on(&self.open_to_look(file)?))
+        Ok(self.rule == Rule::Name || self.is_marked(file, &self.open_to_look(file)?)?)
+    }
+
+    fn is_marked(&self, file: u32, opened: &File) -> Result<bool> {
+        mark::is_on(opened).with_context(|| self.about("reading", file))
     }
 
     fn open_to_look(&self, file: u32) -> Result<File> {
@@ -184,6 +226,9 @@ impl TestFiles {
             return Ok(false);
         }
         let opened = self.open_to_look(file)?;
+        if self.first_hole(file, &opened)?.is_some() {
+            return Ok(false);
+        }
         let block = usize::try_from(self.set.block_size)?;
         let mut data = vec![0; block];
         for offset in [0, self.set.file_size - self.set.block_size] {
@@ -201,37 +246,92 @@ impl TestFiles {
         Ok(true)
     }
 
-    /// None of the set is there.
-    pub fn are_absent(&self) -> Result<bool> {
+    /// The files of the set whose names are taken.
+    pub fn present(&self) -> Result<BTreeSet<u32>> {
+        let mut present = BTreeSet::new();
         for file in self.numbers() {
             if self.find(file)? != Found::Nothing {
-                return Ok(false);
+                present.insert(file);
             }
         }
-        Ok(true)
+        Ok(present)
     }
 
-    /// Fails where a file of the set is missing, too small, or none that a run may use.
+    /// None of the set is there.
+    pub fn are_absent(&self) -> Result<bool> {
+        Ok(self.present()?.is_empty())
+    }
+
+    /// Fails if a file of the set can't be used as it is.
     pub fn check(&self) -> Result<()> {
         for file in self.numbers() {
-            let path = self.path_of(file);
-            let path = path.display();
-            match self.find(file)? {
-                Found::Nothing => bail!("the test file {path} is missing; run 'prepare' first"),
-                Found::Other(kind) => bail!("{path} is {kind}, no test file"),
-                Found::Regular(size) => ensure!(
-                    size >= self.set.file_size,
-                    "the test file {path} is too small: {size} bytes, and {} are needed; run \
-                     'prepare' with the same number of files, total and block size",
-                    self.set.file_size
-                ),
+            if let Some(unfit) = self.unfit(file)? {
+                bail!(
+                    "the test file {} {unfit}; run 'prepare' with the same number of files, total \
+                     and block size",
+                    self.path_of(file).display(),
+                    unfit = unfit.among(self.set.file_size)
+                );
             }
-            ensure!(
-                self.is_ours(file)?,
-                "{path} was not written by this program; remove it, or name another folder with --dir"
-            );
         }
         Ok(())
+    }
+
+    /// The files that a job has to write before it can use the set: those that are missing, too
+    /// small or not written in full, or all of them if the plan says so. Fails if a file may not
+    /// be replaced.
+    pub fn to_complete(&self) -> Result<Vec<u32>> {
+        self.check_replaceable()?;
+        let mut needed = Vec::new();
+        for file in self.numbers() {
+            if self.recreate || self.unfit(file)?.is_some() {
+                needed.push(file);
+            }
+        }
+        Ok(needed)
+    }
+
+    /// Why a file can't be used as it is; fails if `prepare` may not put that right.
+    fn unfit(&self, file: u32) -> Result<Option<Unfit>> {
+        let path = self.path_of(file);
+        let path = path.display();
+        let size = match self.find(file)? {
+            Found::Nothing => return Ok(Some(Unfit::Missing)),
+            Found::Other(kind) => bail!("{path} is {kind}, not a test file"),
+            Found::Regular(size) => size,
+        };
+        if self.rule == Rule::Stamp {
+            let opened = self.open_to_look(file)?;
+            ensure!(
+                self.is_marked(file, &opened)?,
+                "{path} {NOT_OURS}; remove it, or choose another directory with --dir"
+            );
+            if size >= self.set.file_size {
+                return Ok(self.first_hole(file, &opened)?.map(Unfit::Hole));
+            }
+        }
+        Ok((size < self.set.file_size).then_some(Unfit::Small(size)))
+    }
+
+    /// The offset of a part of an open file that was never written.
+    fn first_hole(&self, file: u32, opened: &File) -> Result<Option<u64>> {
+        let reporting = *self
+            .holes
+            .get_or_init(|| Reporting::of(self.folder.as_fd()));
+        reporting
+            .first_hole(opened, self.set.file_size)
+            .with_context(|| self.about("reading", file))
+    }
+
+    /// Whether some of the set is known to be unwritten, whatever made the files.
+    pub fn have_holes(&self) -> Result<bool> {
+        for file in self.numbers() {
+            let opened = self.open_to_look(file)?;
+            if holes::reported(&opened, self.set.file_size).is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Fails where something in the way of the set may not be replaced.
@@ -246,8 +346,8 @@ impl TestFiles {
                 }
                 Found::Regular(_) => ensure!(
                     self.is_ours(file)?,
-                    "{path} was not written by this program and is in the way of a test file; \
-                     remove it, or name another folder with --dir"
+                    "{path} {NOT_OURS} and is in the way of a test file; remove it, or choose \
+                     another directory with --dir"
                 ),
             }
         }
@@ -258,11 +358,13 @@ impl TestFiles {
     pub fn create(&self, params: &FileioParams) -> Result<Vec<OwnedFd>> {
         self.check_replaceable()?;
         self.raise_descriptor_limit()?;
+        self.remove_temporaries()?;
         let files: Vec<_> = self
             .numbers()
             .map(|file| {
                 self.clear_the_way(file)?;
-                self.create_one(file, flags_of(params.flags))
+                self.create_one(file)?;
+                self.open_made(file, flags_of(params.flags))
             })
             .collect::<Result<_>>()?;
         self.check_direct(&files, params)?;
@@ -332,52 +434,59 @@ impl TestFiles {
             .with_context(|| format!("O_DIRECT in {}", self.path.display()))
     }
 
-    fn create_one(&self, file: u32, extra: OFlag) -> Result<OwnedFd> {
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | extra;
-        let was_there = self.stat(file)?.is_some();
-        let opened = self.open_name(file, flags, Mode::from_bits_truncate(0o600));
-        match &opened {
-            Ok(made) => {
-                let id = self.identify_made(file, made)?;
-                self.made().insert(file, id);
-                mark::put_on(made);
-            }
-            // The file stands although O_DIRECT was refused for it.
-            Err(error) if error.downcast_ref() == Some(&Errno::EINVAL) && !was_there => {
-                if let Some(stat) = self.stat(file)? {
-                    self.made().insert(file, FileId::of(&stat));
-                }
-            }
-            Err(_) => {}
-        }
-        opened
+    /// Creates an empty file with its mark. It is known as made before it has its name: the clean-up
+    /// removes only what it can identify.
+    fn create_one(&self, file: u32) -> Result<()> {
+        let mark = |made: &File| {
+            mark::put_on(made, file, self.set.file_size)?;
+            let stat = fstat(made)?;
+            self.made().insert(file, FileId::of(&stat));
+            Ok(())
+        };
+        birth::create(self.folder.as_fd(), &name(file), &mark).map_err(|error| {
+            let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
+            let doing = self.about("creating", file);
+            refusal::of_opening(doing, &self.path, OFlag::O_CREAT, errno)
+        })?;
+        Ok(())
     }
 
-    /// Identifies a file that was just made. Removes it where that fails: the clean-up removes
-    /// only what it can identify.
-    fn identify_made(&self, file: u32, made: &OwnedFd) -> Result<FileId> {
-        let stat = fstat(made).inspect_err(|_| _ = self.unlink(file));
-        let stat = stat.with_context(|| self.about("looking at", file))?;
-        Ok(FileId::of(&stat))
+    /// Opens a file that this process has made. By its name: a descriptor of a file that had none
+    /// at first shows no name to who traces the process.
+    fn open_made(&self, file: u32, flags: OFlag) -> Result<OwnedFd> {
+        let opened = self.open_one(file, OFlag::O_RDWR | flags)?;
+        let stat = fstat(&opened).with_context(|| self.about("looking at", file))?;
+        ensure!(
+            self.made().get(&file) == Some(&FileId::of(&stat)),
+            "{} was replaced by another process",
+            self.path_of(file).display()
+        );
+        Ok(opened)
     }
 
     /// Opens a file of the set that is there.
     fn open_one(&self, file: u32, flags: OFlag) -> Result<OwnedFd> {
-        let opened = self.open_name(file, flags, Mode::empty())?;
+        let opened = self.open_name(file, flags)?;
         let stat = fstat(&opened).with_context(|| self.about("looking at", file))?;
         match Found::of(&stat) {
             Found::Regular(_) => Ok(opened),
-            Found::Other(kind) => bail!("{} is {kind}, no test file", self.path_of(file).display()),
+            Found::Other(kind) => {
+                bail!(
+                    "{} is {kind}, not a test file",
+                    self.path_of(file).display()
+                )
+            }
             Found::Nothing => unreachable!("what is open is something"),
         }
     }
 
     /// Opens whatever has the name of a test file, except for a symbolic link.
-    fn open_name(&self, file: u32, flags: OFlag, mode: Mode) -> Result<OwnedFd> {
+    fn open_name(&self, file: u32, flags: OFlag) -> Result<OwnedFd> {
         // O_NONBLOCK: a FIFO must not hang the open; it means nothing for a regular file.
         let safe = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_LARGEFILE;
         let name = name(file);
-        retry(|| openat(&self.folder, name.as_str(), flags | safe, mode)).map_err(|errno| {
+        let opened = retry(|| openat(&*self.folder, name.as_str(), flags | safe, Mode::empty()));
+        opened.map_err(|errno| {
             refusal::of_opening(self.about("opening", file), &self.path, flags, errno)
         })
     }
@@ -397,19 +506,21 @@ impl TestFiles {
 
     /// Has the names of the set reach their device.
     pub fn sync_folder(&self) -> Result<()> {
-        retry(|| fsync(&self.folder))
+        retry(|| fsync(&*self.folder))
             .with_context(|| format!("syncing the folder {}", self.path.display()))
     }
 
     /// An empty file of the set to be filled, past the page cache where that can be.
     pub(super) fn create_to_fill(&self, file: u32) -> Result<(File, bool)> {
         self.clear_the_way(file)?;
-        let made = self.create_one(file, OFlag::empty())?;
+        self.create_one(file)?;
+        let made = self.open_made(file, OFlag::empty())?;
         let direct = direct::switch(made.as_fd(), true).is_ok();
         Ok((File::from(made), direct))
     }
 
-    /// Removes the set: under [`Rule::Stamp`] only files that this program wrote.
+    /// Removes the set: under [`Rule::Stamp`] only files that this program wrote. Also removes what
+    /// a killed process left of files that had not got their names yet.
     ///
     /// Goes through all of them and then fails for those that were left.
     pub fn remove(&self) -> Result<()> {
@@ -423,39 +534,48 @@ impl TestFiles {
             }
         }
         removed?;
+        self.remove_temporaries()?;
         match left.as_slice() {
             [] => Ok(()),
             [(file, why), ..] => bail!(
-                "{} of the names of test files in {} belong to something else and were left, the \
-                 first {}: {why}",
-                left.len(),
+                "left {} in {} that belong to something else, the first one {}: it {why}; remove \
+                 them, or choose another directory with --dir",
+                count(left.len() as u64, "file"),
                 self.path.display(),
                 name(*file)
             ),
         }
     }
 
-    /// Removes what stands under a name, if it may be removed; else tells why not.
-    fn remove_one(&self, file: u32) -> Result<Option<&'static str>> {
+    /// Removes what a killed process left of files that had not got their names yet. The lock says
+    /// that nobody creates one now.
+    pub(super) fn remove_temporaries(&self) -> Result<()> {
+        leftover::remove_temporaries(&*self.folder)
+            .with_context(|| format!("removing temporary files in {}", self.path.display()))
+    }
+
+    /// Removes what stands under a name if that is allowed, else returns why it is not.
+    fn remove_one(&self, file: u32) -> Result<Option<String>> {
         match self.find(file)? {
             Found::Nothing => Ok(None),
-            Found::Other(kind) => Ok(Some(kind)),
+            Found::Other(kind) => Ok(Some(format!("is {kind}"))),
             Found::Regular(_) if self.rule == Rule::Name => self.unlink(file).map(|()| None),
             Found::Regular(_) => {
                 let opened = self.open_to_look(file)?;
-                if !mark::is_on(&opened) {
-                    return Ok(Some("not written by this program"));
+                if !self.is_marked(file, &opened)? {
+                    return Ok(Some(NOT_OURS.to_owned()));
                 }
                 let looked_at = fstat(&opened).with_context(|| self.about("looking at", file))?;
-                self.unlink_if(file, FileId::of(&looked_at))
+                let left = self.unlink_if(file, FileId::of(&looked_at))?;
+                Ok(left.map(str::to_owned))
             }
         }
     }
 
-    /// Removes a name where it still stands for this file; else tells why not.
+    /// Removes a name if it is still this file's, else returns why not.
     fn unlink_if(&self, file: u32, id: FileId) -> Result<Option<&'static str>> {
         match self.stat(file)? {
-            Some(stat) if FileId::of(&stat) != id => Ok(Some("put there by another process")),
+            Some(stat) if FileId::of(&stat) != id => Ok(Some("was put there by another process")),
             _ => self.unlink(file).map(|()| None),
         }
     }
@@ -465,8 +585,8 @@ impl TestFiles {
         match self.remove_one(file)? {
             None => Ok(()),
             Some(why) => bail!(
-                "{} is in the way of a test file, and {why}; remove it, or name another folder \
-                 with --dir",
+                "{} is in the way of a test file, and {why}; remove it, or choose another \
+                 directory with --dir",
                 self.path_of(file).display()
             ),
         }
@@ -482,19 +602,19 @@ impl TestFiles {
         removed.fold(Ok(()), Result::and)
     }
 
-    /// Takes over what this process has made under another description of the same files.
-    pub fn take_over(&self, other: &Self) {
-        self.made().append(&mut other.made());
-    }
-
     /// The files that this process has made stay.
     pub fn keep_made(&self) {
         self.made().clear();
     }
 
+    /// Those of the files that this process has made stay.
+    pub fn keep(&self, files: &BTreeSet<u32>) {
+        self.made().retain(|file, _| !files.contains(file));
+    }
+
     fn unlink(&self, file: u32) -> Result<()> {
         match unlinkat(
-            &self.folder,
+            &*self.folder,
             name(file).as_str(),
             UnlinkatFlags::NoRemoveDir,
         ) {
@@ -526,11 +646,27 @@ impl Drop for CleanUp<'_> {
     }
 }
 
+impl Unfit {
+    /// What it says of a file that has to have this size.
+    fn among(self, file_size: u64) -> impl fmt::Display {
+        match self {
+            Self::Missing => "is missing".to_owned(),
+            Self::Small(size) => {
+                format!("is too small: {size} bytes instead of {file_size}")
+            }
+            Self::Hole(offset) => format!(
+                "was not written in full: the part at offset {offset} is a hole, and reading it \
+                 reaches no device"
+            ),
+        }
+    }
+}
+
 impl Found {
     fn of(stat: &FileStat) -> Self {
         match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
             SFlag::S_IFREG => Self::Regular(u64::try_from(stat.st_size).unwrap_or(0)),
-            SFlag::S_IFDIR => Self::Other("a folder"),
+            SFlag::S_IFDIR => Self::Other("a directory"),
             SFlag::S_IFLNK => Self::Other("a symbolic link"),
             SFlag::S_IFIFO => Self::Other("a pipe"),
             SFlag::S_IFSOCK => Self::Other("a socket"),
@@ -538,6 +674,9 @@ impl Found {
         }
     }
 }
+
+/// What is wrong with a file of the right name and without our mark or content.
+const NOT_OURS: &str = "was not written by wbench";
 
 /// What precedes the number in the name of a test file.
 const NAME: &str = "test_file.";

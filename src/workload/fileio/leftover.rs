@@ -1,7 +1,8 @@
 //! Test files that a process which is gone has left in a directory.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::File;
+use std::io;
 use std::os::fd::AsFd;
 
 use nix::dir::Dir;
@@ -10,27 +11,48 @@ use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::{files, mark};
+use super::{birth, files, mark};
 use crate::beneath;
 
 /// Removes the test files of this program from a directory, and returns the names of all other
 /// entries, sorted.
 ///
-/// A test file has the name of one and the mark of this program. No symbolic link is followed, no
-/// mount point is crossed, and what can't be removed stays.
+/// A test file has the name of one and the mark of this program, or the temporary name of one that
+/// was being created. No symbolic link is followed, no mount point is crossed, and what can't be
+/// removed stays.
 pub fn remove_test_files(dir: impl AsFd) -> nix::Result<Vec<String>> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let mut entries = Dir::openat(&dir, c".", flags, Mode::empty())?;
-    let names = entries
-        .iter()
-        .map(|entry| Ok(entry?.file_name().to_owned()));
-    let names: Vec<_> = names.collect::<nix::Result<_>>()?;
-    let is_entry = |name: &&std::ffi::CString| !matches!(name.to_bytes(), b"." | b"..");
-    let stays = |name: &&std::ffi::CString| !is_removed(&dir, name);
+    let names = names_in(&dir)?;
+    let is_entry = |name: &&CString| !matches!(name.to_bytes(), b"." | b"..");
+    let stays = |name: &&CString| !is_removed(&dir, name);
     let left = names.iter().filter(is_entry).filter(stays);
     let mut left: Vec<String> = left.map(|name| name.to_string_lossy().into()).collect();
     left.sort();
     Ok(left)
+}
+
+/// Removes test files with temporary names, which only a process that was killed leaves behind.
+/// Nobody may be creating test files in the directory.
+pub(super) fn remove_temporaries(dir: impl AsFd) -> io::Result<()> {
+    for name in names_in(&dir)? {
+        if is_temporary(&name) {
+            remove(&dir, &name)?;
+        }
+    }
+    Ok(())
+}
+
+fn names_in(dir: impl AsFd) -> nix::Result<Vec<CString>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut entries = Dir::openat(dir, c".", flags, Mode::empty())?;
+    let names = entries
+        .iter()
+        .map(|entry| Ok(entry?.file_name().to_owned()));
+    names.collect()
+}
+
+fn is_temporary(name: &CStr) -> bool {
+    name.to_str()
+        .is_ok_and(|name| birth::is_temporary(name, files::is_name))
 }
 
 /// Removes an entry if it is a test file of this program. True if it is gone.
@@ -38,8 +60,9 @@ fn is_removed(dir: impl AsFd, name: &CStr) -> bool {
     remove(dir, name).is_ok_and(|gone| gone)
 }
 
-fn remove(dir: impl AsFd, name: &CStr) -> nix::Result<bool> {
-    let named_so = name.to_str().is_ok_and(files::is_name);
+fn remove(dir: impl AsFd, name: &CStr) -> io::Result<bool> {
+    let temporary = is_temporary(name);
+    let named_so = temporary || name.to_str().is_ok_and(files::is_name);
     let looked_at = || fstatat(&dir, name, AtFlags::AT_SYMLINK_NOFOLLOW);
     // Before it is opened: opening a device may have effects.
     if !named_so || !is_regular(&looked_at()?) {
@@ -48,7 +71,9 @@ fn remove(dir: impl AsFd, name: &CStr) -> nix::Result<bool> {
     let opened = beneath::open(&dir, name, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?;
     let file = File::from(opened);
     let stat = fstat(&file)?;
-    if !is_regular(&stat) || !mark::is_on(&file) {
+    // Under a temporary name, the mark comes after the name.
+    let unmarked = temporary && stat.st_size == 0;
+    if !is_regular(&stat) || !(unmarked || mark::is_on(&file)?) {
         return Ok(false);
     }
     let now = looked_at()?;
@@ -57,7 +82,7 @@ fn remove(dir: impl AsFd, name: &CStr) -> nix::Result<bool> {
     }
     match unlinkat(&dir, name, UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => Ok(true),
-        Err(errno) => Err(errno),
+        Err(errno) => Err(errno.into()),
     }
 }
 
@@ -81,12 +106,16 @@ mod tests {
         for name in ["test_file.0", "test_file.17", "test_file.x", "other"] {
             std::fs::write(path(name), &data).unwrap();
         }
+        std::fs::write(path(".test_file.0.wbench-17"), "").unwrap();
+        std::fs::write(path(".test_file.1.wbench-17"), &data).unwrap();
+        std::fs::write(path(".test_file.2.wbench-17"), "mine").unwrap();
         std::fs::write(path("test_file.3"), "mine").unwrap();
         symlink(path("other"), path("test_file.4")).unwrap();
         std::fs::create_dir(path("test_file.5")).unwrap();
         nix::unistd::mkfifo(&path("test_file.6"), Mode::S_IRUSR).unwrap();
         let left = remove_test_files(File::open(dir.path()).unwrap()).unwrap();
         let names = [
+            ".test_file.2.wbench-17",
             "other",
             "test_file.3",
             "test_file.4",

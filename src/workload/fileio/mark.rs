@@ -1,45 +1,156 @@
-//! How this tool knows its own files: by the stamp that its data begins with, or by an extended
-//! attribute that each file gets when it is made.
+//! How wbench recognizes its own test files.
 //!
-//! The attribute is there from the first moment, so that an empty or half-written file of a
-//! killed run is known as well; the stamp also works where a file system has no attributes.
+//! A file is marked before it has a name: by an extended attribute or, on file systems without
+//! user attributes, by a stamped first sector. The attribute stays when somebody else's data takes
+//! the place of ours, so it never counts alone. A file is ours if
+//!
+//! - its data begins with our stamp, or
+//! - it has the attribute, and is empty, holds nothing but zeros, or the first bytes that are not
+//!   zero are our stamp: requests complete out of order, so the beginning of a file that a killed
+//!   run leaves may still be unwritten.
 
-use std::ffi::CStr;
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd};
+use std::io;
 use std::os::unix::fs::FileExt;
 
+use memmap2::MmapMut;
+use rustix::fs::{SeekFrom, XattrFlags, fgetxattr, fsetxattr, seek};
+
+use super::direct::Uncached;
 use super::pattern;
 
-const ATTRIBUTE: &CStr = c"user.wbench";
+const ATTRIBUTE: &str = "user.wbench";
 
-/// Marks a new file; where the file system has no attributes, its data will have to do.
-pub(super) fn put_on(file: impl AsFd) {
-    let value = b"1";
-    // SAFETY: a descriptor that is open, a C string, and as many bytes as are said. That it may
-    // fail is part of the plan.
-    unsafe {
-        libc::fsetxattr(
-            file.as_fd().as_raw_fd(),
-            ATTRIBUTE.as_ptr(),
-            value.as_ptr().cast(),
-            value.len(),
-            0,
-        )
-    };
+/// Bytes read at a time: a multiple of every device block size, for O_DIRECT.
+const CHUNK: usize = 64 << 10;
+
+/// Marks an empty file as test file `number` of a set whose files have `size` bytes.
+pub(super) fn put_on(file: &File, number: u32, size: u64) -> io::Result<()> {
+    if fsetxattr(file, ATTRIBUTE, b"1", XattrFlags::empty()).is_ok() {
+        return Ok(());
+    }
+    let mut sector = [0; pattern::SECTOR];
+    let len = pattern::SECTOR.min(usize::try_from(size).unwrap_or(usize::MAX));
+    pattern::stamp(&mut sector[..len], number, 0, 0);
+    file.write_all_at(&sector[..len], 0)
 }
 
-/// This tool made the file, or wrote its beginning.
-pub(super) fn is_on(file: &File) -> bool {
-    // SAFETY: a descriptor that is open and a C string; of length 0, nothing is written.
-    let attribute = unsafe {
-        libc::fgetxattr(
-            file.as_raw_fd(),
-            ATTRIBUTE.as_ptr(),
-            std::ptr::null_mut(),
-            0,
-        )
-    };
-    let mut start = [0; pattern::MARK];
-    attribute > 0 || file.read_exact_at(&mut start, 0).is_ok() && pattern::is_stamped(&start)
+/// Whether wbench created the file and nobody else's data has replaced ours.
+pub(super) fn is_on(file: &File) -> io::Result<bool> {
+    let file = Uncached::new(file);
+    let mut chunk = MmapMut::map_anon(CHUNK)?;
+    if !has_attribute(file.file()) {
+        let read = file.read_at(&mut chunk[..pattern::PAGE], 0)?;
+        let start = chunk[..read].first_chunk();
+        return Ok(start.is_some_and(pattern::is_stamped));
+    }
+    Ok(match first_nonzero_bytes(&file, &mut chunk)? {
+        Some(bytes) => pattern::begins_stamp(&bytes),
+        None => true,
+    })
+}
+
+fn has_attribute(file: &File) -> bool {
+    let mut value = [0; 16];
+    fgetxattr(file, ATTRIBUTE, &mut value).is_ok_and(|len| len > 0)
+}
+
+/// The first byte of a file that is not zero and those behind it, as many as tell a stamp; None
+/// if all bytes are zero.
+fn first_nonzero_bytes(file: &Uncached<'_>, chunk: &mut [u8]) -> io::Result<Option<Vec<u8>>> {
+    let mut offset = 0;
+    while let Some(data) = next_data(file.file(), offset) {
+        // From the start of a chunk, as O_DIRECT needs it.
+        let start = data / CHUNK as u64 * CHUNK as u64;
+        let read = file.read_at(chunk, start)?;
+        if let Some(first) = chunk[..read].iter().position(|&byte| byte != 0) {
+            let mut bytes = chunk[first..read.min(first + pattern::MARK)].to_vec();
+            if bytes.len() < pattern::MARK && read == CHUNK {
+                let next = file.read_at(chunk, start + CHUNK as u64)?;
+                bytes.extend(&chunk[..next.min(pattern::MARK - bytes.len())]);
+            }
+            return Ok(Some(bytes));
+        }
+        if read < CHUNK {
+            break;
+        }
+        offset = start + CHUNK as u64;
+    }
+    Ok(None)
+}
+
+/// The next offset with data; the same one on file systems without holes, None behind the last.
+fn next_data(file: &File, offset: u64) -> Option<u64> {
+    match seek(file, SeekFrom::Data(offset)) {
+        Ok(data) => Some(data),
+        Err(rustix::io::Errno::NXIO) => None,
+        Err(_) => Some(offset),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On the file system of the source, which has user attributes.
+    fn file() -> File {
+        tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap()
+    }
+
+    fn stamped(offset: u64) -> Vec<u8> {
+        let mut block = vec![0; 4096];
+        pattern::fill(&mut block, 1);
+        pattern::stamp(&mut block, 3, offset, 1);
+        block
+    }
+
+    #[test]
+    fn a_marked_file_is_ours_while_it_is_empty_or_its_first_data_is_ours() {
+        let file = file();
+        put_on(&file, 3, 1 << 20).unwrap();
+        assert!(
+            has_attribute(&file),
+            "the source is on a file system without attributes"
+        );
+        assert_eq!(file.metadata().unwrap().len(), 0);
+        assert!(is_on(&file).unwrap());
+        file.set_len(1 << 20).unwrap();
+        assert!(is_on(&file).unwrap());
+        for offset in [700 << 10, (64 << 10) - 4096, 0] {
+            file.write_all_at(&stamped(offset), offset).unwrap();
+            assert!(is_on(&file).unwrap(), "{offset}");
+        }
+    }
+
+    #[test]
+    fn a_marked_file_with_other_data_is_not_ours() {
+        for offset in [0, 4096, 300_000, (64 << 10) - 3] {
+            let file = file();
+            put_on(&file, 0, 1 << 20).unwrap();
+            file.write_all_at(b"precious", offset).unwrap();
+            file.write_all_at(&stamped(400_000), 400_000).unwrap();
+            assert!(!is_on(&file).unwrap(), "{offset}");
+        }
+    }
+
+    #[test]
+    fn an_unmarked_file_is_ours_only_if_it_begins_with_a_stamp() {
+        let file = file();
+        assert!(!is_on(&file).unwrap());
+        file.write_all_at(&[0; 4096], 0).unwrap();
+        assert!(!is_on(&file).unwrap());
+        file.write_all_at(&stamped(4096), 4096).unwrap();
+        assert!(!is_on(&file).unwrap());
+        file.write_all_at(&stamped(0), 0).unwrap();
+        assert!(is_on(&file).unwrap());
+    }
+
+    #[test]
+    fn a_stamp_across_two_chunks_is_recognized() {
+        let file = file();
+        put_on(&file, 0, 1 << 20).unwrap();
+        let offset = CHUNK as u64 - 3;
+        file.write_all_at(&stamped(offset), offset).unwrap();
+        assert!(is_on(&file).unwrap());
+    }
 }

@@ -1,11 +1,14 @@
 //! The file I/O test: reads, writes and fsyncs of a set of files.
 
 mod aio;
+mod birth;
 mod cache;
 mod content;
 mod direct;
 pub mod files;
+mod holes;
 pub mod leftover;
+mod lock;
 mod mark;
 mod mmap;
 mod one_by_one;
@@ -36,6 +39,7 @@ use crate::engine::{EventLoop, Progress, Recorder, Worker, Workload};
 use crate::plan::{FileioParams, FsyncMode, IoMode, Seed};
 
 pub use direct::is_supported_in as direct_io_in;
+pub use lock::Access;
 
 use aio::Aio;
 use files::TestFiles;

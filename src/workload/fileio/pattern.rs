@@ -10,6 +10,9 @@ use rand::{Rng, SeedableRng};
 /// The unit of a stamp, and of the smallest device block.
 pub const SECTOR: usize = 512;
 
+/// A unit that every device with O_DIRECT takes.
+pub const PAGE: usize = 4096;
+
 /// The first 8 bytes of a sector that this tool wrote.
 const MAGIC: u64 = u64::from_le_bytes(*b"wbench\x00\x01");
 
@@ -49,6 +52,11 @@ pub fn stamp(bytes: &mut [u8], file: u32, offset: u64, serial: u64) {
 /// A file that begins so was written by this tool.
 pub fn is_stamped(start: &[u8; MARK]) -> bool {
     *start == MAGIC.to_le_bytes()
+}
+
+/// Whether these bytes, [`MARK`] of them or those up to the end of a file, are a stamp's first.
+pub fn begins_stamp(bytes: &[u8]) -> bool {
+    MAGIC.to_le_bytes().starts_with(bytes)
 }
 
 /// How much random data to hold for requests of this size: whole requests.

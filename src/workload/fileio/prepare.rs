@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::thread;
+use std::thread::{self, Scope};
 
 use anyhow::{Context, Error, Result, bail};
 use nix::errno::Errno;
@@ -29,44 +29,54 @@ const AHEAD: usize = 2;
 /// O_DIRECT is taken for whole multiples of this only; the end of a file may have less.
 const DIRECT_UNIT: usize = 4096;
 
-/// Writes the whole set and syncs it; `written` is told of the set's bytes as they are there.
+/// Writes the whole set and syncs it; `written` is called with the set's bytes as they are there.
 ///
-/// Files that are right already stay as they are. On an error, what was made is left to
+/// Files that are complete already stay as they are. On an error, what was made is left to
 /// [`TestFiles::remove_made`].
 pub fn prepare(files: &TestFiles, written: &mut dyn FnMut(u64)) -> Result<()> {
     let numbers = files.to_be_written()?;
+    write(files, &numbers, written)
+}
+
+/// As [`prepare`], for these files of the set alone.
+pub fn write(files: &TestFiles, numbers: &[u32], written: &mut dyn FnMut(u64)) -> Result<()> {
     let set = files.set();
-    let right = u64::from(set.files.get()) - numbers.len() as u64;
-    written(right * set.file_size);
-    write_files(files, &numbers, written)?;
+    let complete = u64::from(set.files.get()) - numbers.len() as u64;
+    written(complete * set.file_size);
+    files.remove_temporaries()?;
+    write_files(files, numbers, written)?;
     files.sync_folder()
+}
+
+/// What the threads have in common.
+struct Shared<'a> {
+    files: &'a TestFiles,
+    content: Content,
+    waiting: Waiting<'a>,
+    stopped: AtomicBool,
 }
 
 /// Creates these files and writes them from start to end.
 fn write_files(files: &TestFiles, numbers: &[u32], written: &mut dyn FnMut(u64)) -> Result<()> {
-    let content = Content::of(files);
-    let waiting = Waiting::new(numbers);
-    let stopped = AtomicBool::new(false);
+    let shared = Shared {
+        files,
+        content: Content::of(files),
+        waiting: Waiting::new(numbers),
+        stopped: AtomicBool::new(false),
+    };
     thread::scope(|scope| {
-        let (tell, told) = mpsc::channel();
-        for _ in 0..LANES.min(numbers.len()) {
-            let tell = tell.clone();
-            let (waiting, stopped) = (&waiting, &stopped);
-            scope.spawn(move || {
-                let progress = |bytes| {
-                    // The listener stays until the last of these threads has gone.
-                    let _ = tell.send(Ok(bytes));
-                    !stopped.load(Ordering::Relaxed)
-                };
-                if let Err(error) = fill_files(files, content, waiting, progress) {
-                    stopped.store(true, Ordering::Relaxed);
-                    let _ = tell.send(Err(error));
-                }
-            });
-        }
-        drop(tell);
+        let (report, reports) = mpsc::channel();
         let mut result = Ok(());
-        for progress in told {
+        for _ in 0..LANES.min(numbers.len()) {
+            let (shared, report) = (&shared, report.clone());
+            result = spawn(scope, move || fill_files(shared, &report));
+            if result.is_err() {
+                shared.stopped.store(true, Ordering::Relaxed);
+                break;
+            }
+        }
+        drop(report);
+        for progress in reports {
             match progress {
                 Ok(bytes) => written(bytes),
                 Err(error) => result = result.and(Err(error)),
@@ -76,21 +86,45 @@ fn write_files(files: &TestFiles, numbers: &[u32], written: &mut dyn FnMut(u64))
     })
 }
 
-/// Fills files one after the other until none waits, or `progress`, which is told of the bytes of
-/// each piece, says no.
-fn fill_files(
-    files: &TestFiles,
-    content: Content,
-    waiting: &Waiting<'_>,
-    mut progress: impl FnMut(u64) -> bool,
+/// Starts a thread; fails where the system has no more of them.
+fn spawn<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    work: impl FnOnce() + Send + 'scope,
 ) -> Result<()> {
+    let spawned = thread::Builder::new().spawn_scoped(scope, work);
+    spawned.map(drop).context(
+        "creating a thread to write the test files; raise the limit of processes (ulimit -u, or \
+         pids.max of the control group)",
+    )
+}
+
+/// Fills files until none waits or another thread has failed; reports the bytes of each piece, or
+/// its own failure.
+fn fill_files(shared: &Shared<'_>, report: &mpsc::Sender<Result<u64>>) {
+    let progress = |bytes| {
+        // The receiver stays until the last of these threads has ended.
+        let _ = report.send(Ok(bytes));
+        !shared.stopped.load(Ordering::Relaxed)
+    };
+    if let Err(error) = fill_until(shared, progress) {
+        shared.stopped.store(true, Ordering::Relaxed);
+        let _ = report.send(Err(error));
+    }
+}
+
+/// Fills files one after the other until none waits, or `progress`, which is called with the bytes
+/// of each piece, returns false.
+fn fill_until(shared: &Shared<'_>, mut progress: impl FnMut(u64) -> bool) -> Result<()> {
+    let Shared { files, content, .. } = *shared;
     let (spent, reused) = mpsc::channel();
     let (made, pieces) = mpsc::sync_channel::<Piece>(AHEAD);
     for _ in 0..=AHEAD {
         spent.send(source::map(content.piece)?)?;
     }
     thread::scope(|scope| {
-        scope.spawn(move || content.make_pieces(waiting, &reused, &made));
+        spawn(scope, move || {
+            content.make_pieces(&shared.waiting, &reused, &made);
+        })?;
         // These ends of the channels go with this closure, so that the other thread ends with it.
         let (pieces, spent) = (pieces, spent);
         let mut sink = None;

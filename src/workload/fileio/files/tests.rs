@@ -104,12 +104,79 @@ fn an_empty_file_that_this_program_made_is_known_and_another_s_is_not() {
     // In the target folder, as the attribute needs a file system that has them.
     let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
     let killed = test_files(&folder, Rule::Stamp);
-    drop(killed.create_one(0, OFlag::empty()).unwrap());
+    killed.create_one(0).unwrap();
     File::create(killed.path_of(1)).unwrap();
     let files = test_files(&folder, Rule::Stamp);
     let error = files.remove().unwrap_err().to_string();
     assert!(error.contains("test_file.1"), "{error}");
     assert!(!files.path_of(0).exists() && files.path_of(1).exists());
+}
+
+#[test]
+fn a_marked_file_with_other_content_is_neither_used_nor_replaced_nor_removed() {
+    // On the file system of the source, because the mark is an attribute.
+    let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let files = test_files(&folder, Rule::Stamp);
+    prepare(&files, &mut |_| {}).unwrap();
+    // As a shell's redirection or an editor does: the inode and its attributes stay.
+    let precious = vec![7; 5120];
+    std::fs::write(files.path_of(1), &precious).unwrap();
+    let files = test_files(&folder, Rule::Stamp);
+    for failed in [files.check(), prepare(&files, &mut |_| {}), files.remove()] {
+        let error = failed.unwrap_err().to_string();
+        assert!(error.contains("test_file.1"), "{error}");
+        assert!(error.contains("was not written by wbench"), "{error}");
+    }
+    assert_eq!(std::fs::read(files.path_of(1)).unwrap(), precious);
+}
+
+#[test]
+fn a_file_that_was_not_written_in_full_is_unfit_and_prepare_writes_it_again() {
+    let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let plan = FilePlan {
+        dir: folder.path().to_owned(),
+        set: set(3, 64 << 10),
+        validate: false,
+        recreate: false,
+    };
+    let files = TestFiles::of(&plan, Rule::Stamp).unwrap();
+    prepare(&files, &mut |_| {}).unwrap();
+    assert!(!files.have_holes().unwrap());
+    // The first and the last block are there, as after a killed run with requests in flight.
+    let whole = std::fs::read(files.path_of(1)).unwrap();
+    let sparse = File::options().write(true).open(files.path_of(1)).unwrap();
+    sparse.set_len(8192).unwrap();
+    sparse.write_all_at(&whole[60 << 10..], 60 << 10).unwrap();
+    let error = files.check().unwrap_err().to_string();
+    assert!(
+        error.contains("test_file.1 was not written in full"),
+        "{error}"
+    );
+    assert!(error.contains("offset 8192"), "{error}");
+    assert!(files.have_holes().unwrap());
+    assert_eq!(files.to_complete().unwrap(), [1]);
+    prepare(&files, &mut |_| {}).unwrap();
+    files.check().unwrap();
+    assert_eq!(std::fs::read(files.path_of(1)).unwrap(), whole);
+}
+
+#[test]
+fn temporary_files_of_a_killed_process_are_removed_and_others_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = test_files(&folder, Rule::Stamp);
+    prepare(&files, &mut |_| {}).unwrap();
+    let path = |name: &str| folder.path().join(name);
+    File::create(path(".test_file.0.wbench-17")).unwrap();
+    std::fs::rename(files.path_of(2), path(".test_file.2.wbench-17")).unwrap();
+    std::fs::write(path(".test_file.1.wbench-17"), "precious").unwrap();
+    File::create(path(".test_file.1.other-17")).unwrap();
+    files.remove().unwrap();
+    let mut names: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, [".test_file.1.other-17", ".test_file.1.wbench-17"]);
 }
 
 #[test]
