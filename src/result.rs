@@ -320,6 +320,14 @@ pub struct Storage {
     /// cache that a flush must empty, else "write through".
     #[serde(default)]
     pub write_cache: Option<String>,
+    /// Loop device: whether it opens its backing file with O_DIRECT; null for other devices, and
+    /// if unknown.
+    #[serde(default)]
+    pub loop_direct_io: Option<bool>,
+    /// Whether parts of the files are known to have never been written, so that reading them
+    /// reaches no device; null if the run creates its files.
+    #[serde(default)]
+    pub unwritten: Option<bool>,
     /// State of the page cache before the run; null with O_DIRECT, or if the run creates its files.
     #[serde(default)]
     pub page_cache: Option<PageCache>,

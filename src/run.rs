@@ -94,13 +94,16 @@ impl<'a> Run<'a> {
     }
 
     /// Drops the set's pages from the page cache where the plan says so, and finds out how much
-    /// of the set is in it.
+    /// of the set is in it, and whether it has holes.
     fn look_at_cache(&mut self, files: Option<&TestFiles>) -> Result<()> {
         let (Some(files), Test::Fileio(params)) = (files, &self.plan.test) else {
             return Ok(());
         };
         if params.mode.creates_files() {
             return Ok(());
+        }
+        if let Some(storage) = &mut self.storage {
+            storage.unwritten = Some(files.have_holes()?);
         }
         if params.drop_cache {
             files.drop_cache()?;

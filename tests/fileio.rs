@@ -457,6 +457,117 @@ fn keep_leaves_files_that_a_later_run_and_cleanup_take() {
 }
 
 #[test]
+fn the_whole_job_completes_a_set_with_a_file_missing_and_leaves_what_was_there() {
+    let folder = prepared(&MODEL);
+    let missing = folder.path().join("test_file.1");
+    fs::remove_file(&missing).unwrap();
+    let inode = |file: &str| {
+        use std::os::unix::fs::MetadataExt;
+        fs::metadata(folder.path().join(file)).unwrap().ino()
+    };
+    let before = inode("test_file.0");
+    let whole = format!("fileio --mode rndrd {}", MODEL.words());
+    wbench(folder.path(), &whole).assert().success();
+    assert_eq!(names_in(folder.path()), ["test_file.0", "test_file.2"]);
+    assert_eq!(inode("test_file.0"), before);
+    wbench(folder.path(), &format!("{whole} --keep"))
+        .assert()
+        .success();
+    assert!(missing.exists());
+    let run = format!("fileio run --mode rndrd {}", MODEL.words());
+    wbench(folder.path(), &run).assert().success();
+}
+
+/// Steps on a small set in the current folder, in both dialects: those that only read it, and
+/// those that write or remove it.
+const READERS: [&str; 3] = [
+    "fileio run --mode rndrd --events 10 --files 2 --total-size 64K",
+    "fileio --mode seqrd --files 2 --total-size 64K",
+    "--test=fileio --file-num=2 --file-total-size=64K --file-test-mode=rndrd --max-requests=9 run",
+];
+const WRITERS: [&str; 9] = [
+    "fileio prepare --files 2 --total-size 64K",
+    "fileio cleanup --files 2 --total-size 64K",
+    "fileio run --mode rndwr --files 2 --total-size 64K",
+    "fileio --mode rndrw --files 2 --total-size 64K",
+    "fileio --mode seqwr --files 1 --total-size 4K",
+    "suite --scale 0.0001",
+    "--test=fileio --file-num=2 --file-total-size=64K prepare",
+    "--test=fileio --file-num=2 --file-total-size=64K cleanup",
+    "--test=fileio --file-num=2 --file-total-size=64K --file-test-mode=rndwr run",
+];
+
+/// A run without end, which has begun.
+fn endless(folder: &Path, mode: &str) -> Running {
+    let words = format!(
+        "fileio {mode} --files 2 --total-size 64K --events 0 --time 0 --report-interval 0.05"
+    );
+    let run = Running::wbench(folder, &words);
+    run.wait_for("events/s");
+    run
+}
+
+#[track_caller]
+fn assert_refused(folder: &Path, words: &str, holder: &Running) {
+    let refused = wbench(folder, words).output().unwrap();
+    assert_ended(&refused, 1);
+    let message = text(&refused.stderr);
+    assert!(
+        message.contains("are in use by wbench"),
+        "{words}: {message}"
+    );
+    assert!(
+        message.contains(&format!("process {}", holder.pid())),
+        "{words}: {message}"
+    );
+}
+
+#[test]
+fn a_set_that_is_written_is_refused_to_every_other_process() {
+    let folder = folder();
+    let whole = endless(folder.path(), "--mode rndrw");
+    for words in READERS.iter().chain(&WRITERS) {
+        assert_refused(folder.path(), words, &whole);
+    }
+    whole.signal(nix::sys::signal::Signal::SIGINT);
+    assert_ended(&whole.finish(), 130);
+    // Neither the lock nor a refused process leaves anything.
+    assert_eq!(names_in(folder.path()), [""; 0]);
+}
+
+#[test]
+fn a_set_that_is_read_may_be_read_by_others_and_is_not_written() {
+    let folder = folder();
+    let prepare = "fileio prepare --files 2 --total-size 64K";
+    wbench(folder.path(), prepare).assert().success();
+    let mut reader = endless(folder.path(), "run --mode rndrd");
+    for words in READERS {
+        wbench(folder.path(), words).assert().success();
+    }
+    for words in WRITERS {
+        assert_refused(folder.path(), words, &reader);
+    }
+    // The kernel releases the lock of a killed process.
+    reader.kill();
+    let cleanup = "fileio cleanup --files 2 --total-size 64K";
+    wbench(folder.path(), cleanup).assert().success();
+    assert_eq!(names_in(folder.path()), [""; 0]);
+}
+
+#[test]
+fn a_directory_that_cannot_be_locked_is_used_with_a_warning() {
+    for errno in ["ENOLCK", "ENOSYS", "EOPNOTSUPP"] {
+        let folder = folder();
+        let words = "fileio --mode rndrw --events 10 --files 2 --total-size 64K";
+        let fault = format!("inject=flock:error={errno}");
+        let run = traced(folder.path(), words, &["trace=flock", &fault]);
+        assert_ended(&run.output, 0);
+        let message = text(&run.output.stderr);
+        assert!(message.contains("cannot be locked"), "{message}");
+    }
+}
+
+#[test]
 fn cleanup_where_nothing_is_is_no_error() {
     wbench(folder().path(), "fileio cleanup").assert().success();
 }

@@ -225,6 +225,278 @@ fn moments() -> impl Iterator<Item = Duration> {
     })
 }
 
+/// Pseudo-random numbers from a seed that is printed, and can be set to repeat a failure.
+struct Random(u64);
+
+impl Random {
+    fn seeded() -> Self {
+        let seed = match std::env::var("WBENCH_TEST_SEED") {
+            Ok(seed) => seed.parse().expect("WBENCH_TEST_SEED is a number"),
+            Err(_) => std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .expect("a time after 1970")
+                .as_nanos() as u64,
+        };
+        println!("WBENCH_TEST_SEED={seed}");
+        Self(seed)
+    }
+
+    /// A number below a bound, by SplitMix64.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+/// A set that every step is killed on, and what creates it.
+const KILLED_SET: &str = "--files 16 --total-size 8M --quiet";
+
+fn creating_jobs() -> impl Iterator<Item = String> {
+    let seqwr = BACKENDS.map(|io| {
+        format!("--mode seqwr --io {io} --flags none --threads 4 --time 30 {KILLED_SET}")
+    });
+    seqwr.into_iter().chain([format!("prepare {KILLED_SET}")])
+}
+
+fn a_killed_job_leaves_only_files_that_cleanup_removes(folder: &Path) {
+    let mut random = Random::seeded();
+    for round in 0..12 {
+        for job in creating_jobs() {
+            let moment = Duration::from_micros(random.below(120_000));
+            let what = format!("round {round}: {job} killed after {moment:?}");
+            let bench = Bench::on(folder);
+            let mut child = bench.start(&job);
+            std::thread::sleep(moment);
+            child.kill().expect("a signal sent");
+            child.wait().expect("an end");
+            bench
+                .fileio(&format!("cleanup {KILLED_SET}"))
+                .succeeded(&what);
+            assert_eq!(bench.names(), [""; 0], "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_job_killed_on_a_file_system_with_attributes_leaves_only_files_that_cleanup_removes() {
+    a_killed_job_leaves_only_files_that_cleanup_removes(Path::new(env!("CARGO_TARGET_TMPDIR")));
+}
+
+#[test]
+fn a_job_killed_on_a_file_system_without_attributes_leaves_only_files_that_cleanup_removes() {
+    a_killed_job_leaves_only_files_that_cleanup_removes(&Mounted::ramfs().path());
+}
+
+/// strace's words that make all calls of a name fail.
+fn failing(call: &str, error: &str) -> String {
+    format!("inject={call}:error={error}")
+}
+
+#[test]
+fn a_job_killed_at_any_step_of_a_file_s_creation_leaves_only_files_that_cleanup_removes() {
+    // What a file system lacks, and the calls of the way that is left.
+    let ways: [(&[String], &[&str]); 3] = [
+        (&[], &["fsetxattr", "linkat", "fcntl"]),
+        (
+            &[failing("linkat", "EPERM")],
+            &["fsetxattr", "renameat2", "unlinkat"],
+        ),
+        (
+            &[
+                failing("fsetxattr", "EOPNOTSUPP"),
+                failing("renameat2", "EINVAL"),
+            ],
+            &["pwrite64", "linkat"],
+        ),
+    ];
+    for job in ["prepare", "--mode seqwr --io aio --flags none"] {
+        for (lacking, calls) in &ways {
+            for call in *calls {
+                for when in [1, 2, 5] {
+                    let bench = Bench::new();
+                    let kill = format!("inject={call}:signal=SIGKILL:when={when}");
+                    let injections: Vec<String> = lacking
+                        .iter()
+                        .chain([&kill])
+                        .flat_map(|words| ["-e".to_owned(), words.clone()])
+                        .collect();
+                    let what = format!("{job} {injections:?}");
+                    bench.fileio_under(&injections, &format!("{job} {KILLED_SET}"));
+                    bench
+                        .fileio(&format!("cleanup {KILLED_SET}"))
+                        .succeeded(&what);
+                    assert_eq!(bench.names(), [""; 0], "{what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn files_are_created_where_a_file_system_lacks_what_creation_uses() {
+    for lacking in [
+        &[][..],
+        &["linkat"],
+        &["linkat", "renameat2"],
+        &["renameat2"],
+        &["fsetxattr"],
+        &["fsetxattr", "linkat"],
+        &["fsetxattr", "linkat", "renameat2"],
+    ] {
+        let bench = Bench::new();
+        let injections: Vec<String> = lacking
+            .iter()
+            .flat_map(|call| ["-e".to_owned(), failing(call, "EOPNOTSUPP")])
+            .collect();
+        let what = format!("without {lacking:?}");
+        let set = "--files 3 --total-size 120K --quiet";
+        for step in ["prepare", "run --mode seqwr --validate", "run --mode rndrw"] {
+            bench
+                .fileio_under(&injections, &format!("{step} {set}"))
+                .succeeded(&format!("{step} {what}"));
+            let names = ["test_file.0", "test_file.1", "test_file.2"];
+            assert_eq!(bench.names(), names, "{what}");
+        }
+        bench
+            .fileio_under(&injections, &format!("cleanup {set}"))
+            .succeeded(&what);
+        assert_eq!(bench.names(), [""; 0], "{what}");
+    }
+}
+
+/// Makes the second half of a file unwritten: a hole or, if `reserved`, an extent that was only
+/// allocated.
+fn unwrite(file: &Path, reserved: bool) {
+    let opened = std::fs::File::options().write(true).open(file);
+    let opened = opened.expect("a test file");
+    let size = opened.metadata().expect("its size").len();
+    opened.set_len(size / 2).expect("a shorter file");
+    opened.set_len(size).expect("a longer file");
+    if reserved {
+        let (offset, len) = ((size / 2) as i64, (size / 2) as i64);
+        let mode = nix::fcntl::FallocateFlags::empty();
+        nix::fcntl::fallocate(&opened, mode, offset, len).expect("an extent");
+    }
+}
+
+#[test]
+fn files_with_unwritten_parts_are_refused_by_a_run_and_written_by_a_whole_job() {
+    let set = "--files 3 --total-size 3M --flags none --events 50 --quiet";
+    for (kind, disk, reserves) in [
+        ("ext4", Mounted::made("ext4", 64 * MIB, "rw"), true),
+        ("xfs", Mounted::made("xfs", 300 * MIB, "rw"), true),
+        ("tmpfs", Mounted::tmpfs(64 * MIB), true),
+        ("ramfs", Mounted::ramfs(), false),
+    ] {
+        let bench = Bench::on(&disk.path());
+        for reserved in [false, reserves] {
+            for mode in ["rndrd", "seqrd", "rndwr", "seqrewr"] {
+                let what = format!("{kind}, reserved {reserved}, {mode}");
+                bench.fileio(&format!("prepare {set}")).succeeded(&what);
+                bench
+                    .fileio(&format!("run --mode {mode} {set}"))
+                    .succeeded(&what);
+                unwrite(&bench.file(1), reserved);
+                bench
+                    .fileio(&format!("run --mode {mode} {set}"))
+                    .failed_with(&["test_file.1", "not written in full", "prepare"], &what);
+                bench
+                    .fileio(&format!("--mode {mode} {set}"))
+                    .succeeded(&what);
+                // It was there before the job.
+                assert_eq!(bench.names().len(), 3, "{what}");
+                bench
+                    .fileio(&format!("run --mode {mode} {set}"))
+                    .succeeded(&what);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_write_run_did_not_reach_is_refused_by_a_read_run() {
+    for io in BACKENDS {
+        let bench = Bench::new();
+        let set = "--files 2 --total-size 2M --flags none --quiet";
+        bench
+            .fileio(&format!("run --mode seqwr --io {io} --events 100 {set}"))
+            .succeeded(io);
+        bench
+            .fileio(&format!("run --mode rndrd {set}"))
+            .failed_with(&["test_file.0", "prepare"], io);
+        bench.fileio(&format!("--mode rndrd {set}")).succeeded(io);
+        bench
+            .fileio(&format!("run --mode rndrd {set}"))
+            .succeeded(io);
+    }
+}
+
+#[test]
+fn the_old_command_line_reads_files_with_holes_and_warns() {
+    let bench = Bench::new();
+    let set = "--file-num=2 --file-total-size=1M --file-test-mode=rndrd --max-requests=50";
+    bench
+        .sysbench(&format!("{set} prepare"))
+        .succeeded("prepare");
+    let run = || bench.sysbench(&format!("{set} run")).succeeded("run");
+    let warned = |end: End| end.stderr.contains("never written");
+    assert!(!warned(run()));
+    unwrite(&bench.file(0), false);
+    assert!(warned(run()));
+}
+
+#[test]
+fn o_direct_on_a_loop_device_that_uses_the_page_cache_is_a_warning() {
+    let disk = Mounted::made("ext4", 64 * MIB, "rw");
+    let bench = Bench::on(&disk.path());
+    let set = "--files 2 --total-size 2M --events 50";
+    bench
+        .fileio(&format!("prepare {set} --quiet"))
+        .succeeded("prepare");
+    let warned = |flags: &str| {
+        bench
+            .run(&format!("--mode rndrd --flags {flags} {set}"))
+            .succeeded(flags);
+        let warnings = bench.result()["warnings"].clone();
+        let warnings = warnings.as_array().expect("a list of warnings").clone();
+        warnings
+            .iter()
+            .any(|warning| warning["code"] == "buffered-loop")
+    };
+    assert!(warned("direct"));
+    assert!(!warned("none"));
+    assert_eq!(bench.result()["storage"]["loop_direct_io"], false);
+    disk.bypass_the_page_cache();
+    assert!(!warned("direct"));
+    assert_eq!(bench.result()["storage"]["loop_direct_io"], true);
+}
+
+#[test]
+fn a_prepare_that_gets_no_threads_fails_with_a_message() {
+    // A user that runs nothing else, with room for the main thread and few others.
+    const USER: &str = "54321";
+    for threads in 1..=6 {
+        let bench = Bench::new();
+        bench.open_to_all();
+        let binary = bench.json().with_file_name("wbench");
+        std::fs::copy(storage::wbench(), &binary).expect("a copy that the user may run");
+        let end: End = Command::new("setpriv")
+            .args(["--reuid", USER, "--regid", USER, "--clear-groups"])
+            .args(["prlimit", &format!("--nproc={threads}")])
+            .arg(&binary)
+            .args("fileio prepare --files 8 --total-size 8M --quiet --dir".split(' '))
+            .arg(&bench.dir)
+            .output()
+            .expect("setpriv and prlimit are needed for this test")
+            .into();
+        let what = format!("{threads} threads");
+        end.failed_with(&["creating a thread", "ulimit -u"], &what);
+        assert_eq!(bench.names(), [""; 0], "{what}");
+    }
+}
+
 #[test]
 fn at_whatever_moment_a_signal_comes_no_half_result_and_no_promised_file_is_left() {
     let signals = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL];

@@ -87,7 +87,16 @@ impl BlockDevice {
 
     /// Whether the device says that it turns.
     pub(super) fn rotational(&self) -> Option<bool> {
-        match text(&self.folder.join("queue/rotational"))?.as_str() {
+        self.flag("queue/rotational")
+    }
+
+    /// Whether a loop device opens its backing file with O_DIRECT; None for other devices.
+    pub(super) fn loop_direct_io(&self) -> Option<bool> {
+        self.flag("loop/dio")
+    }
+
+    fn flag(&self, name: &str) -> Option<bool> {
+        match text(&self.folder.join(name))?.as_str() {
             "0" => Some(false),
             "1" => Some(true),
             _ => None,

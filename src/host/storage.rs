@@ -64,6 +64,8 @@ impl Stack<'_> {
             scheduler: device.as_ref().and_then(BlockDevice::scheduler),
             rotational: device.as_ref().and_then(BlockDevice::rotational),
             write_cache: device.as_ref().and_then(BlockDevice::write_cache),
+            loop_direct_io: device.as_ref().and_then(BlockDevice::loop_direct_io),
+            unwritten: None,
             page_cache: None,
         }
     }
@@ -183,6 +185,19 @@ mod tests {
         assert_eq!(data.device.unwrap(), "dm-0");
         assert_eq!(data.scheduler, None);
         assert_eq!(data.rotational, Some(false));
+    }
+
+    #[test]
+    fn a_loop_device_says_whether_it_bypasses_the_page_cache() {
+        let direct_io = |dio: &str| {
+            let machine = machine()
+                .file("sys/devices/virtual/block/loop0/loop/dio", dio)
+                .link("sys/dev/block/253:0", "../../devices/virtual/block/loop0");
+            below(&machine, "/data/test").loop_direct_io
+        };
+        assert_eq!(direct_io("0"), Some(false));
+        assert_eq!(direct_io("1"), Some(true));
+        assert_eq!(below(&machine(), "/data/test").loop_direct_io, None);
     }
 
     #[test]

@@ -53,6 +53,10 @@ codes! {
     FilesInMemory = "files-in-memory",
     /// The file system is an overlay.
     FilesInOverlay = "files-in-overlay",
+    /// O_DIRECT reaches the page cache below a loop device.
+    BufferedLoop = "buffered-loop",
+    /// Parts of the files were never written.
+    UnwrittenFiles = "unwritten-files",
     /// O_DIRECT does not work in the directory.
     NoDirectIo = "no-direct-io",
     /// No file can be created in the directory.

@@ -28,6 +28,10 @@ pub enum StorageWarning {
     FilesInMemory(String),
     /// The files are in an overlay, like the layers of a container.
     FilesInOverlay,
+    /// O_DIRECT reaches the page cache of the file behind this loop device.
+    BufferedLoop(String),
+    /// Parts of the files were never written.
+    UnwrittenFiles,
     /// O_DIRECT does not work in this directory.
     NoDirectIo(PathBuf),
     /// No file can be created in this directory.
@@ -53,11 +57,17 @@ impl StorageWarning {
         let mapped = params.is_some_and(|params| {
             params.io_mode == IoMode::Mmap && params.flags != OpenFlags::None
         });
+        let buffered = storage
+            .filter(|_| params.is_some_and(|params| !params.goes_through_cache()))
+            .and_then(Self::of_device);
+        let unwritten = storage.is_some_and(|storage| storage.unwritten == Some(true));
         storage
             .and_then(Self::of_filesystem)
             .into_iter()
             .chain(cache)
             .chain(unflushed)
+            .chain(buffered)
+            .chain(unwritten.then_some(Self::UnwrittenFiles))
             .chain(mapped.then_some(Self::MappedFlags))
     }
 
@@ -79,6 +89,12 @@ impl StorageWarning {
             "overlay" => Some(Self::FilesInOverlay),
             _ => None,
         }
+    }
+
+    /// Returns the warning of O_DIRECT on a device.
+    fn of_device(storage: &Storage) -> Option<Self> {
+        let device = storage.device.clone().unwrap_or_default();
+        (storage.loop_direct_io == Some(false)).then_some(Self::BufferedLoop(device))
     }
 
     /// Returns the warning of a directory in which O_DIRECT works or not; None where no file can
@@ -123,6 +139,8 @@ impl Reason for StorageWarning {
             Self::MappedFlags => Code::MappedFlags,
             Self::FilesInMemory(_) => Code::FilesInMemory,
             Self::FilesInOverlay => Code::FilesInOverlay,
+            Self::BufferedLoop(_) => Code::BufferedLoop,
+            Self::UnwrittenFiles => Code::UnwrittenFiles,
             Self::NoDirectIo(_) => Code::NoDirectIo,
             Self::NotWritable(_) => Code::NotWritable,
         }
@@ -161,6 +179,15 @@ impl fmt::Display for StorageWarning {
             Self::FilesInOverlay => f.write_str(
                 "the files are in an overlay, probably a container's own layer: mount a directory \
                  of the storage to measure, and choose it with --dir",
+            ),
+            Self::BufferedLoop(device) => write!(
+                f,
+                "O_DIRECT does not reach a disk: {device} is a loop device that uses the page cache \
+                 of its backing file (losetup --direct-io=on /dev/{device} bypasses it)"
+            ),
+            Self::UnwrittenFiles => f.write_str(
+                "parts of the test files were never written: reading them returns zeros without \
+                 reaching the device (prepare the files again)",
             ),
             Self::NoDirectIo(dir) => write!(
                 f,

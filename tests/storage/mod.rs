@@ -99,6 +99,14 @@ impl Bench {
         self.fileio_under(injections, &self.run_words(words))
     }
 
+    /// The old command line's words for these files.
+    pub fn sysbench(&self, words: &str) -> End {
+        let mut command = Command::new(wbench());
+        command.arg("--test=fileio").args(words.split_whitespace());
+        command.current_dir(&self.dir);
+        command.output().expect("wbench runs").into()
+    }
+
     /// The words of a run that writes a result file.
     pub fn run_words(&self, words: &str) -> String {
         format!("run {words} --quiet --json {}", self.json().display())
@@ -118,6 +126,15 @@ impl Bench {
             .collect();
         names.sort();
         names
+    }
+
+    /// Lets every user work in the folders.
+    pub fn open_to_all(&self) {
+        use std::os::unix::fs::PermissionsExt;
+        for folder in [self.root.path(), &self.dir] {
+            let all = std::fs::Permissions::from_mode(0o777);
+            std::fs::set_permissions(folder, all).expect("permissions set");
+        }
     }
 
     /// The path of a test file.
@@ -233,15 +250,23 @@ impl Mounted {
 
     /// A tmpfs of this size. Needs root.
     pub fn tmpfs(size: u64) -> Self {
+        Self::in_memory("tmpfs", &format!("size={size}"))
+    }
+
+    /// A ramfs: no extended attributes, no report of holes. Needs root.
+    pub fn ramfs() -> Self {
+        Self::in_memory("ramfs", "rw")
+    }
+
+    fn in_memory(kind: &str, options: &str) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         std::fs::create_dir(folder.path().join("mount")).expect("a mount point");
         let mut mounted = Self {
             folder,
             mounted: false,
         };
-        let options = format!("size={size}");
         let path = mounted.path();
-        let words = ["-t", "tmpfs", "-o", &options, "tmpfs"].map(OsStr::new);
+        let words = ["-t", kind, "-o", options, kind].map(OsStr::new);
         must("mount", words.into_iter().chain([path.as_os_str()]));
         mounted.mounted = true;
         mounted
@@ -250,6 +275,18 @@ impl Mounted {
     /// The mount point.
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("mount")
+    }
+
+    /// Has the loop device below open its image with O_DIRECT.
+    pub fn bypass_the_page_cache(&self) {
+        let path = self.path();
+        let found = Command::new("findmnt")
+            .args(["-n", "-o", "SOURCE"])
+            .arg(&path)
+            .output()
+            .expect("findmnt is needed for this test");
+        let device = String::from_utf8_lossy(&found.stdout).trim().to_owned();
+        must("losetup", ["--direct-io=on", &device]);
     }
 
     /// Mounts it again with these options.

@@ -14,6 +14,7 @@ use nix::sys::stat::fstat;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use super::refusal::whole;
 use crate::plan::FileMode;
 
 /// What a process does with the files.
@@ -71,7 +72,7 @@ pub(super) fn acquire(
             Err(Errno::WOULDBLOCK) => bail!(
                 "the test files in {} are in use by {}; wait until it has ended, or choose another \
                  directory with --dir",
-                path.display(),
+                whole(path).display(),
                 holder(folder)
             ),
             Err(

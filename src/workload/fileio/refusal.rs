@@ -41,6 +41,6 @@ pub(super) fn of_opening(doing: String, folder: &Path, flags: OFlag, errno: Errn
 }
 
 /// The folder, where it was named from the current one.
-fn whole(folder: &Path) -> Cow<'_, Path> {
+pub(super) fn whole(folder: &Path) -> Cow<'_, Path> {
     std::path::absolute(folder).map_or(folder.into(), Cow::Owned)
 }
