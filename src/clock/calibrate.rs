@@ -50,27 +50,37 @@ impl Reference {
     }
 }
 
-/// The step in which CLOCK_MONOTONIC_RAW moves, where that is a coarse one, as on a kernel whose
-/// clock source is the timer interrupt: many readings in a row are then the same.
+/// The step in which CLOCK_MONOTONIC_RAW moves if that is a coarse one, as on a kernel whose clock
+/// source is the timer interrupt: many readings in a row are then the same.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn coarse_raw_step() -> Option<Duration> {
     coarse_step(read_raw)
 }
 
+/// Watches several steps: the readings may begin shortly before a step, or be preempted during
+/// one, and are then few. Many equal ones prove a coarse clock.
 #[cfg(target_arch = "x86_64")]
 fn coarse_step(mut read_ns: impl FnMut() -> u64) -> Option<Duration> {
-    /// No clock that counts in nanoseconds or by a counter of some MHz stands still for so many.
+    /// No clock that counts in nanoseconds or by a counter of some MHz stands still for this many.
     const SAME: u32 = 100;
-    let first = read_ns();
-    let mut same = 0;
-    loop {
-        let now = read_ns();
-        if now != first {
-            let step = Duration::from_nanos(now.saturating_sub(first));
-            return (same >= SAME).then_some(step);
-        }
-        same += 1;
+    const STEPS: u32 = 8;
+    let mut last = read_ns();
+    let mut most_same = 0;
+    let mut shortest = u64::MAX;
+    for _ in 0..STEPS {
+        let mut same = 0;
+        let next = loop {
+            let now = read_ns();
+            if now != last {
+                break now;
+            }
+            same += 1;
+        };
+        most_same = most_same.max(same);
+        shortest = shortest.min(next.saturating_sub(last));
+        last = next;
     }
+    (most_same >= SAME).then_some(Duration::from_nanos(shortest))
 }
 
 /// The clock's rate, counted over this time.
@@ -130,6 +140,31 @@ mod tests {
         assert_eq!(coarse_step(stepping(1, 25)), None);
         assert_eq!(coarse_step(stepping(5, 279)), None);
         assert_eq!(coarse_raw_step(), None, "of the machine that tests this");
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn a_coarse_clock_is_recognized_though_most_steps_are_seen_in_part_or_missed() {
+        const JIFFY: u64 = 4_000_000;
+        // Equal readings before each change of the clock, and the steps that the change spans.
+        let seen = [
+            (3, 1),
+            (1, 5),
+            (0, 1),
+            (2, 3),
+            (90, 1),
+            (5_000, 2),
+            (7, 1),
+            (1, 1),
+        ];
+        let mut now = 0;
+        let mut readings = seen.into_iter().flat_map(move |(same, steps)| {
+            let before = now;
+            now += steps * JIFFY;
+            std::iter::repeat_n(before, same + 1)
+        });
+        let step = coarse_step(|| readings.next().unwrap_or(u64::MAX));
+        assert_eq!(step, Some(Duration::from_nanos(JIFFY)));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod calibrate;
 mod monotonic;
+mod permission;
 #[cfg(target_arch = "x86_64")]
 mod tsc;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 pub use monotonic::Monotonic;
+pub use permission::permit_rdtsc;
 #[cfg(target_arch = "x86_64")]
 pub use tsc::Tsc;
 
@@ -38,7 +40,7 @@ impl Ticks {
 }
 
 /// A duration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Nanoseconds(pub u64);
 
 impl Nanoseconds {
@@ -206,7 +208,7 @@ impl TimeSource {
 
 #[cfg(target_arch = "x86_64")]
 fn trusted_tsc() -> Result<(AnyClock, HzFrom)> {
-    let (tsc, hz_from) = Tsc::trusted()?;
+    let (tsc, hz_from) = Tsc::trusted(&crate::host::Root::default())?;
     Ok((AnyClock::Tsc(tsc), hz_from))
 }
 

@@ -9,7 +9,6 @@
 //! and every guest runs the same code.
 
 use std::arch::asm;
-use std::fs;
 use std::thread;
 use std::time::Duration;
 
@@ -19,7 +18,9 @@ use nix::unistd::Pid;
 use raw_cpuid::{CpuId, Hypervisor};
 
 use super::calibrate::{Reference, calibrated_hz, coarse_raw_step};
+use super::permission::rdtsc_was_forbidden;
 use super::{Clock, Scale, Ticks};
+use crate::host::{self, Root};
 use crate::result::HzFrom;
 
 /// How long the rate is counted: a pair of readings is good to some 50 ns, so that this gives
@@ -43,8 +44,8 @@ impl Clock for Tsc {
     #[inline(always)]
     fn start(self) -> Ticks {
         let (high, low): (u64, u64);
-        // SAFETY: RDTSC changes EDX and EAX only; it faults only under prctl(PR_SET_TSC), which
-        // this program does not call. Without `nomem` the compiler moves no access across it.
+        // SAFETY: RDTSC changes EDX and EAX only; it faults only if prctl(PR_SET_TSC) forbids it,
+        // and then no `Tsc` is made. Without `nomem` the compiler moves no access across it.
         unsafe {
             asm!("rdtsc", out("rdx") high, out("rax") low, options(nostack, preserves_flags));
         }
@@ -75,7 +76,11 @@ impl Clock for Tsc {
 
 impl Tsc {
     /// The TSC with its rate; an error says why it can't be trusted.
-    pub fn trusted() -> Result<(Self, HzFrom)> {
+    pub fn trusted(root: &Root) -> Result<(Self, HzFrom)> {
+        ensure!(
+            !rdtsc_was_forbidden(),
+            "prctl(PR_SET_TSC) forbids RDTSC to this process"
+        );
         let cpuid = CpuId::new();
         ensure!(
             cpuid
@@ -83,13 +88,10 @@ impl Tsc {
                 .is_some_and(|power| power.has_invariant_tsc()),
             "CPUID does not report an invariant TSC"
         );
-        ensure!(
-            !kernel_rejects_tsc(),
-            "the kernel does not list the TSC as an available clock source"
-        );
+        check_clock_sources(root)?;
         if let Some(step) = coarse_raw_step() {
             bail!(
-                "CLOCK_MONOTONIC_RAW moves in steps of {step:?}: the TSC can't be held against it"
+                "CLOCK_MONOTONIC_RAW moves in steps of {step:?}, too coarse to check the TSC against"
             );
         }
         let provisional = Self {
@@ -163,10 +165,20 @@ fn skew_within_tolerance(readings: &[(usize, Reference)], scale: Scale) -> Resul
     Ok(())
 }
 
-/// The kernel takes a TSC that it found unstable off its list.
-fn kernel_rejects_tsc() -> bool {
-    let list = "/sys/devices/system/clocksource/clocksource0/available_clocksource";
-    fs::read_to_string(list).is_ok_and(|sources| !lists_tsc(&sources))
+/// Fails if the kernel does not trust the TSC, or has no clock to check it against.
+fn check_clock_sources(root: &Root) -> Result<()> {
+    // The kernel takes a TSC that it found unstable off its list.
+    ensure!(
+        host::clocksources(root).is_none_or(|sources| lists_tsc(&sources)),
+        "the kernel does not list the TSC as an available clock source"
+    );
+    match host::clocksource(root) {
+        Some(source) if source.ends_with("jiffies") => bail!(
+            "the kernel's clock source is {source}, which counts timer interrupts, too coarse to \
+             check the TSC against"
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// In its first seconds a kernel lists the TSC as "tsc-early", while it counts its rate.
@@ -197,6 +209,7 @@ fn stated_hz(cpuid: &CpuId<impl raw_cpuid::CpuIdReader>) -> Option<(f64, HzFrom)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::fake::FakeRoot;
 
     fn at(ticks: u64, raw_ns: u64) -> Reference {
         Reference {
@@ -238,9 +251,34 @@ mod tests {
         assert!(!lists_tsc(""));
     }
 
+    fn clock_sources(current: &str, available: &str) -> Result<()> {
+        let sources = "sys/devices/system/clocksource/clocksource0";
+        let fake = FakeRoot::new()
+            .file(&format!("{sources}/current_clocksource"), current)
+            .file(&format!("{sources}/available_clocksource"), available);
+        check_clock_sources(fake.root())
+    }
+
+    #[test]
+    fn a_tsc_is_not_checked_against_a_clock_source_that_counts_timer_interrupts() {
+        for source in ["jiffies", "refined-jiffies"] {
+            let reason = clock_sources(source, "tsc hpet").unwrap_err().to_string();
+            assert!(reason.contains(&format!("is {source},")), "{reason}");
+        }
+        for source in ["tsc", "tsc-early", "hpet", "acpi_pm", "kvm-clock"] {
+            clock_sources(source, "tsc hpet").unwrap();
+        }
+    }
+
+    #[test]
+    fn a_tsc_that_the_kernel_does_not_list_is_not_trusted_and_without_a_list_it_may_be() {
+        assert!(clock_sources("hpet", "hpet acpi_pm").is_err());
+        check_clock_sources(FakeRoot::new().root()).unwrap();
+    }
+
     #[test]
     fn readings_never_go_back_within_a_thread() {
-        let Ok((tsc, _)) = Tsc::trusted() else {
+        let Ok((tsc, _)) = Tsc::trusted(&Root::default()) else {
             return; // no TSC to speak of on this machine
         };
         let mut last = tsc.start();

@@ -9,13 +9,13 @@ use tempfile::TempDir;
 use super::root::Root;
 
 /// A temporary folder that stands for `/`, for as long as this lives.
-pub(super) struct FakeRoot {
+pub(crate) struct FakeRoot {
     root: Root,
     _folder: TempDir,
 }
 
 impl FakeRoot {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         Self {
             root: Root::at(folder.path()),
@@ -24,25 +24,25 @@ impl FakeRoot {
     }
 
     /// With a file, and a newline at the end of its text as the kernel has it.
-    pub(super) fn file(self, path: &str, text: &str) -> Self {
+    pub(crate) fn file(self, path: &str, text: &str) -> Self {
         fs::write(self.place(path), format!("{text}\n")).expect("a file in the fake root");
         self
     }
 
     /// With an empty folder.
-    pub(super) fn folder(self, path: &str) -> Self {
+    pub(crate) fn folder(self, path: &str) -> Self {
         fs::create_dir_all(self.place(path)).expect("a folder in the fake root");
         self
     }
 
     /// With a symbolic link.
-    pub(super) fn link(self, path: &str, target: &str) -> Self {
+    pub(crate) fn link(self, path: &str, target: &str) -> Self {
         symlink(target, self.place(path)).expect("a link in the fake root");
         self
     }
 
     /// To be read.
-    pub(super) fn root(&self) -> &Root {
+    pub(crate) fn root(&self) -> &Root {
         &self.root
     }
 

@@ -94,7 +94,7 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// CPUs that this process may run on; at least the one it does run on.
-pub(super) fn cpus() -> u32 {
+pub fn cpus() -> u32 {
     let allowed = sched_getaffinity(Pid::from_raw(0)).map(|set| {
         (0..CpuSet::count())
             .filter(|&cpu| set.is_set(cpu) == Ok(true))
@@ -120,8 +120,13 @@ pub(super) fn memory_available(root: &Root) -> Option<u64> {
 }
 
 fn meminfo(root: &Root, name: &str) -> Option<u64> {
-    let meminfo = root.text("proc/meminfo")?;
-    let kib: u64 = field(&meminfo, name)?
+    bytes_in(root, "proc/meminfo", name)
+}
+
+/// The bytes that a line `name: 123 kB` of a file states.
+pub(super) fn bytes_in(root: &Root, file: &str, name: &str) -> Option<u64> {
+    let text = root.text(file)?;
+    let kib: u64 = field(&text, name)?
         .strip_suffix("kB")?
         .trim_end()
         .parse()
@@ -129,9 +134,14 @@ fn meminfo(root: &Root, name: &str) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
-/// The kernel's clock source.
-pub(super) fn clocksource(root: &Root) -> Option<String> {
+/// The clock source that the kernel uses.
+pub fn clocksource(root: &Root) -> Option<String> {
     root.text("sys/devices/system/clocksource/clocksource0/current_clocksource")
+}
+
+/// The clock sources that the kernel could use, separated by spaces.
+pub fn clocksources(root: &Root) -> Option<String> {
+    root.text("sys/devices/system/clocksource/clocksource0/available_clocksource")
 }
 
 /// The frequency governor, where all CPUs that have one have the same.

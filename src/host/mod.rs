@@ -10,10 +10,11 @@ mod container;
 mod cpuid;
 mod dmi;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 mod machine;
 mod mounts;
 mod noise;
+mod process;
 mod root;
 mod schedstat;
 mod storage;
@@ -21,8 +22,10 @@ mod virtualization;
 
 use crate::result::Host;
 
+pub use machine::{clocksource, clocksources, cpus};
 pub use mounts::is_mount_point;
 pub use noise::{NoiseBefore, noise_start};
+pub use process::{address_space_bytes, mappings, mappings_limit};
 pub use root::Root;
 pub use schedstat::thread_runqueue_wait;
 pub use storage::{free_bytes, storage};

@@ -14,6 +14,7 @@ use std::ffi::OsString;
 use anyhow::Error;
 
 use crate::cli::Dialect;
+use crate::clock;
 use crate::exit::Exit;
 use crate::output::Written;
 use crate::signal::{self, Interrupted};
@@ -24,7 +25,7 @@ const PREFIX: &str = "wbench: ";
 
 /// Does what the words say.
 pub fn run(words: Vec<OsString>) -> Exit {
-    if let Err(error) = signal::survive_size_limit() {
+    if let Err(error) = clock::permit_rdtsc().and_then(|()| signal::survive_size_limit()) {
         return fail(PREFIX, &error);
     }
     match Dialect::of(&words) {

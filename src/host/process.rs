@@ -1,0 +1,48 @@
+//! What this process uses of limited memory resources.
+
+use super::machine::bytes_in;
+use super::root::Root;
+
+/// Memory mappings of this process.
+pub fn mappings(root: &Root) -> Option<u64> {
+    root.text("proc/self/maps")
+        .map(|maps| maps.lines().count() as u64)
+}
+
+/// Memory mappings that the kernel allows each process.
+pub fn mappings_limit(root: &Root) -> Option<u64> {
+    root.text("proc/sys/vm/max_map_count")?.parse().ok()
+}
+
+/// Address space of this process, in bytes.
+pub fn address_space_bytes(root: &Root) -> Option<u64> {
+    bytes_in(root, "proc/self/status", "VmSize")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fake::FakeRoot;
+
+    #[test]
+    fn mappings_and_address_space_are_read_from_proc() {
+        let fake = FakeRoot::new()
+            .file("proc/self/maps", "1-2 r--p\n2-3 r-xp\n3-4 rw-p")
+            .file(
+                "proc/self/status",
+                "Name:\twbench\nVmSize:\t    6152 kB\nVmLck:\t       0 kB",
+            )
+            .file("proc/sys/vm/max_map_count", "65530");
+        assert_eq!(mappings(fake.root()), Some(3));
+        assert_eq!(mappings_limit(fake.root()), Some(65530));
+        assert_eq!(address_space_bytes(fake.root()), Some(6152 << 10));
+    }
+
+    #[test]
+    fn without_proc_they_are_unknown() {
+        let fake = FakeRoot::new();
+        assert_eq!(mappings(fake.root()), None);
+        assert_eq!(mappings_limit(fake.root()), None);
+        assert_eq!(address_space_bytes(fake.root()), None);
+    }
+}
