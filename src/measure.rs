@@ -1,5 +1,7 @@
 //! What a thread records of its events, and how the records of many become one.
 
+use std::ops::Range;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Histogram;
@@ -70,16 +72,13 @@ impl Counts {
         self.0[Self::index(ns).min(Self::LEN - 1)] += 1;
     }
 
-    fn add(&mut self, other: &Self) {
-        let used = other.0.iter().rposition(|&count| count > 0);
-        let used = used.map_or(0, |last| last + 1);
-        if self.0.len() < used {
-            self.0.resize(used, 0);
+    /// Adds the counts of another, which lie in these buckets.
+    fn add(&mut self, other: &Self, used: Range<usize>) {
+        if self.0.len() < used.end {
+            self.0.resize(used.end, 0);
         }
-        for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
-            if *theirs > 0 {
-                *mine += theirs;
-            }
+        for (mine, theirs) in self.0[used.clone()].iter_mut().zip(&other.0[used]) {
+            *mine += theirs;
         }
     }
 
@@ -156,7 +155,7 @@ impl Durations {
         if other.is_empty() {
             return;
         }
-        self.counts.add(&other.counts);
+        self.counts.add(&other.counts, other.used());
         self.count += other.count;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
@@ -169,10 +168,21 @@ impl Durations {
         if self.is_empty() {
             return;
         }
-        self.counts.0.fill(0);
+        // The pages of other buckets have not been touched, and should not be.
+        let used = self.used();
+        self.counts.0[used].fill(0);
         self.count = 0;
         (self.min, self.max) = (u64::MAX, 0);
         (self.sum, self.sum_of_squares) = (0, 0);
+    }
+
+    /// The buckets from that of the shortest duration to that of the longest.
+    fn used(&self) -> Range<usize> {
+        if self.is_empty() {
+            return 0..0;
+        }
+        let last = Counts::index(self.max).min(Counts::LEN - 1);
+        Counts::index(self.min).min(last)..last + 1
     }
 
     /// Nothing was recorded.
@@ -326,6 +336,9 @@ pub struct Measure {
 }
 
 impl Measure {
+    /// The most memory that a measure takes, in bytes, beside the value itself.
+    pub const READY_BYTES: u64 = 2 * (Counts::LEN * size_of::<u64>()) as u64;
+
     /// Nothing yet, with the memory to record anything at once.
     pub fn ready() -> Self {
         Self {
@@ -455,6 +468,17 @@ mod tests {
             .percentile(50.0)
             .unwrap();
         assert!(p50.abs_diff(hour) <= hour / 1000, "{p50}");
+    }
+
+    #[test]
+    fn durations_beyond_the_longest_bucket_are_merged_and_cleared_like_others() {
+        let mut durations = recorded(&[LONGEST_NS * 3, LONGEST_NS * 2]);
+        let mut merged = recorded(&[7]);
+        merged.add(&durations);
+        let all = recorded(&[LONGEST_NS * 3, LONGEST_NS * 2, 7]);
+        assert_eq!(merged.to_latency(), all.to_latency());
+        durations.clear();
+        assert!(durations.counts.0.iter().all(|&count| count == 0));
     }
 
     #[test]

@@ -432,7 +432,7 @@ impl Rates {
 }
 
 /// Overhead of the measurement, from a short run of empty events with the same engine, clock and
-/// number of threads before the run. It is not subtracted from any number.
+/// number of threads, but at most one per CPU, before the run. It is not subtracted from any number.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Harness {

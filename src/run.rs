@@ -36,14 +36,24 @@ pub struct Run<'a> {
     harness: Harness,
 }
 
+/// Fails if the threads of the run cannot be created, before anything is prepared for it.
+fn measure_harness(setup: Setup, time: &TimeSource) -> Result<Harness> {
+    engine::try_threads(setup)?;
+    with_clock!(time.clock, clock => harness::measure(setup, clock))
+}
+
 impl<'a> Run<'a> {
     /// Finds the clock and measures the harness.
     ///
-    /// Fails where the plan asks for what this machine has not: a trusted TSC, so many threads.
+    /// Fails if the plan asks for what this machine cannot provide, such as a trusted TSC or that
+    /// many threads.
     pub fn begin(plan: &'a RunPlan) -> Result<Self> {
         let mut run = Self::with(plan, TimeSource::establish(plan.clock)?);
-        let setup = run.setup;
-        run.harness = with_clock!(run.time.clock, clock => harness::measure(setup, clock))?;
+        run.harness = match measure_harness(run.setup, &run.time) {
+            // The run that follows ends before its first event, and its result says why.
+            Err(error) if error.is::<Interrupted>() => Harness::default(),
+            measured => measured?,
+        };
         Ok(run)
     }
 
@@ -174,6 +184,7 @@ impl<'a> Run<'a> {
         let nothing = Measurement {
             wall: Nanoseconds(0),
             late_s: None,
+            all: Measure::default(),
             threads: Vec::new(),
             cpu_time: Nanoseconds(0),
             runqueue_wait: None,
@@ -191,8 +202,7 @@ impl<'a> Run<'a> {
     }
 
     fn result(self, started_at: SystemTime, noise: Noise, measured: Measurement) -> RunResult {
-        let mut all = Measure::default();
-        measured.threads.iter().for_each(|thread| all.add(thread));
+        let all = &measured.all;
         let wall_s = measured.wall.as_secs_f64();
         let events = all.events.count();
         let error = match (&measured.error, measured.ended_by) {
@@ -241,8 +251,8 @@ impl<'a> Run<'a> {
                 .threads
                 .iter()
                 .map(|thread| ThreadTotals {
-                    events: thread.events.count(),
-                    event_time_s: thread.events.total().as_secs_f64(),
+                    events: thread.events,
+                    event_time_s: thread.event_time.as_secs_f64(),
                 })
                 .collect(),
             noise: Noise {

@@ -13,7 +13,8 @@ use predicates::prelude::*;
 use predicates::str::contains;
 
 use common::{
-    Running, WBENCH, assert_ended, folder, number, parsed, result_of, text, tool, traced, wbench,
+    Running, WBENCH, assert_ended, folder, number, parsed, result_in, result_of, text, tool,
+    traced, wbench,
 };
 
 #[test]
@@ -37,14 +38,50 @@ fn a_cpu_event_reads_and_writes_nothing() {
     }
 }
 
+/// CPU time that the worker threads of a process have used, in clock ticks of the kernel.
+fn worker_ticks(pid: Pid) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten();
+    tasks
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok())
+        .filter(|stat| stat.contains("(worker-"))
+        .filter_map(|stat| {
+            let (_, fields) = stat.rsplit_once(") ")?;
+            // utime, the 14th field; the state after the name is the third.
+            fields.split(' ').nth(11)?.parse::<u64>().ok()
+        })
+        .sum()
+}
+
 #[test]
-fn a_larger_bound_is_more_work() {
-    let mean = |bound: u32| {
-        let words = format!("cpu --max-prime {bound} --events 50");
-        number(&result_of(Path::new("."), &words), "/latency_ns/min")
-    };
-    // The divisions grow faster than the bound: by some 20 times for these two.
-    assert!(mean(5000) > 5.0 * mean(500));
+fn a_signal_ends_a_run_whose_event_takes_hours_with_a_result_that_says_what_is_missing() {
+    for bound in [u64::from(u32::MAX), u64::MAX] {
+        let folder = folder();
+        let words = format!("cpu --max-prime {bound} --events 0 --threads 2 --json r.json");
+        let run = Running::wbench(folder.path(), &words);
+        // More than the measurement of the harness, which has ended when the events begin.
+        common::wait_until("an event", || worker_ticks(run.pid()) >= 50);
+        run.signal(Signal::SIGTERM);
+        let ended = run.finish();
+        assert_ended(&ended, 143);
+        let result = result_in(&folder.path().join("r.json"));
+        assert_eq!(result["status"], "interrupted");
+        assert_eq!(result["ended_by"], "signal");
+        // The bound is that of the event: with 100 for a bound thousands would have ended.
+        assert_eq!(result["totals"]["events"], 0);
+        let error = result["error"].as_str().unwrap();
+        assert!(
+            error.contains("2 of 2 threads were still in an event"),
+            "{error}"
+        );
+        assert!(
+            text(&ended.stderr).contains(error),
+            "{}",
+            text(&ended.stderr)
+        );
+    }
 }
 
 #[test]
@@ -276,20 +313,135 @@ fn intervals_are_printed_while_the_run_goes_on_and_add_up_to_the_totals() {
 }
 
 #[test]
-fn a_thread_that_cannot_be_created_is_an_error_that_says_what_to_do() {
+fn a_thread_that_cannot_be_created_is_an_error_before_any_file_is_made() {
+    for words in [
+        "cpu --max-prime 100 --events 10 --threads 4",
+        "memory --total-size 1M --threads 4",
+        "fileio --mode rndrd --files 2 --total-size 1M --events 10 --flags none --threads 4",
+    ] {
+        let folder = folder();
+        // From the third on, so that threads exist that have to end.
+        let run = traced(
+            folder.path(),
+            words,
+            &["trace=clone3,openat", "inject=clone3:error=EAGAIN:when=3+"],
+        );
+        assert_ended(&run.output, 1);
+        let message = text(&run.output.stderr);
+        assert!(
+            message.contains("cannot create worker thread") && message.contains("ulimit -u"),
+            "{message}"
+        );
+        assert_eq!(text(&run.output.stdout), "");
+        assert!(run.of_test_files("openat").is_empty(), "{words}");
+    }
+}
+
+#[test]
+fn more_threads_than_memory_mappings_allow_are_refused_before_one_is_created() {
+    let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();
+    let limit: u64 = limit.trim().parse().unwrap();
+    for threads in [limit / 6 + 1, u64::from(u32::MAX), u64::MAX] {
+        let folder = folder();
+        let words = format!("cpu --max-prime 100 --events 10 --threads {threads} --json r.json");
+        wbench(folder.path(), &words)
+            .assert()
+            .code(1)
+            .stdout("")
+            .stderr(contains("memory mappings").and(contains("use fewer --threads")));
+    }
+}
+
+#[test]
+fn more_threads_than_the_limit_of_address_space_allows_are_refused() {
+    let folder = folder();
+    let mut command = tool("prlimit");
+    command
+        .args(["--as=400000000", WBENCH])
+        .args("cpu --max-prime 100 --events 10 --threads 300".split(' '))
+        .current_dir(folder.path());
+    let ended = Running::start(command).finish();
+    assert_ended(&ended, 1);
+    let message = text(&ended.stderr);
+    assert!(
+        message.contains("address space") && message.contains("ulimit -v"),
+        "{message}"
+    );
+}
+
+#[test]
+fn threads_that_wait_for_others_do_not_search_for_work() {
     let folder = folder();
     let run = traced(
         folder.path(),
-        "cpu --max-prime 100 --events 10 --threads 3",
-        &["trace=clone3", "inject=clone3:error=EAGAIN:when=2"],
+        "cpu --max-prime 100 --events 500 --threads 64 --json -",
+        &["trace=sched_yield,clone3"],
     );
-    assert_ended(&run.output, 1);
-    let message = text(&run.output.stderr);
+    assert_ended(&run.output, 0);
+    assert_eq!(run.calls("sched_yield"), 0);
+    // The threads of the run, the same before it to see that they can be created, and as many as
+    // there are CPUs in each run that measures the harness; one compares the TSC between CPUs.
+    let most = 2 * 64 + 5 * allowed().len() + 1;
+    let created = run.calls("clone3");
+    assert!(created <= most, "{created} of at most {most} threads");
+    assert_eq!(parsed(&run.output.stdout)["totals"]["events"], 500);
+}
+
+#[test]
+fn a_thousand_threads_run_and_end_when_a_signal_asks_for_it() {
+    let folder = folder();
+    let mut command = Command::new(WBENCH);
+    command
+        .args(ENDLESS)
+        .args(["1024", "--json", "r.json"])
+        .current_dir(folder.path());
+    let run = Running::start(command);
+    // A new thread has the name of the one that created it until it names itself.
+    common::wait_until("all threads", || cpus_of_workers(run.pid()).len() == 1024);
+    run.signal(Signal::SIGTERM);
+    assert_ended(&run.finish(), 143);
+    let result = result_in(&folder.path().join("r.json"));
+    assert_eq!(result["threads"].as_array().unwrap().len(), 1024);
+}
+
+/// Runs the program where prctl(PR_SET_TSC) forbids RDTSC. The setting survives exec.
+#[cfg(target_arch = "x86_64")]
+fn without_rdtsc(words: &str) -> std::process::Output {
+    const SCRIPT: &str = "import ctypes, os, sys\n\
+        assert ctypes.CDLL(None).prctl(26, 2, 0, 0, 0) == 0\n\
+        os.execv(sys.argv[1], sys.argv[1:])";
+    let mut command = tool("python3");
+    command
+        .args(["-c", SCRIPT, WBENCH])
+        .args(words.split_whitespace());
+    Running::start(command).finish()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_process_that_may_not_execute_rdtsc_measures_with_the_monotonic_clock_and_says_why() {
+    let words = "cpu --max-prime 100 --events 10 --json -";
+    for (choice, reason) in [("auto", "PR_SET_TSC"), ("monotonic", "--clock monotonic")] {
+        let ended = without_rdtsc(&format!("{words} --clock {choice}"));
+        assert_ended(&ended, 0);
+        let clock = &parsed(&ended.stdout)["clock"];
+        assert_eq!(clock["source"], "monotonic", "{choice}");
+        assert!(
+            clock["reason"].as_str().unwrap().contains(reason),
+            "{clock}"
+        );
+    }
+    let ended = without_rdtsc(&format!("{words} --clock tsc"));
+    assert_ended(&ended, 1);
     assert!(
-        message.contains("creating 3 worker threads") && message.contains("ulimit -u"),
-        "{message}"
+        text(&ended.stderr).contains("PR_SET_TSC"),
+        "{}",
+        text(&ended.stderr)
     );
-    assert_eq!(text(&run.output.stdout), "");
+    assert_ended(
+        &without_rdtsc("--test=cpu --cpu-max-prime=100 --max-requests=9 run"),
+        0,
+    );
 }
 
 #[test]

@@ -1,25 +1,35 @@
-//! The common start of a run's threads: as soon as all are ready, or at a moment that was named.
+//! The common start of a run's threads: as soon as all are ready, or at a given time.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Barrier, OnceLock};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::recorder::Schedule;
 use super::{Observer, Setup};
 use crate::clock::{Clock, Ticks};
 
-/// So long before the moment the main thread's wait ends, to have done what remains to be done.
+/// How long before the start time the main thread stops waiting, to finish its own preparation.
 const HEADROOM: Duration = Duration::from_millis(20);
 
+/// How often the main thread checks for a signal while the threads get ready.
+const SIGNAL_CHECK: Duration = Duration::from_millis(100);
+
 /// Where all threads wait until they may begin together.
+///
+/// The last thread that gets ready wakes the main thread, which opens the gate. Waiting takes no
+/// lock, so that thousands of threads that wake at once don't wait for each other again.
 pub(super) struct Gate<C: Clock> {
     setup: Setup,
     clock: C,
     /// When the run began to get ready.
     began: Ticks,
     /// When the last thread was ready.
-    ready: AtomicU64,
-    barrier: Barrier,
+    ready_at: AtomicU64,
+    /// Threads that are ready.
+    ready: AtomicUsize,
+    main: Thread,
+    opened: OnceLock<()>,
     passed: OnceLock<Start>,
 }
 
@@ -27,50 +37,56 @@ pub(super) struct Gate<C: Clock> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Start {
     pub schedule: Schedule,
-    /// How long after its moment, in seconds; None where none was named, or it did not come.
+    /// Seconds after its start time; `None` if none was given, or it did not come.
     pub late_s: Option<f64>,
 }
 
 impl<C: Clock> Gate<C> {
-    /// For a run that begins to get ready now.
+    /// For a run that begins to get ready now; the calling thread will lead it.
     pub fn new(setup: Setup, clock: C) -> Self {
         Self {
             setup,
             clock,
             began: clock.start(),
-            ready: AtomicU64::new(0),
-            // More threads than the pool has are refused before any of them comes here.
-            barrier: Barrier::new(setup.threads.saturating_add(1)),
+            ready_at: AtomicU64::new(0),
+            ready: AtomicUsize::new(0),
+            main: thread::current(),
+            opened: OnceLock::new(),
             passed: OnceLock::new(),
         }
     }
 
-    /// A worker is ready. Returns when it may begin; early where `is_over` says that the run is.
+    /// A worker is ready. Returns when it may begin; early if `is_over` says that the run is.
     ///
     /// `read` runs before the last wait of the thread: what it reads includes how long the thread
     /// then waits for a CPU, but not the time to a start that was requested.
     pub fn pass<T>(&self, is_over: impl Fn() -> bool, read: impl FnOnce() -> T) -> (Start, T) {
         let Some(moment) = self.setup.start_at else {
             let reading = read();
-            self.all_are_ready();
+            self.arrive();
             return (self.start(), reading);
         };
-        self.all_are_ready();
+        self.arrive();
         // Each thread sleeps by itself: being woken by another would make it later.
         moment.sleep_until(HEADROOM, &is_over);
         let reading = read();
         moment.sleep_until(Duration::ZERO, is_over);
         let start = self.start();
-        // Where threads outnumber CPUs, others wait for this one: each of them starts before
+        // If threads outnumber CPUs, others wait for this one: each of them starts before
         // any of them works, and not when one before it has used up its time slice.
-        std::thread::yield_now();
+        thread::yield_now();
         (start, reading)
     }
 
-    /// The main thread's way through: it tells the observer what the threads are about to do.
-    /// Returns how long it waited for the moment.
+    /// The main thread's way through: opens the gate when all threads are ready, or early if
+    /// `is_over` says that the run is, and informs the observer of what the threads are about to
+    /// do. Returns how long it waited for the start time.
     pub fn lead(&self, is_over: impl Fn() -> bool, observer: &mut dyn Observer) -> Duration {
-        self.all_are_ready();
+        while self.ready.load(Ordering::Acquire) < self.setup.threads && !is_over() {
+            thread::park_timeout(SIGNAL_CHECK);
+        }
+        self.note_ready();
+        self.open();
         let ready = Instant::now();
         let mut waited = Duration::ZERO;
         if let Some(moment) = self.setup.start_at
@@ -86,18 +102,23 @@ impl<C: Clock> Gate<C> {
         waited
     }
 
-    /// How the run started. The first who asks starts it.
+    /// Lets all threads through, those that come later, too.
+    pub fn open(&self) {
+        self.opened.get_or_init(|| ());
+    }
+
+    /// How the run started. The first caller starts it.
     pub fn start(&self) -> Start {
         *self.passed.get_or_init(|| {
             let moment = self.setup.start_at;
             let late_s = moment.map(|moment| moment.late_s());
             let began = match moment {
                 None => self.began,
-                // As if the wait had not been: the time to get ready is all that lies between the
-                // begin of the run and its start, as without a moment to wait for.
+                // As if there had been no wait: only the time to get ready lies between the begin
+                // of the run and its start, as without a start time.
                 Some(_) => {
-                    let ready = Ticks(self.ready.load(Ordering::Acquire));
-                    Ticks(self.clock.start().0 - ready.since(self.began))
+                    let ready_at = Ticks(self.ready_at.load(Ordering::Acquire));
+                    Ticks(self.clock.start().0 - ready_at.since(self.began))
                 }
             };
             Start {
@@ -107,8 +128,17 @@ impl<C: Clock> Gate<C> {
         })
     }
 
-    fn all_are_ready(&self) {
-        self.ready.fetch_max(self.clock.stop().0, Ordering::Release);
-        self.barrier.wait();
+    /// A worker waits until the gate is open.
+    fn arrive(&self) {
+        self.note_ready();
+        if self.ready.fetch_add(1, Ordering::AcqRel) + 1 == self.setup.threads {
+            self.main.unpark();
+        }
+        self.opened.wait();
+    }
+
+    fn note_ready(&self) {
+        self.ready_at
+            .fetch_max(self.clock.stop().0, Ordering::Release);
     }
 }

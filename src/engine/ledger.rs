@@ -1,5 +1,5 @@
-//! Where lanes hand over what they have measured: the totals of each thread, and the
-//! statistics of each interval.
+//! Where lanes hand over what they have measured: the totals of the run and of each thread, and
+//! the statistics of each interval.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,7 +14,8 @@ pub(super) struct Ledger {
 }
 
 struct Pages {
-    threads: Vec<Measure>,
+    all: Measure,
+    threads: Vec<ThreadSums>,
     /// The interval that each thread is in; those before it have all that it will give. None
     /// where it has ended and will give nothing more.
     reached: Vec<Option<usize>>,
@@ -22,6 +23,23 @@ struct Pages {
     closed: Vec<Interval>,
     /// Those after them, as far as a thread has given anything.
     open: Vec<Slot>,
+}
+
+/// The events of one thread. Their distribution is kept for all threads together only: thousands
+/// of histograms would take hundreds of megabytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ThreadSums {
+    /// Number of events.
+    pub events: u64,
+    /// Sum of their durations.
+    pub event_time: Nanoseconds,
+}
+
+impl ThreadSums {
+    fn add(&mut self, measure: &Measure) {
+        self.events += measure.events.count();
+        self.event_time.0 += measure.events.total().0;
+    }
 }
 
 #[derive(Default)]
@@ -38,7 +56,8 @@ impl Ledger {
         Self {
             interval,
             pages: Mutex::new(Pages {
-                threads: vec![Measure::default(); threads],
+                all: Measure::default(),
+                threads: vec![ThreadSums::default(); threads],
                 reached: vec![Some(0); threads],
                 closed: Vec::new(),
                 open: Vec::new(),
@@ -64,6 +83,7 @@ impl Ledger {
             return;
         };
         pages.threads[thread].add(measure);
+        pages.all.add(measure);
         pages.reached[thread] = now_in;
         if let Some(interval) = self.interval {
             pages.slot(was_in).add(measure);
@@ -75,9 +95,10 @@ impl Ledger {
         measure.clear();
     }
 
-    /// What each thread measured.
-    pub fn threads(&self) -> Vec<Measure> {
-        self.pages().threads.clone()
+    /// What all threads measured together, and each thread's sums.
+    pub fn totals(&self) -> (Measure, Vec<ThreadSums>) {
+        let pages = self.pages();
+        (pages.all.clone(), pages.threads.clone())
     }
 
     /// The complete intervals; at the end of the run, all: the last is cut off there.
@@ -207,7 +228,8 @@ mod tests {
         let at_the_end = ledger.intervals(Some(Nanoseconds(2_500_000_000)));
         ledger.hand_over(0, 9, &mut events(100));
         assert_eq!(ledger.intervals(None), at_the_end);
-        assert_eq!(ledger.threads()[0].events.count(), 3);
+        let (all, threads) = ledger.totals();
+        assert_eq!((all.events.count(), threads[0].events), (3, 3));
     }
 
     #[test]
@@ -232,7 +254,8 @@ mod tests {
         assert_eq!(all.len(), 2);
         assert_eq!(all[0].events_per_s * 1.0 + all[1].events_per_s * 0.5, 13.0);
         assert_eq!(all[1].at_s, 1.5);
-        let threads: Vec<u64> = ledger.threads().iter().map(|t| t.events.count()).collect();
-        assert_eq!(threads, [6, 7]);
+        let (all, threads) = ledger.totals();
+        let threads: Vec<u64> = threads.iter().map(|thread| thread.events).collect();
+        assert_eq!((all.events.count(), threads), (13, vec![6, 7]));
     }
 }

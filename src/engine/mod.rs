@@ -9,13 +9,14 @@
 mod event_loop;
 mod gate;
 mod ledger;
-mod pool;
+mod pin;
 mod recorder;
+mod threads;
 mod watch;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
@@ -29,13 +30,15 @@ use crate::signal;
 use crate::start::StartAt;
 
 pub use event_loop::{EventLoop, Events, Issued};
+pub use ledger::ThreadSums;
 pub use recorder::Recorder;
 
 use gate::Gate;
 use ledger::Ledger;
-use pool::{Pool, bind_to, cpus_to_pin_to};
+use pin::{bind_to, cpus_to_pin_to};
 use recorder::Shared;
-use watch::Watch;
+use threads::WorkerThreads;
+use watch::{GivenUp, Watch};
 
 /// Work for threads.
 pub trait Workload: Send + Sync + 'static {
@@ -123,8 +126,10 @@ pub struct Measurement {
     /// How long after that moment the first thread began, in seconds; None where there was none,
     /// or a signal came before it.
     pub late_s: Option<f64>,
+    /// The events of all threads.
+    pub all: Measure,
     /// Each thread's events.
-    pub threads: Vec<Measure>,
+    pub threads: Vec<ThreadSums>,
     /// CPU time of the threads between the start barrier and their end.
     pub cpu_time: Nanoseconds,
     /// Time that the threads waited in run queues for a CPU, from just before the common start to
@@ -167,7 +172,6 @@ pub fn run<W: Workload, C: Clock>(
     let gate = Arc::new(Gate::new(setup, clock));
     let opening = Instant::now();
     let workload = Arc::new(open()?);
-    let pool = Pool::new(setup)?;
     let shared = Arc::new(Shared {
         stopped: AtomicBool::new(false),
         timed_out: AtomicBool::new(false),
@@ -175,17 +179,21 @@ pub fn run<W: Workload, C: Clock>(
     });
     let cpus = cpus_to_pin_to(setup.pin)?;
     let (sender, ended) = mpsc::channel();
-    {
+    let abandon = || {
+        shared.stopped.store(true, Ordering::Relaxed);
+        gate.open();
+    };
+    let threads = {
         let (workload, shared, gate) = (workload.clone(), shared.clone(), gate.clone());
-        pool.pool.spawn_broadcast(move |context| {
-            let thread = context.index();
+        let work = move |thread| {
             let recorder = Recorder::new(clock, thread, shared.clone());
             let cpu = cpus.as_ref().map(|cpus| cpus[thread % cpus.len()]);
             let end = work_through(workload.clone(), recorder, cpu, &gate);
-            // The receiver is gone only where the run was given up.
+            // The receiver is gone only if the run was given up.
             let _ = sender.send(end);
-        });
-    }
+        };
+        WorkerThreads::spawn(setup, work, abandon)?
+    };
     let waited = gate.lead(|| shared.is_over(), observer);
     let mut watch = Watch {
         setup,
@@ -203,30 +211,41 @@ pub fn run<W: Workload, C: Clock>(
     );
     let intervals = shared.ledger.intervals(Some(wall));
     watch.show_intervals(&intervals);
-    // Threads that hang in the kernel are not waited for: that is what was given up.
-    if !end.given_up {
-        pool.join();
+    // Threads that hang are not waited for: that is what was given up.
+    if end.given_up.is_none() {
+        threads.join();
     }
+    let (all, threads) = shared.ledger.totals();
     Ok(Measurement {
         wall,
         late_s: start.late_s,
-        threads: shared.ledger.threads(),
+        all,
+        threads,
         cpu_time: end.cpu_time,
-        runqueue_wait: end.runqueue_wait.filter(|_| !end.given_up),
+        runqueue_wait: end.runqueue_wait.filter(|_| end.given_up.is_none()),
         intervals,
-        ended_by: if end.given_up {
-            EndedBy::ForcedShutdown
-        } else if end.error.is_some() {
-            EndedBy::Error
-        } else if signal::is_caught() {
-            EndedBy::Signal
-        } else if shared.timed_out.load(Ordering::Relaxed) {
-            EndedBy::Time
-        } else {
-            EndedBy::Work
+        ended_by: match end.given_up {
+            Some(GivenUp::ForcedShutdown) => EndedBy::ForcedShutdown,
+            Some(GivenUp::Signal) => EndedBy::Signal,
+            _ if end.error.is_some() => EndedBy::Error,
+            _ if signal::is_caught() => EndedBy::Signal,
+            _ if shared.timed_out.load(Ordering::Relaxed) => EndedBy::Time,
+            _ => EndedBy::Work,
         },
         error: end.error,
     })
+}
+
+/// Creates the threads of a run and lets them end at once, so that a run which cannot have them
+/// is refused before anything is prepared for it.
+pub fn try_threads(setup: Setup) -> Result<()> {
+    let release = Arc::new(OnceLock::new());
+    let held = release.clone();
+    let hold = move |_| _ = held.wait();
+    let threads = WorkerThreads::spawn(setup, hold, || _ = release.set(()))?;
+    let _ = release.set(());
+    threads.join();
+    Ok(())
 }
 
 /// How a thread's part of a run ended.

@@ -10,6 +10,10 @@ use crate::clock::{Clock, Scale, Ticks};
 use crate::measure::{Measure, Pending, Transfer};
 use crate::signal;
 
+/// How often a recorder hands over its statistics, so that they are not lost if a signal ends the run
+/// while the thread is in an event that takes long.
+pub(super) const HANDOVER: Duration = Duration::from_secs(1);
+
 /// How often a recorder hands over its statistics if the run may have to be abandoned.
 const FORCED_SHUTDOWN_HANDOVER: Duration = Duration::from_millis(100);
 
@@ -34,7 +38,7 @@ pub struct Recorder<C: Clock> {
 pub(super) struct Schedule {
     pub began: Ticks,
     deadline: Ticks,
-    handover_every: Option<Duration>,
+    handover_every: Duration,
     interval: Option<Duration>,
 }
 
@@ -173,10 +177,7 @@ impl<C: Clock> Recorder<C> {
             false => Ticks::NEVER,
         };
         let boundary = self.schedule.next_boundary(now, self.scale);
-        let handover = self
-            .schedule
-            .handover_every
-            .map_or(Ticks::NEVER, |every| self.scale.after(now, every));
+        let handover = self.scale.after(now, self.schedule.handover_every);
         deadline.min(boundary).min(handover)
     }
 
@@ -215,7 +216,10 @@ impl Schedule {
         Self {
             began,
             deadline,
-            handover_every: setup.forced_shutdown.map(|_| FORCED_SHUTDOWN_HANDOVER),
+            handover_every: match setup.forced_shutdown {
+                Some(_) => FORCED_SHUTDOWN_HANDOVER,
+                None => HANDOVER,
+            },
             interval: setup.interval,
         }
     }

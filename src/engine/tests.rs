@@ -98,7 +98,7 @@ fn run_steps(setup: Setup, steps: Steps) -> Measurement {
 }
 
 fn events(measured: &Measurement) -> u64 {
-    measured.threads.iter().map(|t| t.events.count()).sum()
+    measured.threads.iter().map(|t| t.events).sum()
 }
 
 #[test]
@@ -107,8 +107,7 @@ fn every_event_is_counted_once_over_all_threads() {
         let measured = run_steps(setup(threads), Steps::new(1000, |_, _| Ok(())));
         assert_eq!(measured.threads.len(), threads);
         assert_eq!(events(&measured), 1000);
-        let bytes: u64 = measured.threads.iter().map(|t| t.bytes_written).sum();
-        assert_eq!(bytes, 10_000);
+        assert_eq!(measured.all.bytes_written, 10_000);
         assert_eq!(measured.ended_by, EndedBy::Work);
         assert!(measured.error.is_none());
     }
@@ -126,7 +125,7 @@ fn an_error_in_one_thread_ends_all_and_keeps_what_was_measured() {
         measured.error.unwrap().to_string(),
         "the sixth event failed"
     );
-    assert_eq!(measured.threads[1].events.count(), 5);
+    assert_eq!(measured.threads[1].events, 5);
 }
 
 #[test]
@@ -159,7 +158,7 @@ fn no_event_begins_after_the_time_limit() {
     assert_eq!(measured.ended_by, EndedBy::Time);
     assert!(measured.wall.0 >= 20_000_000);
     // The last event began before the limit, so that none took two naps more than it allows.
-    assert!(measured.threads.iter().all(|t| t.events.count() <= 7));
+    assert!(measured.threads.iter().all(|t| t.events <= 7));
 }
 
 #[test]
@@ -198,7 +197,7 @@ fn a_thread_that_hangs_is_given_up_and_the_figures_of_all_are_kept() {
     };
     let measured = run_steps(forced, Steps::new(u64::MAX, hangs));
     assert_eq!(measured.ended_by, EndedBy::ForcedShutdown);
-    assert!(measured.threads[0].events.count() > 0);
+    assert!(measured.threads[0].events > 0);
     assert!(measured.wall.0 >= 300_000_000);
 }
 
@@ -225,4 +224,52 @@ fn an_observer_hears_of_the_start_before_any_interval() {
     let measured = run(setup, Monotonic, || Ok(steps), &mut heard).unwrap();
     assert_eq!(heard.0[0], "started");
     assert_eq!(heard.0.len(), 1 + measured.intervals.len());
+}
+
+#[test]
+fn the_wait_for_a_start_time_is_not_part_of_the_run() {
+    #[derive(Default)]
+    struct Wait {
+        began: Option<Instant>,
+        waited: Duration,
+    }
+    impl Observer for Wait {
+        fn waits(&mut self) {
+            self.began = Some(Instant::now());
+        }
+        fn wait_ends(&mut self) {
+            self.waited = self.began.expect("the wait began").elapsed();
+        }
+    }
+    // On a busy machine the threads may be ready only when the time has passed.
+    for ahead in [200, 2_000, 20_000] {
+        let setup = Setup {
+            start_at: Some(StartAt::after(Duration::from_millis(ahead))),
+            ..setup(2)
+        };
+        let mut wait = Wait::default();
+        let began = Instant::now();
+        let steps = Steps::new(10, |_, _| Ok(()));
+        let measured = run(setup, Monotonic, || Ok(steps), &mut wait).unwrap();
+        let elapsed = began.elapsed();
+        if wait.began.is_some() {
+            assert!(Duration::from_nanos(measured.wall.0) + wait.waited <= elapsed);
+            return;
+        }
+    }
+    panic!("the threads took 20 s to get ready");
+}
+
+#[test]
+fn a_thread_that_cannot_be_created_ends_those_that_exist() {
+    // Far more address space than there is.
+    let setup = Setup {
+        stack_size: Some(1 << 46),
+        ..setup(3)
+    };
+    let steps = Steps::new(10, |_, _| Ok(()));
+    let error = run(setup, Monotonic, || Ok(steps), &mut Unobserved).unwrap_err();
+    let message = error.to_string();
+    assert!(message.contains("cannot create worker thread"), "{message}");
+    assert!(try_threads(setup).is_err());
 }

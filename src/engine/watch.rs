@@ -3,12 +3,23 @@
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use anyhow::Error;
+use anyhow::{Error, anyhow};
 
-use super::recorder::Shared;
+use super::recorder::{HANDOVER, Shared};
 use super::{Observer, Setup, ThreadEnd, Workload};
 use crate::clock::{Nanoseconds, Ticks};
 use crate::result::Interval;
+use crate::signal;
+
+/// How often the main thread checks for a signal. The worker threads check at each event; this is
+/// for those whose event takes long.
+const SIGNAL_CHECK: Duration = Duration::from_millis(250);
+
+/// After a signal, threads are waited for as long as one ends within this time of the one before,
+const GRACE: Duration = Duration::from_secs(1);
+
+/// but no longer than this in all.
+const LONGEST_GRACE: Duration = Duration::from_secs(3);
 
 /// The main thread's part: it waits, and looks after whoever observes.
 pub(super) struct Watch<'a, W: Workload> {
@@ -22,13 +33,29 @@ pub(super) struct Watch<'a, W: Workload> {
 
 /// How a run ended.
 pub(super) struct End {
-    /// When the last thread ended; None where some still hang.
+    /// When the last thread ended; `None` if some still hang.
     pub last: Option<Ticks>,
     pub cpu_time: Nanoseconds,
     /// None if a thread does not know its own.
     pub runqueue_wait: Option<Duration>,
     pub error: Option<Error>,
-    pub given_up: bool,
+    pub given_up: Option<GivenUp>,
+}
+
+/// Why threads that have not ended are no longer waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GivenUp {
+    /// The time of `--forced-shutdown` has passed.
+    ForcedShutdown,
+    /// A signal asked for the end.
+    Signal,
+}
+
+/// When a signal was seen, and when a thread ended after it.
+#[derive(Debug, Clone, Copy)]
+struct Interruption {
+    seen: Instant,
+    last_end: Instant,
 }
 
 impl<W: Workload> Watch<'_, W> {
@@ -38,13 +65,22 @@ impl<W: Workload> Watch<'_, W> {
             cpu_time: Nanoseconds(0),
             runqueue_wait: Some(Duration::ZERO),
             error: None,
-            given_up: false,
+            given_up: None,
         };
         let mut last = Ticks(0);
         let mut running = self.setup.threads;
+        let mut interruption = None;
         let mut next_look = self.pace().map(|pace| self.started + pace);
         while running > 0 {
-            match self.wait(ended, next_look) {
+            let event = self.wait(ended, next_look);
+            let now = Instant::now();
+            if signal::is_caught() {
+                let so_far: &mut Interruption = interruption.get_or_insert(Interruption::at(now));
+                if event.is_ok() {
+                    so_far.last_end = now;
+                }
+            }
+            match event {
                 Ok(thread) => {
                     running -= 1;
                     last = last.max(thread.at);
@@ -53,41 +89,57 @@ impl<W: Workload> Watch<'_, W> {
                     end.runqueue_wait = waited.map(|(all, one)| all + one);
                     end.error = end.error.or(thread.result.err());
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    if self.is_to_be_given_up() {
-                        end.given_up = true;
-                        return end;
-                    }
-                    if next_look.is_some_and(|look| look <= Instant::now()) {
-                        next_look = self.pace().map(|pace| Instant::now() + pace);
-                        self.look();
-                    }
-                }
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     unreachable!("each thread sends its end before it drops its sender")
                 }
+            }
+            if running > 0
+                && let Some(reason) = self.reason_to_give_up(now, interruption)
+            {
+                end.given_up = Some(reason);
+                if reason == GivenUp::Signal {
+                    let missing = missing_figures(running, self.setup.threads);
+                    end.error = end.error.or(Some(missing));
+                }
+                return end;
+            }
+            if next_look.is_some_and(|look| look <= now) {
+                next_look = self.pace().map(|pace| Instant::now() + pace);
+                self.look();
             }
         }
         end.last = Some(last);
         end
     }
 
+    /// Waits for the end of a thread, or until there is something else to do.
     fn wait(
         &self,
         ended: &mpsc::Receiver<ThreadEnd>,
         next_look: Option<Instant>,
     ) -> Result<ThreadEnd, RecvTimeoutError> {
+        let now = Instant::now();
         let give_up = self.setup.forced_shutdown.map(|after| self.started + after);
-        match [give_up, next_look].into_iter().flatten().min() {
-            Some(until) => ended.recv_timeout(until.saturating_duration_since(Instant::now())),
-            None => ended.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        }
+        let until = [give_up, next_look]
+            .into_iter()
+            .flatten()
+            .fold(now + SIGNAL_CHECK, Instant::min);
+        ended.recv_timeout(until.saturating_duration_since(now))
     }
 
-    fn is_to_be_given_up(&self) -> bool {
-        self.setup
-            .forced_shutdown
-            .is_some_and(|after| self.started.elapsed() >= after)
+    fn reason_to_give_up(
+        &self,
+        now: Instant,
+        interruption: Option<Interruption>,
+    ) -> Option<GivenUp> {
+        let hangs = |after| now.saturating_duration_since(self.started) >= after;
+        if self.setup.forced_shutdown.is_some_and(hangs) {
+            return Some(GivenUp::ForcedShutdown);
+        }
+        interruption
+            .is_some_and(|since| since.is_expired(now))
+            .then_some(GivenUp::Signal)
     }
 
     /// How often to look: as often as the observer wants, or an interval may be complete.
@@ -111,5 +163,49 @@ impl<W: Workload> Watch<'_, W> {
             self.observer.interval(interval);
         }
         self.intervals_shown = complete.len();
+    }
+}
+
+impl Interruption {
+    fn at(now: Instant) -> Self {
+        Self {
+            seen: now,
+            last_end: now,
+        }
+    }
+
+    /// No thread has ended for a while, or they have taken long in all.
+    fn is_expired(self, now: Instant) -> bool {
+        now.saturating_duration_since(self.last_end) >= GRACE
+            || now.saturating_duration_since(self.seen) >= LONGEST_GRACE
+    }
+}
+
+fn missing_figures(running: usize, threads: usize) -> Error {
+    anyhow!(
+        "{running} of {threads} threads were still in an event {} s after the signal: what they \
+         measured in the last {} s before that event is missing",
+        GRACE.as_secs(),
+        HANDOVER.as_secs()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_signal_threads_are_waited_for_while_they_end_one_after_the_other() {
+        let seen = Instant::now();
+        let after = |ms| seen + Duration::from_millis(ms);
+        let hangs = Interruption::at(seen);
+        assert!(!hangs.is_expired(after(999)));
+        assert!(hangs.is_expired(after(1000)));
+        let ends = Interruption {
+            last_end: after(2500),
+            ..hangs
+        };
+        assert!(!ends.is_expired(after(2900)));
+        assert!(ends.is_expired(after(3000)));
     }
 }

@@ -325,6 +325,12 @@ impl Traced {
             .collect()
     }
 
+    /// How often a system call was made, over all threads.
+    pub fn calls(&self, call: &str) -> usize {
+        let begin = format!("{call}(");
+        self.lines().filter(|line| line.starts_with(&begin)).count()
+    }
+
     fn lines(&self) -> impl Iterator<Item = &str> {
         self.threads.iter().flat_map(|thread| thread.lines())
     }
