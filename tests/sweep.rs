@@ -966,3 +966,22 @@ fn a_second_sweep_on_the_results_of_one_at_work_is_refused_before_it_starts_anyt
     assert_ended(&first.finish(), 0);
     assert_each_once(&place.results(), &["sh"], &[1], 2);
 }
+
+#[test]
+fn a_sweep_killed_during_its_trial_leaves_no_test_files() {
+    let folder = folder();
+    let test_files = || -> usize {
+        let sweeps = names_in(folder.path()).into_iter();
+        let trials = sweeps.map(|name| folder.path().join(name).join("trial"));
+        let entries = trials.filter_map(|trial| std::fs::read_dir(trial).ok());
+        entries.map(Iterator::count).sum()
+    };
+    let mut run = Running::wbench(
+        folder.path(),
+        "sweep --concurrency 1 --count 1 --overcommit --json r.json -- fileio --mode rndrd \
+         --total-size 64G --events 1",
+    );
+    wait_until("a test file of the trial", || test_files() > 0);
+    run.kill();
+    wait_until("the end of the trial", || test_files() == 0);
+}

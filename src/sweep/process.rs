@@ -189,6 +189,14 @@ impl Drop for Process {
     }
 }
 
+/// Has a command's process get SIGTERM when this process ends, however that comes about.
+pub fn end_with_this_process(command: &mut Command) {
+    let this = nix::unistd::getpid();
+    // SAFETY: between fork and exec, prctl and getppid are plain system calls, and no memory is
+    // allocated.
+    unsafe { command.pre_exec(move || end_with(this)) };
+}
+
 /// In the child: it ends when the sweep does, however that comes about.
 fn end_with(sweep: Pid) -> io::Result<()> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;

@@ -11,6 +11,7 @@ use nix::sys::statvfs::statvfs;
 
 use super::Sweep;
 use super::folders::Folders;
+use super::process::end_with_this_process;
 use crate::host::{self, Root};
 use crate::plan::{FilePlan, MemoryScope, RunPlan, Test};
 use crate::size::Size;
@@ -202,16 +203,27 @@ fn fill_in(sweep: &Sweep, dir: &Path, plan: &FilePlan) -> Result<Duration> {
     let began = Instant::now();
     let filled = trial(sweep, &words("prepare"));
     let took = began.elapsed();
-    trial(sweep, &words("cleanup"))?;
+    // Not ended with the sweep: the files go in any case.
+    succeed(sweep, &mut this_program(sweep, &words("cleanup")))?;
     filled?;
     Ok(took.mul_f64(total as f64 / part as f64))
 }
 
-/// Runs this program, alone.
+/// Runs this program, alone, for no longer than the sweep runs.
 fn trial(sweep: &Sweep, words: &[String]) -> Result<()> {
-    let done = Command::new(&sweep.program)
-        .args(words)
-        .stdin(Stdio::null())
+    let mut command = this_program(sweep, words);
+    end_with_this_process(&mut command);
+    succeed(sweep, &mut command)
+}
+
+fn this_program(sweep: &Sweep, words: &[String]) -> Command {
+    let mut command = Command::new(&sweep.program);
+    command.args(words).stdin(Stdio::null());
+    command
+}
+
+fn succeed(sweep: &Sweep, command: &mut Command) -> Result<()> {
+    let done = command
         .output()
         .with_context(|| format!("starting {}", sweep.program))?;
     ensure!(

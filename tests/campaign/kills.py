@@ -81,20 +81,24 @@ JOBS = [
 BEFORE = "before the handler"
 INTERRUPTED = "128 + n"
 KILLED = "killed"
-DONE = "already done"
-OUTCOMES = [BEFORE, INTERRUPTED, KILLED, DONE]
+DONE = "too late"
+OUTCOMES = [BEFORE, INTERRUPTED, KILLED]
 
 
 @dataclass(frozen=True)
 class Case:
-    """A signal at a moment of a job."""
+    """A signal at a random moment of a job."""
 
     job: Job
     signal: signal.Signals
-    moment_s: float
+    duration_s: float
+    seed: str
 
-    def name(self):
-        return f"{self.job.name}: {self.signal.name} after {self.moment_s:.4f} s"
+    def moments(self):
+        """Moments of the job, until one of them meets it."""
+        drawn = random.Random(self.seed)
+        while True:
+            yield drawn.random() * self.duration_s
 
 
 @dataclass
@@ -104,6 +108,8 @@ class Verdict:
     outcome: str
     broken: list
     ended: object
+    moment_s: float
+    too_late: int = 0  # attempts before, which met a job that had done all of its work
 
 
 def key(result):
@@ -161,20 +167,27 @@ class Campaign:
         return run([self.binary, *shlex.split(words)], work, work.name, GUARD_S)
 
     def judge(self, case):
-        """Runs a job, sends it a signal, and completes it."""
+        """Sends a job its signal while it runs, and completes it."""
+        for too_late, moment_s in enumerate(case.moments()):
+            verdict = self.attempt(case, moment_s)
+            verdict.too_late = too_late
+            if verdict.outcome != DONE or verdict.broken:
+                return verdict
+
+    def attempt(self, case, moment_s):
+        """Runs a job, sends it a signal at a moment, and completes it."""
         job = case.job
         with directory_in(self.base, "run-") as work:
             process = start([self.binary, *shlex.split(job.words)], work, work.name)
-            time.sleep(case.moment_s)
-            running = process.poll() is None
-            if running:
+            time.sleep(moment_s)
+            if process.poll() is None:
                 process.send_signal(case.signal)
             ended = finish(process, GUARD_S)
             outcome, broken = self.rules_of_end(case, work, ended)
             kill_survivors(work.name)
             if not broken:
                 broken = self.complete(job, work, outcome == KILLED)
-            return Verdict(outcome, broken, ended)
+            return Verdict(outcome, broken, ended, moment_s)
 
     def rules_of_end(self, case, work, ended):
         """The exit status says what ended the job, and what a signal can be caught for is gone."""
@@ -262,11 +275,10 @@ class Campaign:
 
 
 def cases_of(job, number, duration_s, seed):
-    """Random moments of a job for each signal, the same for each seed."""
+    """Kills of a job by each signal, the same for each seed."""
     for each in SIGNALS:
-        drawn = random.Random(f"{seed}:{job.name}:{each.name}")
-        for _ in range(number):
-            yield Case(job, each, drawn.random() * duration_s)
+        for i in range(number):
+            yield Case(job, each, duration_s, f"{seed}:{job.name}:{each.name}:{i}")
 
 
 def table(verdicts):
@@ -276,8 +288,9 @@ def table(verdicts):
         row = rows.setdefault((case.job.name, case.signal.name), Counter())
         row["kills"] += 1
         row[verdict.outcome] += 1
+        row[DONE] += verdict.too_late
         row["violations"] += bool(verdict.broken)
-    columns = ["kills", *OUTCOMES, "violations"]
+    columns = ["kills", *OUTCOMES, "violations", DONE]
     rows["all", ""] = sum(rows.values(), Counter())
     lines = ["| job | signal | " + " | ".join(columns) + " |"]
     lines.append("| --- | --- |" + " ---: |" * len(columns))
@@ -321,7 +334,8 @@ def main():
 def show_violation(case, verdict):
     """Prints what a kill has broken."""
     if verdict.broken:
-        print(f"VIOLATION {case.name()} of '{case.job.words}'")
+        place = f"{case.signal.name} after {verdict.moment_s:.4f} s"
+        print(f"VIOLATION {case.job.name}: {place} of '{case.job.words}'")
         for sentence in verdict.broken:
             print(f"    {sentence}")
         print(f"    exit status {verdict.ended.status}: {verdict.ended.stderr.strip()[-500:]}")

@@ -94,9 +94,12 @@ def _counted(result):
             raise Wrong("the rate is not events by time")
         if (result["error"] is not None) or not result["latency_ns"]["histogram"]:
             raise Wrong("a complete result with an error or without latencies")
-    same = ["schema", "suite", "launch", "labels", "workload", "status", "ended_by", "error"]
+    same = ["schema", "suite", "labels", "workload", "status", "ended_by", "error"]
+    launch = dict(result["launch"] or {})
+    launch.pop("host", None)
     return {
         **{key: result[key] for key in same},
+        "launch": launch,
         "keys": sorted(result),
         "threads": len(result["threads"]),
         "totals": {key: totals[key] for key in COUNTS},
@@ -108,6 +111,8 @@ def _host(results):
     found = {}
     for result in results:
         _leaves("host", result["host"], found)
+        # Of the process that launched it.
+        _leaves("host", (result.get("launch") or {}).get("host"), found)
         storage = dict(result["storage"] or {})
         storage.pop("path", None)
         # Not of the machine, but of the moment.

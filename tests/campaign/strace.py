@@ -64,6 +64,8 @@ def calls(trace):
         # A call that others interrupted in the trace has its end on a line of its own.
         if MARK.search(text) and thread in latest:
             latest[thread].injected = True
+            if not called:
+                latest[thread].text += text
     return found
 
 
@@ -89,7 +91,7 @@ FAULTS = {
     "write": ["EIO", "ENOSPC", "EINTR", "EAGAIN", "EPIPE", "retval=0"],
     "pwrite64": ["EIO", "ENOSPC", "EINTR", "EAGAIN", "EFBIG", "retval=0"],
     "openat": ["EACCES", "ENOENT", "EMFILE", "EIO", "EINTR", "ENOMEM"],
-    "openat2": ["EACCES", "ENOENT", "EMFILE", "EIO", "EINTR", "EAGAIN", "ENOSYS", "EXDEV"],
+    "openat2": ["EACCES", "EMFILE", "EIO", "EINTR", "EAGAIN", "ENOSYS", "EXDEV"],
     # Files are synced before they are closed, and closing a directory can't fail otherwise.
     "close": ["EINTR"],
     "statx": ["EIO", "EACCES", "ENOMEM"],
@@ -154,8 +156,8 @@ FAULTS = {
     "pidfd_open": ["EMFILE", "ENOSYS", "EPERM"],
     "pidfd_send_signal": ["ENOSYS", "EPERM", "ESRCH"],
     "socketpair": ["EMFILE", "ENFILE"],
-    "recvfrom": ["EINTR", "EAGAIN"],
-    "recvmsg": ["EINTR", "EAGAIN"],
+    "recvfrom": ["EINTR"],
+    "recvmsg": ["EINTR"],
     "setpgid": ["EPERM", "EACCES"],
     "clock_nanosleep": ["EINTR"],
     "sched_setaffinity": ["EINVAL", "EPERM"],
