@@ -10,6 +10,7 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer}
 use anyhow::{Context, Result, anyhow};
 
 use crate::clock::{Nanoseconds, Scale};
+use crate::compare::histogram;
 use crate::result::Latency;
 
 /// The longest duration that the histogram tells apart: a day. Longer ones count as a day in
@@ -254,6 +255,8 @@ fn encode(histogram: &Histogram<u64>) -> String {
 impl Latency {
     /// The histogram as HdrHistogram's libraries know it; values in nanoseconds.
     pub fn histogram(&self) -> Result<Histogram<u64>> {
+        // The library allocates whatever the header claims.
+        histogram::check(&self.histogram)?;
         let bytes = BASE64
             .decode(&self.histogram)
             .context("the histogram is not base64")?;

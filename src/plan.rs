@@ -511,13 +511,19 @@ pub struct Limits {
 impl Limits {
     /// The time limit.
     pub fn max_time(&self) -> Option<Duration> {
-        self.max_time_s.map(Duration::from_secs_f64)
+        self.max_time_s.map(seconds)
     }
 
     /// Time after the start at which a hung run is abandoned.
     pub fn forced_shutdown(&self) -> Option<Duration> {
-        Some(self.max_time()? + Duration::from_secs_f64(self.forced_shutdown_s?))
+        let after = seconds(self.forced_shutdown_s?);
+        Some(self.max_time()?.saturating_add(after))
     }
+}
+
+/// The longest duration if a result file contains a number that is none.
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
 /// Seed of the random number streams.

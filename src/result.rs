@@ -7,9 +7,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
-use crate::plan::{ClockChoice, Limits, MemoryOper, RunPlan, Test};
+use crate::plan::{
+    ClockChoice, CpuParams, FileioParams, Limits, MemoryOper, MemoryParams, RunPlan, Test,
+};
 
 /// Identifier of the schema that this version writes.
 pub const SCHEMA: &str = "wbench.result/1";
@@ -243,7 +247,7 @@ pub enum HzFrom {
 }
 
 /// Test and parameters.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Workload {
     /// "cpu", "memory" or "fileio".
@@ -281,6 +285,59 @@ impl Params {
     pub fn is_empty_event(&self) -> bool {
         matches!(&self.test, Test::Memory(memory) if memory.oper == MemoryOper::None)
     }
+}
+
+impl<'de> Deserialize<'de> for Workload {
+    /// Fails if the parameters are not those of the named test, with the parameter that is wrong.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Unchecked {
+            test: String,
+            threads: u64,
+            params: Value,
+        }
+        let Unchecked {
+            test,
+            threads,
+            params,
+        } = Unchecked::deserialize(deserializer)?;
+        let wrong = |reason: String| D::Error::custom(format_args!("workload.params: {reason}"));
+        let read = Params::deserialize(&params).map_err(|error| {
+            wrong(wrong_param(&test, &params).unwrap_or_else(|| error.to_string()))
+        })?;
+        match read.test.name() == test {
+            true => Ok(Self {
+                test,
+                threads,
+                params: read,
+            }),
+            false => Err(wrong(format!(
+                "the parameters are those of the {} test, but workload.test is '{test}'",
+                read.test.name()
+            ))),
+        }
+    }
+}
+
+/// What is wrong with the parameters of a test, if one of them is to blame.
+fn wrong_param(test: &str, params: &Value) -> Option<String> {
+    let error_of = |params: &Value| match test {
+        "cpu" => CpuParams::deserialize(params).err(),
+        "memory" => MemoryParams::deserialize(params).err(),
+        "fileio" => FileioParams::deserialize(params).err(),
+        _ => None,
+    };
+    let error = error_of(params)?;
+    let zeros = params.as_object()?.iter().filter(|(_, value)| **value == 0);
+    for (name, _) in zeros {
+        let mut corrected = params.clone();
+        corrected[name] = 1.into();
+        let next = error_of(&corrected);
+        if next.is_none_or(|next| next.to_string() != error.to_string()) {
+            return Some(format!("{name} is 0: expected a whole number, 1 or more"));
+        }
+    }
+    Some(error.to_string())
 }
 
 impl Workload {

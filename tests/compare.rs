@@ -1,6 +1,7 @@
 //! `wbench compare` and `wbench show`, from outside.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,10 @@ use std::thread;
 use std::time::Duration;
 
 use assert_cmd::Command;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::{Value, json};
@@ -784,4 +789,130 @@ fn a_comparison_never_replaces_a_file_that_it_is_made_from() {
     }
     let done = wbench(results.path(), "compare runs b.json --output new.txt");
     assert_eq!(done.status.code(), Some(0));
+}
+
+#[test]
+fn a_histogram_that_claims_gigabytes_is_an_error() {
+    let results = Results::new();
+    let mut inflated = Vec::new();
+    for field in [0x1c84_9313u32, u32::MAX, 0, 3] {
+        inflated.extend(field.to_be_bytes());
+    }
+    for field in [1u64, u64::MAX, 1f64.to_bits()] {
+        inflated.extend(field.to_be_bytes());
+    }
+    // Also a deflate bomb: 64 MiB of counts in 64 KiB.
+    inflated.resize(64 << 20, 1);
+    let mut deflated = ZlibEncoder::new(Vec::new(), Compression::fast());
+    deflated.write_all(&inflated).unwrap();
+    let deflated = deflated.finish().unwrap();
+    let mut histogram = 0x1c84_9314u32.to_be_bytes().to_vec();
+    histogram.extend((deflated.len() as u32).to_be_bytes());
+    histogram.extend(deflated);
+    let result = results.result(1.0, |result| {
+        result["latency_ns"]["histogram"] = json!(BASE64.encode(&histogram));
+    });
+    results.put("bomb.json", &result);
+    let shown = wbench(results.path(), "show bomb.json --format sysbench");
+    assert_eq!(shown.status.code(), Some(1), "{shown:?}");
+    let claim = "it claims 4294967295 bytes of counts; at most 497664 are possible";
+    assert!(stderr(&shown).contains(claim), "{shown:?}");
+    let compared = results.compare("bomb.json --metric p99");
+    assert_eq!(compared.status.code(), Some(0));
+    assert!(stdout(&compared).contains(claim), "{compared:?}");
+}
+
+#[test]
+fn a_figure_that_no_run_can_have_is_named() {
+    let results = Results::new();
+    results.group("a", around(1000.0));
+    for (pointer, value) in [
+        ("/rates/events_per_s", "-1e308"),
+        ("/rates/mib_per_s", "1e300"),
+        ("/totals/wall_s", "-1.0"),
+        ("/latency_ns/p99", "1e21"),
+    ] {
+        let bad = results.result(1.0, |result| {
+            *result.pointer_mut(pointer).unwrap() = value.parse::<f64>().unwrap().into();
+        });
+        results.put("bad.json", &bad);
+        let output = results.compare("a bad.json");
+        assert_eq!(output.status.code(), Some(2), "{pointer}");
+        let field = pointer[1..].replace('/', ".");
+        let named =
+            format!("bad.json:1: invalid {field} {value}: expected a number from 0 to 1e20");
+        assert!(stderr(&output).contains(&named), "{}", stderr(&output));
+    }
+    let impossible = results.result(1.0, |result| {
+        result["workload"]["params"]["max_time_s"] = json!(-1.0);
+        result["workload"]["params"]["forced_shutdown_s"] = json!(1e300);
+        result["totals"]["bytes_read"] = json!(u64::MAX);
+        result["totals"]["bytes_written"] = json!(u64::MAX);
+    });
+    results.put("impossible.json", &impossible);
+    let shown = wbench(results.path(), "show impossible.json --format sysbench");
+    assert_eq!(shown.status.code(), Some(0), "{shown:?}");
+}
+
+#[test]
+fn a_number_that_is_not_accepted_is_named_with_its_option_and_what_is() {
+    let results = Results::new();
+    let zero = results.result(1.0, |result| {
+        result["workload"]["params"]["max_prime"] = json!(0);
+    });
+    results.put("zero.json", &zero);
+    let profile = "name = \"x\"\n[[measurement]]\nname = \"a\"\ntest = \"cpu\"\nthreads = 0\n";
+    fs::write(results.path().join("zero.toml"), profile).unwrap();
+    let one_or_more = "invalid number '0': expected a whole number, 1 or more";
+    let to_u32 = "invalid number '0': expected a whole number from 1 to 4294967295";
+    for (line, option, reason) in [
+        ("cpu --threads 0", "--threads <N>", one_or_more),
+        ("cpu --max-prime 0", "--max-prime <N>", one_or_more),
+        (
+            "cpu --events x",
+            "--events <N>",
+            "expected a whole number, 0 or more",
+        ),
+        (
+            "cpu --percentile 0",
+            "--percentile <P>",
+            "a whole number from 1 to 100",
+        ),
+        ("suite --repeat 0", "--repeat <N>", to_u32),
+        ("suite --threads 0", "--threads <N>", one_or_more),
+        (
+            "sweep --count 0 --concurrency 1 --json x -- cpu",
+            "--count <N>",
+            to_u32,
+        ),
+        (
+            "sweep --concurrency 0 --count 1 --json x -- cpu",
+            "--concurrency",
+            to_u32,
+        ),
+        ("fileio --mode seqrd --files 0", "--files <N>", to_u32),
+        (
+            "fileio --mode rndrd --io aio --depth 0",
+            "--depth <N>",
+            "from 1 to 32768",
+        ),
+        (
+            "suite --profile zero.toml",
+            "zero.toml:5: threads: ",
+            one_or_more,
+        ),
+        (
+            "show zero.json",
+            "workload.params: max_prime is 0",
+            "expected a whole number, 1 or more",
+        ),
+    ] {
+        let output = wbench(results.path(), line);
+        let message = stderr(&output);
+        assert!(!output.status.success(), "{line}");
+        assert!(
+            message.contains(option) && message.contains(reason),
+            "{line}: {message}"
+        );
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
 use crate::compare::Question;
@@ -169,14 +169,11 @@ impl ShowArgs {
 
 fn percent(text: &str) -> Result<f64> {
     let number = text.strip_suffix('%').unwrap_or(text).trim_end();
-    let percent: f64 = number
-        .parse()
-        .with_context(|| format!("'{text}' is no percentage: 5% is accepted"))?;
-    ensure!(
-        percent.is_finite() && percent >= 0.0,
-        "'{text}' is not 0% or more"
-    );
-    Ok(percent)
+    let percent = number.parse().ok();
+    let accepted = |percent: &f64| percent.is_finite() && *percent >= 0.0;
+    percent
+        .filter(accepted)
+        .with_context(|| format!("invalid percentage '{text}': expected 0% or more, such as 5%"))
 }
 
 #[cfg(test)]

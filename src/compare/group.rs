@@ -70,7 +70,7 @@ impl Groups {
     fn put_first(&mut self, baseline: &str) -> Result<()> {
         let Some(place) = self.names.iter().position(|name| name == baseline) else {
             bail!(
-                "no group is called '{baseline}': there are {}",
+                "no group is named '{baseline}'; the groups are {}",
                 self.names.join(", ")
             );
         };

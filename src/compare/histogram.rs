@@ -28,7 +28,7 @@ const SUB_BUCKETS: u64 = 2048;
 /// Buckets up to the largest u64.
 const BUCKETS: usize = (SUB_BUCKETS / 2 * (64 - SUB_BUCKETS.ilog2() as u64 + 1)) as usize;
 
-/// The longest encoding of so many counts: none takes more than 9 bytes.
+/// The longest encoding of all counts: none takes more than 9 bytes.
 const LONGEST_PAYLOAD: u64 = 9 * BUCKETS as u64;
 
 /// Points of a curve in each decade of the share that is above.
@@ -134,6 +134,11 @@ fn highest(bucket: usize) -> u64 {
     lowest + ((1 << width) - 1)
 }
 
+/// Fails if a histogram in a result file cannot be decoded, or claims more than it can contain.
+pub fn check(encoded: &str) -> Result<()> {
+    decode(encoded).map(drop)
+}
+
 /// Buckets with their counts, ascending, none of them 0.
 fn decode(encoded: &str) -> Result<Vec<(usize, u64)>> {
     let bytes = BASE64
@@ -165,9 +170,18 @@ fn counts(reader: &mut impl Read) -> Result<Vec<(usize, u64)>> {
         f64::from_bits(u64_of(reader)?) == 1.0,
         "its values are scaled"
     );
+    let length = u64::from(length);
+    ensure!(
+        length <= LONGEST_PAYLOAD,
+        "it claims {length} bytes of counts; at most {LONGEST_PAYLOAD} are possible"
+    );
     let mut payload = Vec::new();
-    let most = u64::from(length).min(LONGEST_PAYLOAD);
-    reader.take(most).read_to_end(&mut payload)?;
+    reader.take(length).read_to_end(&mut payload)?;
+    ensure!(
+        payload.len() as u64 == length,
+        "it claims {length} bytes of counts and contains {}",
+        payload.len()
+    );
     let mut payload = payload.into_iter();
     let mut buckets = Vec::new();
     let mut bucket = 0usize;
@@ -283,16 +297,20 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_claims_gigabytes_takes_none() {
-        let mut claim = Vec::new();
-        for field in [COOKIE, u32::MAX, 0, DIGITS] {
-            claim.extend(field.to_be_bytes());
-        }
-        for field in [1, u64::MAX, 1f64.to_bits()] {
-            claim.extend(field.to_be_bytes());
-        }
-        assert!(counts(&mut claim.as_slice()).unwrap().is_empty());
-        claim.extend([0x03; 10]);
-        assert!(counts(&mut claim.as_slice()).unwrap().is_empty());
+    fn a_header_that_claims_more_than_there_is_or_can_be_is_refused() {
+        let refused = |claimed: u32, contained: usize| {
+            let mut histogram = Vec::new();
+            for field in [COOKIE, claimed, 0, DIGITS] {
+                histogram.extend(field.to_be_bytes());
+            }
+            for field in [1, u64::MAX, 1f64.to_bits()] {
+                histogram.extend(field.to_be_bytes());
+            }
+            histogram.extend(vec![0x03; contained]);
+            counts(&mut histogram.as_slice()).unwrap_err().to_string()
+        };
+        assert!(refused(u32::MAX, 10).starts_with("it claims 4294967295 bytes of counts; at most"));
+        let cut = "it claims 11 bytes of counts and contains 10";
+        assert_eq!(refused(11, 10), cut);
     }
 }

@@ -193,7 +193,10 @@ impl FromStr for Metric {
             .or_else(|| named(&format!("latency-{text}")))
             .ok_or_else(|| {
                 let names: Vec<_> = all.iter().map(ToString::to_string).collect();
-                anyhow!("'{text}' is no metric: there are {}", names.join(", "))
+                anyhow!(
+                    "unknown metric '{text}': expected one of {}",
+                    names.join(", ")
+                )
             })
     }
 }

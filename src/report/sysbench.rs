@@ -260,7 +260,8 @@ fn test_summary(result: &RunResult) -> String {
                 totals.events, result.rates.events_per_s
             );
             if memory.oper != MemoryOper::None {
-                let mib = (totals.bytes_read + totals.bytes_written) as f64 / f64::from(1 << 20);
+                let mib =
+                    (totals.bytes_read as f64 + totals.bytes_written as f64) / f64::from(1 << 20);
                 let rate = result.rates.mib_per_s;
                 _ = write!(text, "{mib:.2} MB transferred ({rate:.2} MB/sec)\n\n");
             }
@@ -268,14 +269,17 @@ fn test_summary(result: &RunResult) -> String {
         }
         Test::Fileio(_) => {
             let others = totals.fsyncs;
-            let bytes = totals.bytes_read + totals.bytes_written;
+            let bytes = totals.bytes_read.saturating_add(totals.bytes_written);
             format!(
                 "Operations performed:  {} Read, {} Write, {others} Other = {} Total\n\
                  Read {}  Written {}  Total transferred {}  ({}/sec)\n\
                  {:8.2} Requests/sec executed\n",
                 totals.reads,
                 totals.writes,
-                totals.reads + totals.writes + others,
+                totals
+                    .reads
+                    .saturating_add(totals.writes)
+                    .saturating_add(others),
                 sysbench_size(totals.bytes_read as f64),
                 sysbench_size(totals.bytes_written as f64),
                 sysbench_size(bytes as f64),

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use super::Command;
+use super::numbers::{positive, whole, within};
 use crate::cli::LONGEST_SECONDS;
 use crate::output::Destination;
 use crate::plan::{ClockChoice, FileHandling, FilePlan, Limits, RunPlan, Seed, Test};
@@ -17,15 +18,15 @@ use crate::start::StartAt;
 #[derive(Debug, Args)]
 pub(super) struct CommonArgs {
     /// Worker threads
-    #[arg(long, default_value = "1", value_name = "N")]
+    #[arg(long, default_value = "1", value_name = "N", value_parser = positive::<NonZeroUsize>)]
     threads: NonZeroUsize,
 
     /// Percentile shown in reports that show a single one, 1 to 100
-    #[arg(long, default_value_t = 95, value_name = "P", value_parser = clap::value_parser!(u8).range(1..=100))]
+    #[arg(long, default_value_t = 95, value_name = "P", value_parser = percentile)]
     percentile: u8,
 
     /// Seed of the random number streams [default: as sysbench 0.4.12]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>)]
     seed: Option<u32>,
 
     /// Pin each worker thread to one CPU, in turn
@@ -137,6 +138,10 @@ pub(super) fn measure(plan: RunPlan, files: FileHandling, output: Output) -> Com
         files,
         output,
     }
+}
+
+fn percentile(text: &str) -> Result<u8> {
+    within(text, 1..=100)
 }
 
 pub(super) fn seconds(text: &str) -> Result<Duration> {

@@ -8,16 +8,17 @@ use clap::Args;
 
 use super::Command;
 use super::common::{CommonArgs, limits, measure, seconds};
+use super::numbers::{positive, whole};
 use crate::plan::{CpuParams, FileHandling, Test};
 
 #[derive(Debug, Args)]
 pub(super) struct CpuArgs {
     /// In each event, test all numbers from 3 to N - 1 for primality
-    #[arg(long, default_value = "20000", value_name = "N")]
+    #[arg(long, default_value = "20000", value_name = "N", value_parser = positive::<NonZeroU64>)]
     max_prime: NonZeroU64,
 
     /// Stop after N events, summed over all threads; 0 = no limit
-    #[arg(long, default_value_t = 10000, value_name = "N")]
+    #[arg(long, default_value_t = 10000, value_name = "N", value_parser = whole::<u64>)]
     events: u64,
 
     /// Stop after this many seconds; 0 = no limit

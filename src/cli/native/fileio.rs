@@ -9,6 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::Command;
 use super::common::{CommonArgs, limits, measure, seconds};
+use super::numbers::{positive, whole, within};
 use crate::plan::{
     FileHandling, FileMode, FilePlan, FileSet, FileioParams, FsyncMode, IoMode, MAX_DEPTH,
     OpenFlags, Test,
@@ -73,7 +74,7 @@ struct FileioArgs {
     dir: PathBuf,
 
     /// Number of test files
-    #[arg(long, default_value = "128", value_name = "N")]
+    #[arg(long, default_value = "128", value_name = "N", value_parser = positive::<NonZeroU32>)]
     files: NonZeroU32,
 
     /// Total size of the test files (K, M, G, T: powers of 1024)
@@ -93,7 +94,7 @@ struct FileioArgs {
     io: IoMode,
 
     /// I/O depth: requests each thread keeps in flight, with --io aio or uring [default: 32]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DEPTH)))]
+    #[arg(long, value_name = "N", value_parser = depth)]
     depth: Option<u32>,
 
     /// Write a header (position, generation, CRC-32) into each block and verify it on each read;
@@ -110,7 +111,7 @@ struct FileioArgs {
     drop_cache: bool,
 
     /// Random modes: fsync all files after every N requests; 0 = never
-    #[arg(long, default_value_t = 100, value_name = "N")]
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = whole::<u32>)]
     fsync_freq: u32,
 
     /// fsync after each write, as part of its event, and at no other time
@@ -126,16 +127,16 @@ struct FileioArgs {
     fsync_mode: FsyncMode,
 
     /// Sequential modes: merge N blocks into one request; 0 = off
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = whole::<u32>)]
     merged_requests: u32,
 
     /// rndrw: ratio of reads to writes
-    #[arg(long, default_value_t = 1.5, value_name = "RATIO")]
+    #[arg(long, default_value_t = 1.5, value_name = "RATIO", value_parser = ratio)]
     rw_ratio: f64,
 
     /// Stop after N requests, summed over all threads; 0 = no limit [default: 10000 in random
     /// modes; sequential modes make one pass over the files]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>)]
     events: Option<u64>,
 
     /// Stop after this many seconds; 0 = no limit
@@ -228,4 +229,15 @@ impl FileioArgs {
         let (plan, output) = self.common.into_plan(test, limits, Some(files))?;
         Ok(measure(plan, handling, output))
     }
+}
+
+fn depth(text: &str) -> Result<u32> {
+    within(text, 1..=MAX_DEPTH)
+}
+
+fn ratio(text: &str) -> Result<f64> {
+    let ratio = text.parse().ok();
+    ratio.with_context(|| {
+        format!("invalid ratio '{text}': expected a number, 0 or more, such as 1.5")
+    })
 }

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::Command;
 use super::common::{CommonArgs, limits, measure, seconds};
+use super::numbers::whole;
 use crate::plan::{FileHandling, MemoryAccess, MemoryOper, MemoryParams, MemoryScope, Test};
 use crate::size::Size;
 
@@ -37,7 +38,7 @@ pub(super) struct MemoryArgs {
     hugetlb: bool,
 
     /// Stop after N events, summed over all threads; 0 = no limit
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = whole::<u64>)]
     events: u64,
 
     /// Stop after this many seconds; 0 = no limit

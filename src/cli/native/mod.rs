@@ -5,6 +5,7 @@ mod cpu;
 mod env;
 mod fileio;
 mod memory;
+mod numbers;
 pub mod options;
 mod suite;
 mod sweep;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use super::common::{Output, label, positive_seconds, start_at};
+use super::numbers::positive;
 use crate::output::Destination;
 use crate::plan::ClockChoice;
 use crate::report::ReportFormat;
@@ -34,7 +35,7 @@ pub(super) struct SuiteArgs {
     scale: f64,
 
     /// Repeat the whole profile N times
-    #[arg(long, default_value = "1", value_name = "N")]
+    #[arg(long, default_value = "1", value_name = "N", value_parser = positive::<NonZeroU32>)]
     repeat: NonZeroU32,
 
     /// Resume the suite in the result file: run what is missing
@@ -42,7 +43,7 @@ pub(super) struct SuiteArgs {
     resume: bool,
 
     /// Worker threads [default: from the profile]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = positive::<NonZeroUsize>)]
     threads: Option<NonZeroUsize>,
 
     /// Pin each worker thread to one CPU, in turn

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use super::common::{label, positive_seconds};
+use super::numbers::positive;
 use super::{Cli, Command};
 use crate::output::Destination;
 use crate::plan::{FileHandling, Test};
@@ -20,11 +21,11 @@ use crate::sweep::{Environment, Instance, Measurement, NONCE_LABEL, OWN_LABELS, 
 #[derive(Debug, Args)]
 pub(super) struct SweepArgs {
     /// Run at most K instances concurrently, for each K in turn
-    #[arg(long, required = true, value_delimiter = ',', value_name = "K,K,...")]
+    #[arg(long, required = true, value_delimiter = ',', value_name = "K,K,...", value_parser = positive::<NonZeroU32>)]
     concurrency: Vec<NonZeroU32>,
 
     /// Instances per environment and concurrency
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = positive::<NonZeroU32>)]
     count: NonZeroU32,
 
     /// Command that starts an instance in environment ENV; {args} is replaced by the measurement's

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -41,6 +41,42 @@ struct ResultFile<'a> {
     warnings: Vec<Warning>,
 }
 
+/// The largest figure that a run can have: none of its counters has more than 64 bits.
+pub(super) const LARGEST: f64 = 1e20;
+
+impl ResultFile<'_> {
+    /// Fails if a figure is negative or beyond [`LARGEST`]; statistics on it would mean nothing.
+    fn check(&self) -> Result<()> {
+        let figures = [
+            ("totals.wall_s", self.totals.wall_s),
+            ("rates.events_per_s", self.rates.events_per_s),
+            ("rates.mib_per_s", self.rates.mib_per_s),
+        ];
+        let latencies = [
+            ("latency_ns", &self.latency_ns),
+            ("fsync_latency_ns", &self.fsync_latency_ns),
+        ];
+        for (name, figure) in figures {
+            check_figure(name, figure)?;
+        }
+        for (name, latency) in latencies {
+            let figures = latency.iter().flat_map(Latency::figures);
+            for (field, figure) in figures {
+                check_figure(&format!("{name}.{field}"), figure)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_figure(name: &str, figure: f64) -> Result<()> {
+    ensure!(
+        (0.0..=LARGEST).contains(&figure),
+        "invalid {name} {figure:?}: expected a number from 0 to {LARGEST:e}"
+    );
+    Ok(())
+}
+
 #[derive(Deserialize)]
 struct Totals {
     wall_s: f64,
@@ -64,6 +100,23 @@ struct Latency<'a> {
     histogram: Option<&'a str>,
 }
 
+impl Latency<'_> {
+    /// The figures that the document has, by name.
+    fn figures(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let all = [
+            ("mean", self.mean),
+            ("max", self.max),
+            ("p50", self.p50),
+            ("p90", self.p90),
+            ("p95", self.p95),
+            ("p99", self.p99),
+            ("p99_9", self.p99_9),
+        ];
+        let known = all.into_iter();
+        known.filter_map(|(name, figure)| Some((name, figure?)))
+    }
+}
+
 #[derive(Deserialize)]
 struct Warning {
     code: String,
@@ -84,6 +137,7 @@ pub fn run(document: Document<'_>, file: &Arc<str>) -> Result<Run, Fault> {
     check_schema(document).map_err(fault)?;
     let told: ResultFile = serde_json::from_str(document.text)
         .map_err(|error| Fault::of_json(document.line, &error))?;
+    told.check().map_err(fault)?;
     let test = told.workload["test"].as_str();
     let test = test
         .ok_or_else(|| fault(anyhow!("workload.test is missing")))?

@@ -9,6 +9,7 @@ use anyhow::anyhow;
 use serde_json::{Value, json};
 
 use super::documents::Fault;
+use super::result_file::LARGEST;
 use crate::compare::metric::Percentile;
 use crate::compare::run::{Durations, Facts, Figures, PARAMS, Run, Source};
 use crate::warning::{ComparisonWarning, Reason};
@@ -374,7 +375,7 @@ fn flags(words: &str) -> Option<&'static str> {
     Some(flags)
 }
 
-/// The number at the start of a text; None where there is none, or one beyond f64.
+/// The number at the start of a text; None if there is none, or one that no run can have.
 fn leading_number(text: &str) -> Option<f64> {
     let text = text.trim_start();
     let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.'));
@@ -382,7 +383,7 @@ fn leading_number(text: &str) -> Option<f64> {
     number
         .parse()
         .ok()
-        .filter(|number: &f64| number.is_finite())
+        .filter(|number: &f64| *number <= LARGEST)
 }
 
 /// A number of bytes such as 4Kb, 64M, 16KiB or 1.5Gb (powers of 1024).

@@ -48,7 +48,8 @@ pub fn chart(section: &Section, table: &Table, groups: usize, level: &str) -> Re
     };
     let tops = bars().map(|(.., bar)| bar.height + bar.spread.unwrap_or(0.0));
     let top = tops.fold(0.0, f64::max) * 1.05;
-    let top = if top > 0.0 { top } else { 1.0 };
+    // The library draws no axis for a number near the smallest that there is.
+    let top = if top > 1e-9 { top } else { 1.0 };
     canvas::svg(|area| {
         let mut chart = ChartBuilder::on(area)
             .margin(MARGIN)
