@@ -85,7 +85,10 @@ fn a_wrong_profile_is_told_with_line_key_and_what_is_accepted() {
         ),
         (
             "test = \"cpu\"\nmax-prime = \"many\"",
-            &[":5: ", "max-prime: invalid digit"],
+            &[
+                ":5: ",
+                "max-prime: invalid number 'many': expected a whole number, 1 or more",
+            ],
         ),
         ("test = \"cpu\"\nmax-prime = 0", &[":5: ", "max-prime: "]),
         (
