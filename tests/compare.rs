@@ -398,7 +398,7 @@ fn runs_that_did_not_end_by_themselves_are_named_and_left_out_unless_asked_for()
     assert_eq!(told["left_out"][0]["source"], "a/cut.json");
     let table = stdout(&results.compare("a"));
     assert!(
-        table.contains("a/cut.json is left out, as it was interrupted"),
+        table.contains("a/cut.json: excluded, because it was interrupted"),
         "{table}"
     );
     let all = results.json("a --include-incomplete");

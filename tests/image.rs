@@ -225,7 +225,7 @@ fn a_folder_that_cannot_be_written_is_named_with_the_reason_and_what_to_do() {
     let of_another_user = Container::new(mounted(others.path(), "rw")).fails();
     for words in [
         "user 12345",
-        "may not make files in /data",
+        "may not create files in /data",
         "let it",
         "--dir",
     ] {

@@ -535,7 +535,7 @@ fn a_signal_ends_the_wait_for_the_reader_of_standard_output() {
 fn a_run_that_fails_before_it_begins_replaces_the_old_result_by_one_that_says_why() {
     let validator = validator();
     for (words, reason) in [
-        ("fileio run --mode rndrd", "missing; run 'prepare' first"),
+        ("fileio run --mode rndrd", "is missing; run 'prepare'"),
         ("fileio --mode rndrd --dir nowhere", "nowhere"),
         ("fileio --mode seqwr --dir file", "file"),
         ("cpu --threads 1000000 --events 1", "1000000"),

@@ -323,7 +323,7 @@ fn a_launcher_that_fails_is_recorded_with_what_it_said_and_the_sweep_goes_on() {
     .success();
     let compared = text(&compared.get_output().stdout);
     assert_eq!(
-        compared.matches("left out, as it was failed").count(),
+        compared.matches("excluded, because it was failed").count(),
         18,
         "{compared}"
     );

@@ -51,7 +51,7 @@ impl Gate {
         match untold.first() {
             None => Self::Pass,
             Some(first) => Self::Untold(format!(
-                "{} of {compared} comparisons can't be told with so few repeats ({first})",
+                "{} of {compared} comparisons are inconclusive with this few runs ({first})",
                 untold.len()
             )),
         }

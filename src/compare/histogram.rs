@@ -156,7 +156,7 @@ fn decode(encoded: &str) -> Result<Vec<(usize, u64)>> {
 }
 
 fn counts(reader: &mut impl Read) -> Result<Vec<(usize, u64)>> {
-    ensure!(u32_of(reader)? == COOKIE, "its header is none");
+    ensure!(u32_of(reader)? == COOKIE, "invalid histogram header");
     let length = u32_of(reader)?;
     ensure!(u32_of(reader)? == 0, "it is shifted");
     let digits = u32_of(reader)?;

@@ -101,9 +101,9 @@ pub fn environment(
     lines.named("clock", &self::clock(clock));
     lines.named("storage", &self::storage(storage));
     let direct = match direct {
-        Some(true) => "supported in this folder",
-        Some(false) => "not supported in this folder",
-        None => "unknown: this folder can't be written",
+        Some(true) => "supported in this directory",
+        Some(false) => "not supported in this directory",
+        None => "unknown: this directory is not writable",
     };
     lines.named("O_DIRECT", direct);
     lines.warnings(warnings);

@@ -35,7 +35,7 @@ struct Environment {
 pub fn run(dir: &Path, json: Option<&Destination>) -> Result<Exit> {
     std::fs::metadata(dir).with_context(|| {
         format!(
-            "the folder {} can't be looked at; name another with --dir",
+            "cannot access the directory {}; choose another with --dir",
             dir.display()
         )
     })?;

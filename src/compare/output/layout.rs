@@ -159,16 +159,16 @@ fn legend(comparison: &Comparison) -> Vec<String> {
         sentences.push(match comparison.test {
             stats::Test::MannWhitney => format!(
                 "change: against {baseline}, median of the ratios of all pairs of runs \
-                 (Hodges-Lehmann), with the {confidence} % interval of the U test"
+                 (Hodges-Lehmann), with the {confidence} % confidence interval of the U test"
             ),
             stats::Test::Welch => format!(
-                "change: against {baseline}, ratio of the means, with Fieller's {confidence} % interval"
+                "change: against {baseline}, ratio of the means, with Fieller's {confidence} % confidence interval"
             ),
         });
         let test = match comparison.test {
             stats::Test::MannWhitney => format!(
-                "Mann-Whitney U, exact up to {EXACT_UP_TO} runs without ties, else normal with \
-                 correction for ties and continuity"
+                "Mann-Whitney U, exact up to {EXACT_UP_TO} runs without ties, else the normal \
+                 approximation with corrections for ties and continuity"
             ),
             stats::Test::Welch => "Welch's t".into(),
         };
@@ -177,20 +177,20 @@ fn legend(comparison: &Comparison) -> Vec<String> {
             m => format!("; corrected by Holm for {m} comparisons"),
         };
         sentences.push(format!(
-            "p: two-sided, {test}{corrected}; ~ = not told from chance at {ALPHA:.2}"
+            "p: two-sided, {test}{corrected}; ~ = not significant at {ALPHA:.2}"
         ));
     }
     sentences.push(format!(
-        "median: {confidence} % interval between order statistics (binomial), from 6 runs on; sd: of \
-         the sample (n - 1)"
+        "median: {confidence} % confidence interval between order statistics (binomial), from 6 runs; \
+         sd: sample standard deviation (n - 1)"
     ));
     let merged = comparison
         .rows()
         .any(|row| matches!(row.metric, Metric::Latency(_, Point::At(_))));
     if merged {
         sentences.push(
-            "of all events: the percentile of the histograms of all runs merged; median, change and p \
-             are about each run's own percentile"
+            "of all events: percentile of the merged histograms of all runs; median, change and p use \
+             the percentile of each run"
                 .into(),
         );
     }
@@ -204,9 +204,7 @@ fn legend(comparison: &Comparison) -> Vec<String> {
         .flat_map(|row| row.told().map(|(.., entry)| entry));
     if entries.any(few) {
         sentences.push(
-            "needs repeats: with so few runs even the largest difference would not be told from \
-             chance"
-                .into(),
+            "needs more runs: with this few, even the largest difference is not significant".into(),
         );
     }
     sentences
@@ -227,7 +225,7 @@ fn difference(comparison: &Comparison, values: &[Vec<String>]) -> String {
 
 fn left_out(comparison: &Comparison) -> Vec<String> {
     let runs = comparison.left_out.iter();
-    runs.map(|run| format!("{} is left out, as it was {}", run.source, run.status))
+    runs.map(|run| format!("{}: excluded, because it was {}", run.source, run.status))
         .collect()
 }
 

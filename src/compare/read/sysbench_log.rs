@@ -105,7 +105,7 @@ impl<'a> Log<'a> {
         };
         let test = self.test();
         let test =
-            test.ok_or_else(|| fault(anyhow!("a test that is none of cpu, memory, fileio")))?;
+            test.ok_or_else(|| fault(anyhow!("unknown test: expected cpu, memory or fileio")))?;
         let counted = (wall_s > 0.0).then_some(events / wall_s);
         let figures = match test {
             Test::Cpu => Figures {

@@ -238,7 +238,7 @@ impl<'a> Reader<'a> {
             Some(name) => Ok(name.into()),
             None => Err(self.fault(
                 &name.span(),
-                format!("{whose} has a name that is none: {accepted}"),
+                format!("{whose} has an invalid name: {accepted}"),
             )),
         }
     }

@@ -511,7 +511,7 @@ impl TestFiles {
     /// Has the names of the set reach their device.
     pub fn sync_folder(&self) -> Result<()> {
         retry(|| fsync(&*self.folder))
-            .with_context(|| format!("syncing the folder {}", self.path.display()))
+            .with_context(|| format!("syncing the directory {}", self.path.display()))
     }
 
     /// An empty file of the set to be filled, past the page cache where that can be.

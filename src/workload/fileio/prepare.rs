@@ -183,7 +183,7 @@ impl<'a> Sink<'a> {
                 let path = self.files.path_of(self.number);
                 bail!(
                     "reserving {size} bytes for {}: no space left on the device; take a smaller \
-                     total size, or another folder with --dir",
+                     total size, or another directory with --dir",
                     path.display()
                 )
             }

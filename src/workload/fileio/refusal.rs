@@ -28,7 +28,7 @@ pub(super) fn of_opening(doing: String, folder: &Path, flags: OFlag, errno: Errn
         }
         Errno::ELOOP => return anyhow!("{doing}: it is a symbolic link, no test file; remove it"),
         Errno::EACCES | Errno::EPERM if flags.contains(OFlag::O_CREAT) => format!(
-            "user {} may not make files in {place}; let it, or take another folder with --dir",
+            "user {} may not create files in {place}; grant write permission, or choose another directory with --dir",
             geteuid()
         ),
         Errno::EROFS => format!(

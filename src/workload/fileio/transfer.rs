@@ -44,7 +44,7 @@ impl fmt::Display for TransferError {
         match self.moved {
             Ok(moved) => write!(f, "only {moved} bytes were moved"),
             Err(Errno::ENOSPC) => f.write_str(
-                "no space left on the device; take a smaller total size, or another folder with --dir",
+                "no space left on the device; choose a smaller total size, or another directory with --dir",
             ),
             Err(Errno::EFBIG) => f.write_str(TOO_LARGE),
             Err(errno) => write!(f, "{} ({errno:?})", errno.desc()),

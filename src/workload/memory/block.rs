@@ -81,7 +81,7 @@ impl HugePages {
     fn read() -> Result<Self> {
         let text = fs::read_to_string("/proc/meminfo").context("reading /proc/meminfo")?;
         Self::parse(&text).context(
-            "--hugetlb: /proc/meminfo tells of no huge pages: the kernel was built without them",
+            "--hugetlb: /proc/meminfo lists no huge pages: the kernel was built without them",
         )
     }
 
