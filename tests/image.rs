@@ -226,7 +226,7 @@ fn a_folder_that_cannot_be_written_is_named_with_the_reason_and_what_to_do() {
     for words in [
         "user 12345",
         "may not create files in /data",
-        "let it",
+        "grant write permission",
         "--dir",
     ] {
         assert!(of_another_user.contains(words), "{of_another_user}");
@@ -234,7 +234,7 @@ fn a_folder_that_cannot_be_written_is_named_with_the_reason_and_what_to_do() {
     let nothing_mounted = Container::new(None).fails();
     let mounted_read_only = Container::new(mounted(folder_of(ANYONE).path(), "ro")).fails();
     for message in [nothing_mounted, mounted_read_only] {
-        for words in ["/data is read-only", "mount a folder", "--dir"] {
+        for words in ["/data is read-only", "mount a writable directory", "--dir"] {
             assert!(message.contains(words), "{message}");
         }
     }

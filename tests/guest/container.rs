@@ -70,7 +70,7 @@ fn a_block_above_the_memory_limit_is_told_of_before_the_kernel_kills_the_test() 
     assert!(matches!(output.status.code(), Some(137 | 0)), "{output:?}");
     let errors = text(&output.stderr);
     assert!(
-        errors.contains("allows 64M of memory and the test touches 256M"),
+        errors.contains("allows 64M of memory, but the test touches 256M"),
         "{errors}"
     );
 }

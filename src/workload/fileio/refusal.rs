@@ -11,8 +11,8 @@ use nix::unistd::geteuid;
 /// What is wrong where O_DIRECT is refused.
 pub(super) fn no_direct(folder: &Path) -> String {
     format!(
-        "the file system of {} does not support O_DIRECT; take a folder on a disk with --dir (one \
-         that is mounted into it, in a container), or --flags none",
+        "the file system of {} does not support O_DIRECT; choose a directory on a disk with --dir (in a \
+         container, a mounted one), or use --flags none",
         whole(folder).display()
     )
 }
@@ -32,8 +32,7 @@ pub(super) fn of_opening(doing: String, folder: &Path, flags: OFlag, errno: Errn
             geteuid()
         ),
         Errno::EROFS => format!(
-            "{place} is read-only; mount a folder there that can be written, or take another with \
-             --dir"
+            "{place} is read-only; mount a writable directory there, or choose another with --dir"
         ),
         _ => return Error::new(errno).context(doing),
     };
