@@ -1,4 +1,4 @@
-//! Words typed become a plan. Nothing below knows which of the two command lines was typed.
+//! Command-line parsing: arguments become a plan, the same for both command-line syntaxes.
 
 pub mod compare;
 pub mod native;
@@ -7,22 +7,22 @@ pub mod sysbench;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-/// The longest time that can be asked for: 100 years, well within every clock's range.
+/// Longest time an option accepts: 100 years, well within the range of every clock.
 const LONGEST_SECONDS: f64 = 100.0 * 365.25 * 86400.0;
 
-/// Which command line the words are of.
+/// Syntax of a command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// This program's own.
+    /// wbench's own.
     Native,
-    /// sysbench 0.4.12's.
+    /// That of sysbench 0.4.12.
     Sysbench,
 }
 
 impl Dialect {
-    /// sysbench's when the program was started by that name, or when the first word is one of
-    /// its options or commands. `--help`, `--version` and `help` mean the same to both; by this
-    /// program's own name they get its own answer.
+    /// Returns sysbench's if the program was started under that name, or if the first argument is
+    /// one of its options or commands. `--help`, `--version` and `help` mean the same to both;
+    /// under the name wbench they get wbench's own answer.
     pub fn of(words: &[OsString]) -> Self {
         let program = words.first().map(Path::new).and_then(Path::file_name);
         if program == Some(OsStr::new("sysbench")) {
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_word_tells_the_dialect() {
+    fn the_first_argument_determines_the_dialect() {
         for line in [
             "wbench --test=cpu run",
             "wbench --test",

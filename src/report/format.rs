@@ -1,6 +1,6 @@
-//! Numbers as the reports print them.
+//! Number formatting for reports.
 
-/// A number as C's `%.5g` prints it: 5 significant digits, no trailing zeros.
+/// Formats a number like C's `%.5g`: 5 significant digits, no trailing zeros.
 pub fn general5(value: f64) -> String {
     if value == 0.0 {
         return "0".into();
@@ -23,7 +23,7 @@ fn trimmed(number: &str) -> &str {
     }
 }
 
-/// A size as sysbench 0.4.12 prints it: `%.5g`, then K, M, G or T for powers of 1024, then b.
+/// Formats a size like sysbench 0.4.12: `%.5g`, then K, M, G or T for powers of 1024, then b.
 pub fn sysbench_size(bytes: f64) -> String {
     let mut value = bytes;
     let mut units = ["", "K", "M", "G", "T"].into_iter();
@@ -36,7 +36,7 @@ pub fn sysbench_size(bytes: f64) -> String {
     format!("{}{unit}b", general5(value))
 }
 
-/// A duration in the unit that leaves 1 to 4 digits before the point.
+/// Formats a duration in the unit that leaves 1 to 4 digits before the decimal point.
 pub fn duration(ns: f64) -> String {
     let (value, unit) = match ns {
         ns if ns < 1e3 => (ns, "ns"),
@@ -50,7 +50,7 @@ pub fn duration(ns: f64) -> String {
     }
 }
 
-/// At least 4 significant digits, and no more decimals than 3.
+/// Formats with at least 4 significant digits and at most 3 decimals.
 pub fn significant(value: f64) -> String {
     let decimals = match value.abs() {
         v if v < 10.0 => 3,
@@ -61,7 +61,7 @@ pub fn significant(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// A whole number with its thousands apart.
+/// Formats a whole number with thousands separators.
 pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
@@ -74,13 +74,13 @@ pub fn thousands(number: u64) -> String {
     text
 }
 
-/// A count with the word for what is counted, in the singular for one.
+/// Formats a count with its noun, singular for 1.
 pub fn count(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {what}{plural}", thousands(number))
 }
 
-/// Bytes in units of 2^20, or of 2^30 from one such unit on.
+/// Formats bytes in MiB, or in GiB from 1 GiB on.
 pub fn mib_or_gib(bytes: f64) -> String {
     match bytes < f64::from(1 << 30) {
         true => format!("{:.1} MiB", bytes / f64::from(1 << 20)),
@@ -88,7 +88,7 @@ pub fn mib_or_gib(bytes: f64) -> String {
     }
 }
 
-/// Bytes in units of 2^30.
+/// Formats bytes in GiB.
 pub fn gib(bytes: f64) -> String {
     format!("{:.1} GiB", bytes / f64::from(1 << 30))
 }
@@ -99,7 +99,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn five_significant_digits_as_c_prints_them() {
+    fn general5_prints_five_significant_digits_like_c() {
         for (value, text) in [
             (0.0, "0"),
             (1.0, "1"),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_step_by_1024_up_to_t() {
+    fn sizes_use_powers_of_1024_up_to_t() {
         for (bytes, text) in [
             (0.0, "0b"),
             (1023.0, "1023b"),
@@ -134,14 +134,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn five_digits_are_within_half_a_unit_of_the_fifth(value in 1e-9f64..1e15) {
+        fn five_digits_are_accurate_to_half_a_unit_of_the_fifth_digit(value in 1e-9f64..1e15) {
             let printed: f64 = general5(value).parse().unwrap();
             prop_assert!((printed - value).abs() <= value * 5.0001e-5);
         }
     }
 
     #[test]
-    fn durations_take_the_unit_that_reads_best() {
+    fn durations_use_the_most_readable_unit() {
         for (ns, text) in [
             (9.0, "9 ns"),
             (1500.0, "1.500 us"),
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn thousands_are_separated() {
         assert_eq!(thousands(0), "0");
         assert_eq!(thousands(999), "999");
         assert_eq!(thousands(1234567), "1,234,567");

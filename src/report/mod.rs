@@ -1,4 +1,4 @@
-//! A result becomes text. A report never measures.
+//! Formatting of results as text. Reports never measure.
 
 pub mod format;
 pub mod rally;
@@ -15,7 +15,7 @@ use self::sysbench::Verbosity;
 use crate::result::RunResult;
 use crate::terminal;
 
-/// The form of a report of results.
+/// Format of a report of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum ReportFormat {
     /// Human-readable text
@@ -30,12 +30,12 @@ pub enum ReportFormat {
 }
 
 impl ReportFormat {
-    /// It is for programs.
+    /// Whether the format is meant for programs.
     pub fn is_document(self) -> bool {
         matches!(self, Self::Json | Self::Rally)
     }
 
-    /// The report of results, with a newline at its end.
+    /// Formats the report of the results, ending with a newline.
     pub fn of(self, results: &[RunResult]) -> Result<String> {
         if self == Self::Rally {
             return rally::document(results);

@@ -1,4 +1,4 @@
-//! The table of a suite: a row for each measurement, and below what may mislead.
+//! Table of a suite: one row per measurement, followed by warnings.
 
 use std::fmt::Write as _;
 
@@ -9,13 +9,13 @@ use crate::result::{EndedBy, Latency, RunResult, Status};
 use crate::suite::Member;
 use crate::terminal;
 
-/// The results of one measurement.
+/// Results of one measurement.
 struct Row<'a> {
     name: &'a str,
     results: Vec<&'a RunResult>,
 }
 
-/// What the results of a suite say, a row for each of its measurements.
+/// Formats the results of a suite, one row per measurement.
 pub fn table(members: &[Member], results: &[RunResult]) -> String {
     let rows = rows(members, results);
     let mut text = head(members, results);
@@ -36,7 +36,7 @@ pub fn table(members: &[Member], results: &[RunResult]) -> String {
     terminal::lines(&text).into_owned()
 }
 
-/// One result in a line.
+/// Formats one result as a line.
 pub fn line(result: &RunResult) -> String {
     let name = result.suite.as_ref().map_or("", |place| &place.measurement);
     let mut text = name.to_owned();
@@ -125,7 +125,7 @@ fn aligned(rows: &[Row<'_>]) -> String {
 }
 
 fn cells(row: &Row<'_>, repeated: bool) -> Vec<String> {
-    // Figures of runs that were cut short stand only where there are no others.
+    // Incomplete runs count only if no run is complete.
     let complete: Vec<_> = row
         .results
         .iter()
@@ -166,7 +166,7 @@ fn cells(row: &Row<'_>, repeated: bool) -> Vec<String> {
     cells
 }
 
-/// How the measurement ended, the worst of it.
+/// Returns the worst ending among the measurement's runs.
 fn end(row: &Row<'_>) -> String {
     let has = |status| row.results.iter().any(|result| result.status == status);
     let by_time = row
@@ -183,7 +183,7 @@ fn end(row: &Row<'_>) -> String {
     word.into()
 }
 
-/// From the lowest to the highest, in percent of the median.
+/// Formats the range from lowest to highest, in percent of the median.
 fn range(values: Vec<f64>) -> String {
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(0.0, f64::max);
@@ -195,7 +195,7 @@ fn range(values: Vec<f64>) -> String {
     }
 }
 
-/// Each reason once, with the measurements that it is about.
+/// Returns each warning once, with the measurements it concerns.
 fn warnings(rows: &[Row<'_>]) -> Vec<(String, String)> {
     let mut reasons: Vec<(&str, &str, Vec<&str>)> = Vec::new();
     let all = rows.iter().filter(|row| !row.results.is_empty()).count();

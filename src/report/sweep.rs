@@ -1,4 +1,4 @@
-//! The table of a sweep: a row for each environment and concurrency, and below it what failed.
+//! Table of a sweep: one row per environment and concurrency, followed by failures.
 
 use super::format::{count, duration, significant};
 use super::table::{aligned, median};
@@ -9,10 +9,10 @@ use crate::sweep::{Batch, Instance, Sweep};
 use crate::terminal;
 use crate::warning::LATE_S;
 
-/// Reasons of failures that are shown.
+/// Maximum number of failure reasons shown.
 const REASONS: usize = 3;
 
-/// All that was done, with the reasons of failures below.
+/// Formats all batches so far, followed by the reasons for failures.
 pub fn table(sweep: &Sweep, digests: &Digests) -> String {
     let head = [
         "concurrency",
@@ -44,7 +44,7 @@ pub fn table(sweep: &Sweep, digests: &Digests) -> String {
     terminal::lines(&text).into_owned()
 }
 
-/// A batch in a line, as it ends.
+/// Formats a finished batch as a line.
 pub fn line(sweep: &Sweep, batch: Batch, digests: &Digests) -> String {
     let digest = digests.of(batch);
     let row = Row::of(digest);
@@ -78,7 +78,7 @@ fn unit(sweep: &Sweep) -> &'static str {
     }
 }
 
-/// The figures of a batch: medians of the complete instances.
+/// Values of a batch: medians of the complete instances.
 struct Row {
     done: usize,
     failed: u64,
@@ -110,7 +110,7 @@ impl Row {
     }
 }
 
-/// That of the only wave; the median and the largest of several.
+/// Formats the start spread: of the only wave, or the median and maximum of several.
 fn spread(waves: Vec<f64>) -> String {
     let ns = |s: f64| duration(s * 1e9);
     let largest = waves.iter().copied().fold(0.0, f64::max);
@@ -122,7 +122,7 @@ fn spread(waves: Vec<f64>) -> String {
     }
 }
 
-/// The instances that were late for a common start, and what helps.
+/// Reports the instances that missed a common start, with advice.
 fn late(sweep: &Sweep, digests: &Digests) -> Option<String> {
     let late: u64 = digests.all().map(|digest| digest.late).sum();
     let together: u64 = digests.all().map(|digest| digest.together).sum();
@@ -138,7 +138,7 @@ fn late(sweep: &Sweep, digests: &Digests) -> Option<String> {
     })
 }
 
-/// Number of failed instances, and why the first of them failed; None if none did.
+/// Reports the number of failed instances and the first reasons; None if none failed.
 pub fn failures(sweep: &Sweep, digests: &Digests) -> Option<String> {
     let failed = digests.failed();
     let mut lines = vec![format!("{} failed:", count(failed, "instance"))];

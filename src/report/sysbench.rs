@@ -1,4 +1,4 @@
-//! The report of sysbench 0.4.12, to the character.
+//! Report of sysbench 0.4.12, reproduced exactly.
 
 use std::fmt::Write as _;
 
@@ -10,27 +10,27 @@ use crate::plan::{
 };
 use crate::result::{EndedBy, Params, RunResult, ThreadTotals, Workload};
 
-/// The version whose words and behaviour these are.
+/// Version whose output and behaviour this module reproduces.
 pub const VERSION: &str = "0.4.12";
 
-/// How much is said. A line shows where its level is at most the verbosity.
+/// Output level. A line is printed if its level is at most the verbosity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Verbosity(pub u8);
 
 impl Verbosity {
-    /// What makes the run fail.
+    /// Fatal errors.
     pub const FATAL: Self = Self(0);
-    /// What makes its figures doubtful.
+    /// Warnings about doubtful results.
     pub const WARNING: Self = Self(2);
     /// The report.
     pub const NOTICE: Self = Self(3);
-    /// What goes on.
+    /// Progress.
     pub const INFO: Self = Self(4);
-    /// Everything.
+    /// All output.
     pub const DEBUG: Self = Self(5);
 }
 
-/// Text of which only the lines that the verbosity lets through are kept.
+/// Text buffer that keeps only lines permitted by the verbosity.
 struct Text {
     verbosity: Verbosity,
     text: String,
@@ -59,7 +59,7 @@ impl Text {
     }
 }
 
-/// The name and version that come first: 0.4.12's, and this program's own.
+/// Returns the version line: that of 0.4.12, then wbench's own.
 pub fn version() -> String {
     format!(
         "sysbench {VERSION} ({} {})",
@@ -75,14 +75,14 @@ fn banner() -> String {
     )
 }
 
-/// A line that tells why a figure may mislead.
+/// Formats a warning.
 pub fn warning(verbosity: Verbosity, message: &str) -> String {
     let mut text = Text::new(verbosity);
     text.push(Verbosity::WARNING, format!("WARNING: {message}\n"));
     text.text
 }
 
-/// What is printed before test files are made.
+/// Returns the text printed before test files are created.
 pub fn preparing(verbosity: Verbosity, set: &FileSet) -> String {
     let mut text = Text::new(verbosity);
     text.notice(banner());
@@ -95,7 +95,7 @@ pub fn preparing(verbosity: Verbosity, set: &FileSet) -> String {
     text.text
 }
 
-/// What is printed before test files are removed.
+/// Returns the text printed before test files are removed.
 pub fn removing(verbosity: Verbosity) -> String {
     let mut text = Text::new(verbosity);
     text.notice(banner());
@@ -103,7 +103,7 @@ pub fn removing(verbosity: Verbosity) -> String {
     text.text
 }
 
-/// What is printed before a run. `validate` says so where requests are checked.
+/// Returns the text printed before a run. `validate` mentions the checks, if there are any.
 pub fn preamble(verbosity: Verbosity, workload: &Workload, validate: bool) -> String {
     let Params {
         test, limits, seed, ..
@@ -212,7 +212,7 @@ fn fileio_options(params: &FileioParams, max_requests: Option<u64>) -> String {
     text
 }
 
-/// The flags' number on x86-64, which 0.4.12 prints (O_DSYNC, O_SYNC, O_DIRECT of open(2)).
+/// Returns the open(2) flags O_DSYNC, O_SYNC or O_DIRECT as the x86-64 number that 0.4.12 prints.
 fn open_flags(flags: OpenFlags) -> u32 {
     match flags {
         OpenFlags::None => 0,
@@ -222,14 +222,14 @@ fn open_flags(flags: OpenFlags) -> u32 {
     }
 }
 
-/// What is printed when the threads begin.
+/// Returns the text printed when the threads start.
 pub fn started(verbosity: Verbosity) -> String {
     let mut text = Text::new(verbosity);
     text.notice("Threads started!\n");
     text.text
 }
 
-/// What is printed after a run. Fails where the result's histogram can't be read.
+/// Returns the text printed after a run. Fails if the result's histogram cannot be decoded.
 pub fn summary(verbosity: Verbosity, result: &RunResult) -> Result<String> {
     let mut text = Text::new(verbosity);
     match result.ended_by {
@@ -332,7 +332,7 @@ Threads fairness:
     )
 }
 
-/// Mean and population standard deviation; zeros of nothing.
+/// Mean and population standard deviation; zeros for an empty sample.
 pub(super) fn mean_and_deviation(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     let n = values.clone().count().max(1) as f64;
     let mean = values.clone().sum::<f64>() / n;

@@ -1,4 +1,4 @@
-//! Columns of figures, and the figure that stands for several.
+//! Aligned tables and medians.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use crate::terminal::cell;
 
-/// Lines of aligned cells, the head first; the columns of figures to the right.
+/// Formats rows of aligned cells, headings first; numeric columns are right-aligned.
 pub fn aligned(
     head: &[&str],
     rows: impl IntoIterator<Item = Vec<String>>,
@@ -33,7 +33,7 @@ pub fn aligned(
     lines.join("\n")
 }
 
-/// The middle, or the mean of the two in the middle; None of nothing.
+/// Median; of an even number, the mean of the two middle values. None if empty.
 pub fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_of_an_even_number_lies_between_two() {
+    fn the_median_of_an_even_number_is_the_mean_of_the_middle_two() {
         assert_eq!(median(vec![]), None);
         assert_eq!(median(vec![4.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));

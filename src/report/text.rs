@@ -1,4 +1,4 @@
-//! The report for a person at a terminal.
+//! Human-readable report.
 
 use std::fmt::Write as _;
 
@@ -15,10 +15,10 @@ use crate::result::{
 use crate::size::Size;
 use crate::terminal;
 
-/// The width of the names on the left.
+/// Width of the name column.
 const NAMES: usize = 11;
 
-/// One result.
+/// Formats one result.
 pub fn report(result: &RunResult) -> String {
     let mut lines = Lines::default();
     lines.plain(&title(&result.workload));
@@ -61,7 +61,7 @@ pub fn report(result: &RunResult) -> String {
     lines.0
 }
 
-/// The machine, its clock and what may mislead, for `wbench env`.
+/// Formats the host, its clock and warnings, for `wbench env`.
 pub fn environment(
     host: &Host,
     clock: &ClockInfo,
@@ -118,19 +118,19 @@ fn start(start: &Start) -> String {
     format!("{}, {late}", start.asked_at)
 }
 
-/// What a line of an interval tells of a test, beside its events.
+/// Columns of an interval line in addition to events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Columns {
-    /// Nothing.
+    /// No more columns.
     Events,
     /// Bytes.
     Bytes,
-    /// Bytes, and reads, writes and fsyncs each.
+    /// Bytes, and reads, writes and fsyncs separately.
     Requests,
 }
 
 impl Columns {
-    /// Those of what runs.
+    /// Returns the columns for a workload.
     pub fn of(workload: &Workload) -> Self {
         match &workload.params.test {
             Test::Fileio(_) => Self::Requests,
@@ -140,7 +140,7 @@ impl Columns {
     }
 }
 
-/// One interval of a run.
+/// Formats one interval of a run.
 pub fn interval(interval: &Interval, columns: Columns) -> String {
     let mut line = format!(
         "{:>8.1} s  {:>12} events/s",
@@ -215,7 +215,7 @@ impl Lines {
     }
 }
 
-/// One line that says what ran.
+/// Describes the workload in one line.
 pub fn title(workload: &Workload) -> String {
     let threads = count(workload.threads, "thread");
     match &workload.params.test {
@@ -291,7 +291,7 @@ fn suite(place: &SuiteRun) -> String {
     )
 }
 
-/// The rates that mean something for a test.
+/// Formats the rates that are meaningful for the test.
 pub(super) fn rate(result: &RunResult) -> String {
     let events = format!("{} events/s", significant(result.rates.events_per_s));
     match moves_bytes(&result.workload) {
@@ -300,7 +300,7 @@ pub(super) fn rate(result: &RunResult) -> String {
     }
 }
 
-/// The test's events move bytes.
+/// Whether the test's events move bytes.
 pub fn moves_bytes(workload: &Workload) -> bool {
     match &workload.params.test {
         Test::Cpu(_) => false,

@@ -1,4 +1,4 @@
-//! `wbench compare` and `wbench show` at work.
+//! Runs `wbench compare` and `wbench show`.
 
 use std::collections::BTreeSet;
 use std::fs::Metadata;
@@ -23,8 +23,7 @@ use crate::report::format::count;
 use crate::result::RunResult;
 use crate::terminal::{line, message};
 
-/// Answers a question about results. Any error means that it could not be told: 1 is for what
-/// is worse.
+/// Runs a comparison. Every error means "inconclusive": exit status 1 is reserved for regressions.
 pub fn run(job: &CompareJob) -> Exit {
     in_parallel(|| answer(job)).unwrap_or_else(|error| {
         message!("{PREFIX}{error:#}");
@@ -32,7 +31,7 @@ pub fn run(job: &CompareJob) -> Exit {
     })
 }
 
-/// Answers, then names what could not be read, then says what the gate says.
+/// Prints the comparison, then unreadable inputs, then the outcome of the threshold check.
 fn answer(job: &CompareJob) -> Result<Exit> {
     let readings: Vec<Reading> = job.inputs.iter().map(read).collect();
     let (mut runs, mut bad, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
@@ -80,7 +79,7 @@ fn answer(job: &CompareJob) -> Result<Exit> {
     }
 }
 
-/// All files that were read: those named, and those found in directories.
+/// Returns all files read: those named as inputs and those found in directories.
 fn files(job: &CompareJob, runs: &[(usize, Run)], bad: &[Bad]) -> BTreeSet<PathBuf> {
     let named = job.inputs.iter().filter_map(|input| match input {
         Input::Path(path) => Some(path.clone()),
@@ -92,7 +91,7 @@ fn files(job: &CompareJob, runs: &[(usize, Run)], bad: &[Bad]) -> BTreeSet<PathB
     named.chain(found).collect()
 }
 
-/// Fails where the comparison would replace a file that it is made from.
+/// Fails if the output would overwrite an input.
 fn refuse_input_as_output(job: &CompareJob, files: &BTreeSet<PathBuf>) -> Result<()> {
     let Destination::File(output) = &job.output else {
         return Ok(());
@@ -126,7 +125,7 @@ fn has_colours(job: &CompareJob) -> bool {
     }
 }
 
-/// Prints the report of each result again.
+/// Prints the report of each stored result.
 pub fn show(job: &ShowJob) -> Result<Exit> {
     let mut all = Vec::new();
     for input in &job.inputs {

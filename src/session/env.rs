@@ -1,4 +1,4 @@
-//! `wbench env`: where we run, and what may mislead.
+//! Runs `wbench env`: prints the host fingerprint and warnings.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::result::{ClockInfo, Host, Storage, Tool, Warning};
 use crate::warning;
 use crate::workload::fileio;
 
-/// The schema of the document.
+/// Schema of the JSON document.
 const SCHEMA: &str = "wbench.env/1";
 
 #[derive(Debug, Serialize)]
@@ -26,12 +26,12 @@ struct Environment {
     host: Host,
     clock: ClockInfo,
     storage: Storage,
-    /// O_DIRECT works in the folder; null where that can't be tried.
+    /// Whether O_DIRECT works in the directory; null if that cannot be tested.
     direct_io: Option<bool>,
     warnings: Vec<Warning>,
 }
 
-/// Prints the fingerprint, and what may mislead.
+/// Prints the fingerprint and warnings.
 pub fn run(dir: &Path, json: Option<&Destination>) -> Result<Exit> {
     std::fs::metadata(dir).with_context(|| {
         format!(

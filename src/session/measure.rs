@@ -1,4 +1,4 @@
-//! One measurement with what has to be done about its files before and after.
+//! One run, with the preparation and cleanup of its files.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::workload::fileio::Access;
 use crate::workload::fileio::files::{Rule, TestFiles};
 use crate::workload::fileio::prepare;
 
-/// Makes the files where they have to be made, and measures.
+/// Prepares the files if necessary, then runs the test.
 ///
-/// Whatever goes wrong is part of the result, and named on standard error; fails only where not
-/// even that can be had. The files wait for [`Measured::clean_up`].
+/// Failures are recorded in the result and reported on standard error; this fails only if no result
+/// can be built. The files remain until [`Measured::clean_up`].
 pub fn measure<'a>(
     plan: &'a RunPlan,
     handling: FileHandling,
@@ -54,34 +54,34 @@ fn run_with(
     }
 }
 
-/// A measurement whose files may still be there. Dropped, it removes those that are not to stay.
+/// A finished run whose files may still exist. Drop removes the files that are not to be kept.
 pub struct Measured<'a> {
-    /// What came of it.
+    /// Result of the run.
     pub result: RunResult,
     job: Option<FileJob<'a>>,
 }
 
 impl Measured<'_> {
-    /// Removes the files where they have to be removed.
+    /// Removes the files that are not to be kept.
     pub fn clean_up(&self) -> Result<()> {
         self.job.as_ref().map_or(Ok(()), FileJob::finish)
     }
 }
 
-/// What has to be done about the files around a run. They are locked meanwhile.
+/// Preparation and cleanup of a run's files. The files are locked throughout.
 struct FileJob<'a> {
     files: Arc<TestFiles>,
     params: &'a FileioParams,
     handling: FileHandling,
-    /// Those that were there before the job, and so stay even if it writes them anew.
+    /// Files that existed before, and are kept even if this job rewrites them.
     present: BTreeSet<u32>,
-    /// Those that have to be written before the run.
+    /// Files that must be written before the run.
     needed: Vec<u32>,
 }
 
 impl<'a> FileJob<'a> {
-    /// None for a test without files. Fails if another process uses the files, or they are not as
-    /// the run needs them and it may not write them.
+    /// Returns None for a test without files. Fails if another process uses the files, or if they
+    /// are unsuitable for the run and it may not write them.
     fn of(plan: &'a RunPlan, handling: FileHandling) -> Result<Option<Self>> {
         let (Some(files), Test::Fileio(params)) = (&plan.files, &plan.test) else {
             return Ok(None);
@@ -95,7 +95,7 @@ impl<'a> FileJob<'a> {
         let mut needed = needed(&files, params, handling)?;
         if access == Access::Shared && !needed.is_empty() {
             lock(&files, Access::Exclusive)?;
-            // Another process may have had the files between the two locks.
+            // Another process may have changed the files between the two locks.
             needed = self::needed(&files, params, handling)?;
         }
         Ok(Some(Self {
@@ -116,7 +116,7 @@ impl<'a> FileJob<'a> {
             prepare::write(&self.files, &self.needed, written)
         });
         if prepared.is_err() {
-            // What is half-written is of no use to anybody. The first error is the one to report.
+            // Partially written files are useless. Report the first error, not this one.
             let _ = self.files.remove_made();
         }
         prepared
@@ -133,12 +133,12 @@ impl<'a> FileJob<'a> {
 
 impl Drop for FileJob<'_> {
     fn drop(&mut self) {
-        // In case of a panic; the orderly way cleans up before and reports errors.
+        // For panics; otherwise `clean_up` has removed the files and reported errors.
         let _ = self.files.remove_made();
     }
 }
 
-/// The files that a job writes before its run.
+/// Returns the files that the job must write before its run.
 fn needed(files: &TestFiles, params: &FileioParams, handling: FileHandling) -> Result<Vec<u32>> {
     if params.mode.creates_files() {
         return Ok(Vec::new());
@@ -149,7 +149,7 @@ fn needed(files: &TestFiles, params: &FileioParams, handling: FileHandling) -> R
     }
 }
 
-/// Locks files, or warns that they can't be locked.
+/// Locks the files, or warns that they cannot be locked.
 pub fn lock(files: &TestFiles, access: Access) -> Result<()> {
     if let Some(unlocked) = files.lock(access)? {
         message!("{PREFIX}{unlocked}");
@@ -157,7 +157,7 @@ pub fn lock(files: &TestFiles, access: Access) -> Result<()> {
     Ok(())
 }
 
-/// Writes the files of a set that are not complete, with a bar if there is a terminal.
+/// Writes the incomplete files of a set, with a progress bar on a terminal.
 pub fn prepare(files: &TestFiles, quiet: bool) -> Result<()> {
     with_bar(files, quiet, |written| prepare::prepare(files, written))
 }

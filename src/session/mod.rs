@@ -1,4 +1,4 @@
-//! The program's run from the words typed to its exit status, for each command line.
+//! Program execution from arguments to exit status, for both command lines.
 
 mod compare;
 pub mod env;
@@ -20,10 +20,10 @@ use crate::output::Written;
 use crate::signal::{self, Interrupted};
 use crate::terminal::message;
 
-/// What stands before a message of the native command line.
+/// Prefix of messages of the native command line.
 const PREFIX: &str = "wbench: ";
 
-/// Does what the words say.
+/// Runs the command given by the arguments.
 pub fn run(words: Vec<OsString>) -> Exit {
     if let Err(error) = clock::permit_rdtsc().and_then(|()| signal::survive_size_limit()) {
         return fail(PREFIX, &error);
@@ -34,14 +34,14 @@ pub fn run(words: Vec<OsString>) -> Exit {
     }
 }
 
-/// Says on standard error what the user should know of how a document was written.
+/// Prints a remark on standard error about how a document was written, if there is one.
 fn remark(written: &Written) {
     if let Some(remark) = written.remark() {
         message!("{PREFIX}{remark}");
     }
 }
 
-/// The end that an error makes, with its message on standard error.
+/// Prints an error on standard error and returns its exit status.
 fn fail(prefix: &str, error: &Error) -> Exit {
     message!("{prefix}{error:#}");
     match error.is::<Interrupted>() {

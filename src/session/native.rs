@@ -1,4 +1,4 @@
-//! The native command line at work.
+//! Runs the native command line.
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -21,7 +21,7 @@ use crate::terminal::{self, message};
 use crate::workload::fileio::Access;
 use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
 
-/// Does what the words say.
+/// Runs the command given by the arguments.
 pub fn run(words: Vec<OsString>) -> Exit {
     let typed = words.join(OsStr::new(" "));
     let cli = match Cli::of(words) {
@@ -30,21 +30,21 @@ pub fn run(words: Vec<OsString>) -> Exit {
     };
     let done = cli.into_command().and_then(execute);
     done.unwrap_or_else(|error| match error.downcast::<clap::Error>() {
-        // The measurement within the arguments of a sweep.
+        // Error in the arguments that a sweep passes to its instances.
         Ok(told) => explain(&told, &typed),
         Err(error) => fail(PREFIX, &error),
     })
 }
 
-/// Prints what is wrong with the arguments, or the help or version that they ask for.
+/// Prints a usage error, or the requested help or version.
 fn explain(told: &clap::Error, typed: &OsStr) -> Exit {
-    // The library prints arguments as they are, between escape sequences of its own.
+    // clap prints arguments unescaped, between its own escape sequences.
     let typed = typed.to_string_lossy();
     if told.use_stderr() && matches!(terminal::line(&typed), Cow::Owned(_)) {
         terminal::print_report(&told.render().to_string());
         return Exit::Usage;
     }
-    // Help and version are no errors; a reader that went away is none either.
+    // Help and version are not errors; neither is a reader that closed the pipe.
     match told.print() {
         _ if told.use_stderr() => Exit::Usage,
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -97,11 +97,11 @@ fn measure(plan: &RunPlan, handling: FileHandling, output: &Output) -> Result<Ex
     Ok(Exit::of(&measured.result))
 }
 
-/// Writes the result, prints the report and removes the files: each whatever befalls the others.
+/// Writes the result, prints the report and removes the files, even if one of these fails.
 ///
-/// The result is written before the files are removed, so that it is there whatever ends the
-/// process then. But a pipe may wait for its reader, and the files don't wait with it; and where
-/// the files have taken all space, there is some when they are gone.
+/// The result is written first, so that it survives if the process is then killed. Exceptions: a
+/// pipe may block on its reader, and removal must not wait for it; if the disk is full, removing
+/// the files frees space for the result.
 fn deliver(measured: &Measured, outlet: Option<Outlet>, output: &Output) -> Result<Written> {
     let result = &measured.result;
     let Some(mut outlet) = outlet else {
@@ -131,8 +131,8 @@ fn watcher(plan: &RunPlan, output: &Output) -> Watcher {
 }
 
 fn print_report(result: &RunResult, output: &Output) -> Result<()> {
-    // A program gets its document in any case; to a person the error tells all there is of a run
-    // that never began.
+    // A program always gets its document. For a run that never started, the error tells a person
+    // everything.
     let began = result.totals.wall_s > 0.0;
     match output.report.filter(|format| began || format.is_document()) {
         Some(format) => format

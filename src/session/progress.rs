@@ -1,4 +1,4 @@
-//! Progress on standard error, where that is a terminal and only then.
+//! Progress on standard error, only if that is a terminal.
 
 use std::time::Duration;
 
@@ -9,30 +9,30 @@ use crate::report::text::{self, Columns};
 use crate::result::Interval;
 use crate::terminal;
 
-/// How often a bar moves during a run. It is drawn by the main thread, which measures nothing.
+/// Refresh period of a bar during a run. The main thread draws it, which measures nothing.
 pub(super) const PACE: Duration = Duration::from_millis(250);
 
-/// Steps of the bar of a run.
+/// Resolution of a run's progress bar.
 pub(super) const STEPS: u64 = 1000;
 
-/// Where the lines of intervals go.
+/// Destination of interval lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IntervalLines {
     /// To standard output.
     Stdout,
-    /// To standard error, as something else is on standard output.
+    /// Standard error, because standard output contains something else.
     Stderr,
-    /// Nowhere.
+    /// Not printed.
     Nowhere,
 }
 
-/// A bar with rate and remaining time for files that are being made.
+/// Returns a bar with rate and remaining time for the creation of files.
 pub fn preparing(total_bytes: u64, quiet: bool) -> ProgressBar {
     let template = "preparing {wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
     bar(total_bytes, template, quiet)
 }
 
-/// A bar on standard error, hidden where that is no terminal or nothing is to be said.
+/// Returns a bar on standard error, hidden if quiet or not on a terminal.
 pub(super) fn bar(length: u64, template: &str, quiet: bool) -> ProgressBar {
     let target = match quiet {
         true => ProgressDrawTarget::hidden(),
@@ -43,7 +43,7 @@ pub(super) fn bar(length: u64, template: &str, quiet: bool) -> ProgressBar {
     ProgressBar::with_draw_target(Some(length), target).with_style(style)
 }
 
-/// Shows a run to the one who waits for it.
+/// Shows the progress of a run to the user.
 pub struct Watcher {
     bar: ProgressBar,
     max_time: Option<Duration>,
@@ -52,7 +52,7 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// For a run with this time limit.
+    /// Creates a watcher for a run with this time limit.
     pub fn new(
         max_time: Option<Duration>,
         lines: IntervalLines,
@@ -89,7 +89,7 @@ impl Observer for Watcher {
     fn interval(&mut self, interval: &Interval) {
         let line = text::interval(interval, self.columns);
         self.bar.suspend(|| match self.lines {
-            // A line that can't be written is no reason to end a run; the report will tell.
+            // A failed write must not end the run; printing the report will report it.
             IntervalLines::Stdout => _ = crate::output::print(&line),
             IntervalLines::Stderr => terminal::print_report(&line),
             IntervalLines::Nowhere => {}

@@ -1,4 +1,4 @@
-//! `wbench sweep` at work.
+//! Runs `wbench sweep`.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -27,10 +27,10 @@ use crate::sweep::{Batch, Instance, Sweep};
 use crate::terminal::{self, message};
 use crate::warning::LATE_S;
 
-/// Descriptors that an instance takes: its directory, and the pipes of its output.
+/// File descriptors per instance: its directory and two output pipes.
 const DESCRIPTORS_EACH: u64 = 3;
 
-/// Runs all instances, or what is missing of them, and reports the outcome.
+/// Runs all instances, or those missing from an earlier part, and reports the outcome.
 pub fn run(job: &SweepJob) -> Result<Exit> {
     signal::watch()?;
     Journal::check(&job.json, job.resume)?;
@@ -69,7 +69,7 @@ pub fn run(job: &SweepJob) -> Result<Exit> {
     teller.finish(job, sweep, end)
 }
 
-/// Allows the descriptors of all concurrent instances, and returns the limit before, which the
+/// Raises the descriptor limit for all concurrent instances. Returns the previous limit, which the
 /// instances get.
 fn raise_descriptor_limit(sweep: &Sweep) -> Result<DescriptorLimit> {
     let most = sweep.most_concurrent();
@@ -92,7 +92,7 @@ fn folders(sweep: &Sweep) -> Result<Folders> {
     Folders::in_folder(&sweep.dir)
 }
 
-/// Finds out what the instances need, reports it, and refuses what does not fit.
+/// Determines and reports what the instances need; fails if it does not fit.
 fn need(job: &SweepJob, sweep: &Sweep, folders: &Folders) -> Result<Need> {
     let need = Need::of(sweep, folders)?;
     signal::go_on()?;
@@ -107,7 +107,7 @@ fn need(job: &SweepJob, sweep: &Sweep, folders: &Folders) -> Result<Need> {
     Ok(need)
 }
 
-/// The journal, and the results that it has already.
+/// Opens the journal and returns the results already in it.
 fn open(job: &SweepJob, sweep: &Sweep) -> Result<(Journal, Vec<(Instance, RunResult)>)> {
     if !job.resume {
         return Ok((Journal::begin(&job.json)?, Vec::new()));
@@ -119,21 +119,21 @@ fn open(job: &SweepJob, sweep: &Sweep) -> Result<(Journal, Vec<(Instance, RunRes
     Ok((journal, done.collect::<Result<_>>()?))
 }
 
-/// What is to be done.
+/// Work of a sweep.
 struct Work<'a> {
     job: &'a SweepJob,
     sweep: &'a Sweep,
     folders: &'a Folders,
     descriptors: DescriptorLimit,
     need: &'a Need,
-    /// Instances that have their results already.
+    /// Instances that already have results.
     done: &'a HashSet<Instance>,
 }
 
 impl Work<'_> {
-    /// Runs what is missing, batch by batch.
+    /// Runs the missing instances, batch by batch.
     fn all(&self, teller: &mut Teller<'_>) -> Result<()> {
-        // What instances turned out to need beyond what was expected.
+        // Largest delay beyond the estimate so far.
         let mut late = Duration::ZERO;
         for batch in self.sweep.batches() {
             let together = self.missing(batch).take(batch.concurrency as usize).count();
@@ -161,7 +161,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The instances of a batch that have no result yet.
+    /// Iterates over the instances of a batch that have no result yet.
     fn missing(&self, batch: Batch) -> impl Iterator<Item = Instance> {
         let instances = self.sweep.instances(batch);
         instances.filter(|instance| !self.done.contains(instance))
@@ -169,12 +169,12 @@ impl Work<'_> {
 
     fn lead(&self, instances: u32, late: Duration) -> Duration {
         let estimate = || self.need.lead(instances, self.sweep.host.cpus) + 2 * late;
-        // An instance refuses a start that is further ahead.
+        // Instances reject a start that is further ahead.
         self.job.lead.unwrap_or_else(estimate).min(start::FURTHEST)
     }
 }
 
-/// Keeps the results, and reports progress.
+/// Stores results and reports progress.
 struct Teller<'a> {
     sweep: &'a Sweep,
     journal: Journal,
@@ -228,7 +228,7 @@ impl<'a> Teller<'a> {
         self.say(&line(self.sweep, batch, &self.digests));
     }
 
-    /// Writes the array of results, and reports the outcome.
+    /// Writes the array of results and reports the outcome.
     fn finish(self, job: &SweepJob, sweep: &Sweep, end: Result<()>) -> Result<Exit> {
         end?;
         remark(&self.journal.finish()?);
@@ -250,7 +250,7 @@ impl<'a> Teller<'a> {
     }
 }
 
-/// Prints the table: on standard output, unless the results are there.
+/// Prints the table: on standard output, unless the results go there.
 fn report(job: &SweepJob, sweep: &Sweep, digests: &Digests) -> Result<()> {
     let mut text = table(sweep, digests);
     let Destination::File(path) = &job.json else {

@@ -1,4 +1,4 @@
-//! The command line of sysbench 0.4.12 at work.
+//! Runs the sysbench 0.4.12 command line.
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::workload::fileio::prepare::prepare as fill;
 
 const PREFIX: &str = "FATAL: ";
 
-/// Does what the words say.
+/// Runs the command given by the arguments.
 pub fn run(words: &[OsString]) -> Exit {
     let words: Vec<_> = words
         .iter()
@@ -41,7 +41,7 @@ fn execute(invocation: &Invocation) -> Result<Exit> {
     match &invocation.command {
         Command::Help => {
             print(&cli::usage())?;
-            // As 0.4.12 does, which scripts may have got used to.
+            // Same exit status as 0.4.12; scripts may depend on it.
             Ok(Exit::Failure)
         }
         Command::Version => {
@@ -98,10 +98,10 @@ fn measure(plan: &RunPlan, validate: bool, verbosity: Verbosity) -> Result<Exit>
     Ok(Exit::of(&result))
 }
 
-/// Warnings that are printed before the run.
+/// Warnings printed before the run.
 const PRINTED_BEFORE: [Code; 2] = [Code::RoundedFiles, Code::MemoryLimit];
 
-/// Prints the other warnings on standard error: standard output is 0.4.12's.
+/// Prints the remaining warnings on standard error: standard output is that of 0.4.12.
 fn print_warnings(result: &RunResult, verbosity: Verbosity) {
     let printed = |warning: &Warning| {
         PRINTED_BEFORE
@@ -119,7 +119,7 @@ fn print_warning(verbosity: Verbosity, sentence: &str) {
     }
 }
 
-/// The files of a run, as they have to be for it.
+/// Returns the files of a run, locked and in the required state.
 fn files_of_run(plan: &FilePlan, params: &FileioParams, verbosity: Verbosity) -> Result<TestFiles> {
     let files = locked(plan, Access::of(params.mode), verbosity)?;
     if !params.mode.creates_files() {
@@ -128,7 +128,7 @@ fn files_of_run(plan: &FilePlan, params: &FileioParams, verbosity: Verbosity) ->
     Ok(files)
 }
 
-/// Locked test files, or a warning that they can't be locked.
+/// Locks the test files, or warns that they cannot be locked.
 fn locked(plan: &FilePlan, access: Access, verbosity: Verbosity) -> Result<TestFiles> {
     let files = TestFiles::of(plan, Rule::Name)?;
     if let Some(unlocked) = files.lock(access)? {
@@ -144,7 +144,7 @@ fn warn_of_rounding(files: &FilePlan, verbosity: Verbosity) -> Result<()> {
     }
 }
 
-/// Says in the words of 0.4.12 that the threads began; the rest as the native command line.
+/// Reports the start of the threads as 0.4.12 does, and progress like the native command line.
 struct Talker {
     watcher: Watcher,
     verbosity: Verbosity,
@@ -166,7 +166,7 @@ impl Talker {
 
 impl Observer for Talker {
     fn started(&mut self) {
-        // A report that can't be written is told of at the end.
+        // The final report will fail to print, too, and its error is reported.
         let _ = print(&report::started(self.verbosity));
     }
 

@@ -1,4 +1,4 @@
-//! Several measurements one after the other, as a profile says.
+//! Suites: several measurements in sequence, as defined by a profile.
 
 pub mod profile;
 pub mod resume;
@@ -17,20 +17,20 @@ use crate::resume::check_size;
 use crate::warning::RunWarning;
 use profile::Profile;
 
-/// What the plans of a profile are changed by.
+/// Modifications of a profile's plans.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Changes {
-    /// By this times, events, totals and file sets are multiplied; above 0, at most 1.
+    /// Factor for times, events, totals and file sets; above 0, at most 1.
     pub scale: f64,
-    /// The folder of the test files.
+    /// Directory of the test files.
     pub dir: PathBuf,
-    /// Worker threads, where not those of the profile.
+    /// Number of worker threads, instead of the profile's.
     pub threads: Option<NonZeroUsize>,
-    /// Worker threads are bound to CPUs, even where the profile doesn't say so.
+    /// Bind worker threads to CPUs, even if the profile does not.
     pub pin: bool,
-    /// The clock, where not that of the profile.
+    /// Clock, instead of the profile's.
     pub clock: Option<ClockChoice>,
-    /// Length of an interval of the statistics, where not that of the profile.
+    /// Length of a statistics interval, instead of the profile's.
     pub report_interval: Option<Duration>,
     /// Labels of each result.
     pub labels: BTreeMap<String, String>,
@@ -54,14 +54,14 @@ impl Changes {
 /// One run of a suite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Member {
-    /// Its place.
+    /// Measurement and round.
     pub place: SuiteRun,
-    /// What it runs.
+    /// Plan of the run.
     pub plan: RunPlan,
 }
 
 impl Member {
-    /// Says in a result what it is of.
+    /// Records in a result which run of the suite it belongs to.
     pub fn sign(&self, result: &mut RunResult) {
         result.suite = Some(self.place.clone());
         if self.place.scale < 1.0 {
@@ -72,7 +72,7 @@ impl Member {
     }
 }
 
-/// All runs of a profile, one round after the other.
+/// Returns all runs of a profile, round by round.
 ///
 /// Fails if there are too many.
 pub fn members(profile: &Profile, changes: &Changes, rounds: NonZeroU32) -> Result<Vec<Member>> {

@@ -1,4 +1,4 @@
-//! Which results of an interrupted suite count, and whether it is the same suite at all.
+//! Which results of an interrupted suite count, and whether it is the same suite.
 
 use std::collections::HashSet;
 
@@ -8,19 +8,19 @@ use super::Member;
 use crate::result::{Host, RunResult, Status, SuiteRun, Tool, Workload};
 use crate::resume::{Conditions, check_possible};
 
-/// Where a suite is measured.
+/// Where a suite runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scene {
-    /// The machine.
+    /// Host fingerprint.
     pub host: Host,
-    /// Directory of the test files, absolute.
+    /// Absolute path of the directory of the test files.
     pub folder: String,
 }
 
-/// The results that count: those of complete measurements, each once.
+/// Returns the results that count: those of complete runs, each run once.
 ///
-/// Fails if one is of another suite: another profile, other parameters or labels, another host,
-/// directory or version of the program. `members` are those of the first round.
+/// Fails if a result belongs to another suite: another profile, other parameters or labels, another
+/// host, directory or program version. `members` are those of the first round.
 pub fn counting(
     found: Vec<RunResult>,
     members: &[Member],
@@ -37,7 +37,7 @@ pub fn counting(
     Ok(counting)
 }
 
-/// The place of a result in this suite.
+/// Returns which run of this suite a result belongs to; fails if none.
 fn check(result: &RunResult, members: &[Member], scene: &Scene) -> Result<SuiteRun> {
     check_possible(result)?;
     let Some(place) = &result.suite else {
@@ -117,7 +117,7 @@ mod tests {
         members
     }
 
-    /// A result of a round of the first member, as this program would have made it.
+    /// Returns a result of the plan in this round, as this program would record it.
     fn result(plan: &RunPlan, place: &SuiteRun, round: u32) -> RunResult {
         let example = include_str!("../../docs/examples/quiet/1.json");
         let mut result: RunResult = serde_json::from_str(example).unwrap();
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_complete_counts_and_each_round_once() {
+    fn only_complete_results_count_and_each_round_once() {
         let members = cpu();
         let of = |round| result(&members[0].plan, &members[0].place, round);
         let interrupted = RunResult {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_of_another_suite_is_refused_with_what_differs() {
+    fn a_result_of_another_suite_is_refused_and_the_difference_named() {
         let members = cpu();
         let good = result(&members[0].plan, &members[0].place, 1);
         let scene = scene(&good);

@@ -1,15 +1,15 @@
-//! A plan made smaller for a first look.
+//! Scaling of a plan for a quick trial.
 
 use anyhow::Result;
 
 use crate::plan::{FileSet, Limits, RunPlan, Test};
 
-/// The shortest time limit that a plan is brought to, in seconds.
+/// Shortest scaled time limit, in seconds.
 const SHORTEST_S: f64 = 0.001;
 
-/// The plan with its times, events, totals and files multiplied by a factor of at most 1.
+/// Multiplies the plan's times, events, totals and files by a factor of at most 1.
 ///
-/// What remains is whole blocks and at least one of them, in each file too, and at least one event.
+/// Sizes stay multiples of the block size, at least one block per file; at least one event stays.
 pub(super) fn scaled(plan: &RunPlan, factor: f64) -> Result<RunPlan> {
     let mut plan = plan.clone();
     if factor == 1.0 {
@@ -29,7 +29,7 @@ pub(super) fn scaled(plan: &RunPlan, factor: f64) -> Result<RunPlan> {
         (Test::Fileio(params), Some(files)) => {
             let set = files.set;
             let file_size = part(set.file_size, factor, params.request_size());
-            // A request of merged blocks may be more than the whole file was.
+            // A merged request may be larger than the whole original file.
             let file_size = file_size.min(set.file_size);
             let total = file_size * u64::from(set.files.get());
             files.set = FileSet::new(total, set.files, set.block_size)?;
@@ -39,9 +39,9 @@ pub(super) fn scaled(plan: &RunPlan, factor: f64) -> Result<RunPlan> {
     Ok(plan)
 }
 
-/// A part of a number, in whole units, at least one.
+/// Scales a number to a multiple of `unit`, at least one unit.
 fn part(number: u64, factor: f64, unit: u64) -> u64 {
-    // Beyond 2^53 the product has no unit's precision, which matters to nobody.
+    // Beyond 2^53 the product is not exact to the unit, which does not matter.
     let units = (number as f64 * factor / unit as f64) as u64;
     units.max(1).saturating_mul(unit)
 }
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hundredth_of_the_study() {
+    fn the_study_scales_to_a_hundredth() {
         let cpu = scaled(&plan("cpu", &[]), 0.01).unwrap();
         assert_eq!(cpu.limits.max_requests, Some(100));
         assert_eq!(cpu.test, plan("cpu", &[]).test);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_is_the_plan_itself() {
+    fn a_factor_of_1_leaves_the_plan_unchanged() {
         for plan in [plan("cpu", &[]), plan("fileio", &[("mode", "rndrw")])] {
             assert_eq!(scaled(&plan, 1.0).unwrap(), plan);
         }
@@ -86,7 +86,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_remains_is_whole_blocks_and_never_more_than_before(
+        fn scaled_sizes_are_whole_blocks_and_never_larger_than_before(
             factor in 1e-9f64..1.0, files in 1u32..300, blocks in 1u64..300, merged in 0u32..9,
             block in 1u64..64,
         ) {

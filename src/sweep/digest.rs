@@ -1,5 +1,5 @@
-//! What is kept of results while a sweep runs: a few numbers for each, as there may be many. The
-//! results themselves, with their histograms, are in the journal.
+//! Summary of results kept in memory while a sweep runs: a few numbers per instance, as there may
+//! be many. The journal has the full results with their histograms.
 
 use std::collections::BTreeMap;
 
@@ -8,35 +8,35 @@ use crate::report::text::moves_bytes;
 use crate::result::{RunResult, Status};
 use crate::warning::LATE_S;
 
-/// Failures of a batch whose reasons are kept.
+/// Maximum number of failures per batch whose reasons are kept.
 const REASONS: usize = 3;
 
-/// All results so far, in short.
+/// Summaries of all results so far, by batch.
 #[derive(Debug, Clone, Default)]
 pub struct Digests(BTreeMap<Batch, Digest>);
 
-/// The results of a batch, in short.
+/// Summary of the results of a batch.
 #[derive(Debug, Clone, Default)]
 pub struct Digest {
-    /// Of each complete instance: MiB/s if its events move bytes, else events/s.
+    /// Rate of each complete instance: MiB/s if its events move bytes, else events/s.
     pub rates: Vec<f64>,
     /// Wall times of the complete instances, in seconds.
     pub walls: Vec<f64>,
-    /// Number of instances that are not complete.
+    /// Number of instances that did not complete.
     pub failed: u64,
-    /// The first of them, with the reasons.
+    /// The first failures and their reasons.
     pub reasons: Vec<(Instance, String)>,
-    /// Instances that started together with others.
+    /// Number of instances that had a common start with others.
     pub together: u64,
-    /// Those that started later than [`LATE_S`].
+    /// Number of instances that started later than [`LATE_S`].
     pub late: u64,
-    /// The one that started last, and how late, in seconds.
+    /// The instance that started last, and its delay in seconds.
     pub latest: Option<(Instance, f64)>,
-    /// Starts of the complete instances by the time asked for.
+    /// Starts of the complete instances by requested start time.
     waves: BTreeMap<String, Wave>,
 }
 
-/// Starts that should be one.
+/// Instances with a common start time.
 #[derive(Debug, Clone, Copy)]
 struct Wave {
     first_s: f64,
@@ -51,22 +51,22 @@ impl Digests {
         digest.add(instance, result);
     }
 
-    /// The results of a batch; None if there are none.
+    /// Returns the summary of a batch; None if it has no results.
     pub fn of(&self, batch: Batch) -> Option<&Digest> {
         self.0.get(&batch)
     }
 
-    /// Number of instances that are not complete.
+    /// Returns the number of instances that did not complete.
     pub fn failed(&self) -> u64 {
         self.all().map(|digest| digest.failed).sum()
     }
 
-    /// There are no results.
+    /// Whether there are no results.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The digests of all batches.
+    /// Iterates over the digests of all batches.
     pub fn all(&self) -> impl Iterator<Item = &Digest> {
         self.0.values()
     }
@@ -124,8 +124,8 @@ impl Digest {
         wave.starts += 1;
     }
 
-    /// Time between the first and the last start of each wave, in seconds, in the order of the
-    /// waves. A single instance makes none.
+    /// Returns the time between the first and last start of each wave, in seconds, in the order of
+    /// the waves. Single instances are omitted.
     pub fn spreads(&self) -> Vec<f64> {
         let several = self.waves.values().filter(|wave| wave.starts > 1);
         several.map(|wave| wave.last_s - wave.first_s).collect()
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spread_is_that_of_the_starts_of_one_wave() {
+    fn a_spread_covers_the_starts_of_one_wave() {
         let mut all = Digests::default();
         let starts = [
             ("a", 0.001),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_counted_and_the_first_reasons_kept() {
+    fn failures_are_counted_and_the_first_reasons_are_kept() {
         let mut all = Digests::default();
         let mut failed = result(("a", 0.0));
         failed.status = Status::Failed;

@@ -1,8 +1,8 @@
-//! Directories that a sweep creates, held by descriptors from their creation to their removal.
+//! Directories that a sweep creates, held open from creation to removal.
 //!
-//! A launcher gets the name of a directory and may put anything under it: a symbolic link, a mount,
-//! another directory. What is removed is therefore found through the descriptor, and only where the
-//! name still leads to the directory that was created.
+//! A launcher gets the path of a directory and may replace it with anything: a symbolic link, a
+//! mount, another directory. Removal therefore goes through the descriptor, and only if the path
+//! still leads to the directory that was created.
 
 use std::ffi::CString;
 use std::fmt;
@@ -19,7 +19,7 @@ use super::token;
 use crate::beneath;
 use crate::workload::fileio::leftover::remove_test_files;
 
-/// Names of a directory's entries that are listed when it stays.
+/// Maximum number of entries listed when a directory is not removed.
 const NAMES: usize = 3;
 
 /// An open directory.
@@ -27,7 +27,7 @@ const NAMES: usize = 3;
 pub struct Directory {
     handle: OwnedFd,
     path: PathBuf,
-    /// In the directory that it was created in.
+    /// Name in its parent directory.
     name: CString,
 }
 
@@ -40,16 +40,16 @@ pub struct Stays {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Reason {
-    /// Its name leads to something else now.
+    /// Its path now leads to something else.
     Replaced(&'static str),
     /// It has entries that this program did not create.
     HasOther(Vec<String>),
-    /// The system refuses.
+    /// A system call failed.
     Refused(Errno),
 }
 
 impl Directory {
-    /// Opens a directory that exists.
+    /// Opens an existing directory.
     pub fn open(path: &Path) -> Result<Self> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let handle = open(path, flags, Mode::empty())
@@ -61,12 +61,12 @@ impl Directory {
         })
     }
 
-    /// Its name when it was opened or created.
+    /// Returns the path under which it was opened or created.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Creates a directory in this one, for whomever the umask lets in.
+    /// Creates a subdirectory with the permissions that the umask leaves.
     pub fn create(&self, name: &str) -> Result<Self> {
         self.create_for(name, Mode::from_bits_retain(0o777))
     }
@@ -77,8 +77,8 @@ impl Directory {
             .with_context(|| format!("cannot create the directory {}", path.display()))
     }
 
-    /// Creates a directory with a new name that begins with `prefix` in this one. Others may not
-    /// replace what is in it.
+    /// Creates a subdirectory with a unique name that starts with `prefix`. Other users may not
+    /// replace its entries.
     pub fn create_unique(&self, prefix: &str) -> Result<Self> {
         loop {
             let made = self.create_for(
@@ -97,15 +97,15 @@ impl Directory {
         mkdirat(&self.handle, name.as_c_str(), mode)?;
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
         let opened = beneath::open(&self.handle, &name, flags);
-        // Nobody could remove it later: what is not open is not known to be the directory created.
+        // Without a descriptor it could not be identified and removed later.
         let handle = opened.inspect_err(|_| {
             _ = unlinkat(&self.handle, name.as_c_str(), UnlinkatFlags::RemoveDir);
         })?;
         Ok(Self { handle, path, name })
     }
 
-    /// Removes a directory that was created in this one, with the test files of this program in
-    /// it. All that is not certainly of this program stays.
+    /// Removes a subdirectory created by this program, with the test files in it. Anything that may
+    /// not belong to this program stays.
     pub fn remove(&self, child: &Directory) -> Result<(), Stays> {
         self.try_remove(child).map_err(|reason| Stays {
             path: child.path.clone(),
@@ -133,7 +133,7 @@ impl Directory {
         }
     }
 
-    /// The name leads to the directory that was created; false if it leads nowhere.
+    /// Whether the path leads to the directory that was created; false if it does not exist.
     fn is_still_there(&self, child: &Directory) -> Result<bool, Reason> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
         let found = match beneath::open(&self.handle, &child.name, flags) {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_directory_is_removed_and_one_that_is_gone_is_no_error() {
+    fn removing_an_empty_or_missing_directory_succeeds() {
         let (_place, opened) = place();
         let child = opened.create("child").unwrap();
         opened.remove(&child).unwrap();
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_taken_the_place_of_a_directory_is_left_and_named() {
+    fn a_replacement_of_a_directory_is_kept_and_named() {
         let (place, opened) = place();
         let precious = place.path().join("precious");
         std::fs::create_dir(&precious).unwrap();
@@ -238,14 +238,14 @@ mod tests {
         let file = replaced(&|path| std::fs::write(path, "").unwrap());
         assert!(file.contains("not a directory"), "{file}");
         std::fs::remove_file(&path).unwrap();
-        // Held open, the number of the first directory is not given away again.
+        // The first directory is still open, so its inode number is not reused.
         let other = replaced(&|path| std::fs::rename(&precious, path).unwrap());
         assert!(other.contains("another directory"), "{other}");
         assert!(path.join("test_file.0").exists());
     }
 
     #[test]
-    fn what_else_is_in_a_directory_is_left_and_listed() {
+    fn other_entries_of_a_directory_are_kept_and_listed() {
         let (_place, opened) = place();
         let child = opened.create("child").unwrap();
         for name in ["a", "b\x1b", "c", "d", "e"] {

@@ -1,4 +1,4 @@
-//! The directory of a sweep, with one for each instance in it, and nothing of them left at its end.
+//! Directory of a sweep, with one subdirectory per instance, all removed at its end.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,16 @@ use anyhow::Result;
 use super::directory::{Directory, Stays};
 use super::{Instance, Sweep};
 
-/// What the name of a sweep's directory begins with.
+/// Prefix of the name of a sweep's directory.
 const PREFIX: &str = "wbench-sweep-";
 
-/// The directory of a sweep. Dropped, it is removed if it is empty.
+/// Directory of a sweep. Drop removes it if it is empty.
 #[derive(Debug)]
 pub struct Folders(Option<Tree>);
 
 #[derive(Debug)]
 struct Tree {
-    /// Where the user wants it.
+    /// Parent directory, chosen by the user.
     place: Directory,
     root: Directory,
 }
@@ -28,14 +28,14 @@ impl Folders {
         Self(None)
     }
 
-    /// Creates the directory of a sweep in another.
+    /// Creates the directory of a sweep in `dir`.
     pub fn in_folder(dir: &Path) -> Result<Self> {
         let place = Directory::open(dir)?;
         let root = place.create_unique(PREFIX)?;
         Ok(Self(Some(Tree { place, root })))
     }
 
-    /// Directories of other sweeps in a directory: still running, or killed before they could
+    /// Finds directories of other sweeps in `dir`: still running, or killed before they could
     /// remove them.
     pub fn of_others(dir: &Path) -> Vec<PathBuf> {
         let entries = fs::read_dir(dir).into_iter().flatten().flatten();

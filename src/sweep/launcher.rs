@@ -1,20 +1,20 @@
-//! The command that starts an instance: its words, and the places in them that are filled in.
+//! Launcher: the command that starts an instance, with placeholders.
 
 use std::borrow::Cow;
 
 use anyhow::{Context, Result, ensure};
 
-/// The word that the measurement's words take the place of.
+/// Placeholder for the arguments of the measurement.
 const ARGS: &str = "{args}";
 
-/// A command with places to be filled in. Without words it is this program itself.
+/// A command with placeholders. An empty command stands for this program itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launcher {
     typed: String,
     words: Vec<String>,
 }
 
-/// What is filled in.
+/// Values of the placeholders.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
     /// `{env}`
@@ -28,8 +28,8 @@ pub struct Place<'a> {
 }
 
 impl Launcher {
-    /// Splits a command into words as a shell would. No shell is involved: `$`, `|` and `*` stand
-    /// for themselves.
+    /// Splits a command into arguments like a shell. No shell is involved: `$`, `|` and `*` are
+    /// literal.
     pub fn new(typed: &str) -> Result<Self> {
         let words = shlex::split(typed).with_context(|| {
             format!("the launcher '{typed}' ends within quotes, or behind a backslash")
@@ -44,25 +44,25 @@ impl Launcher {
         })
     }
 
-    /// As it was typed.
+    /// Returns the command as typed.
     pub fn typed(&self) -> &str {
         &self.typed
     }
 
-    /// Some word of it names the option, by itself or with a value.
+    /// Whether an argument is this option, with or without a value.
     pub fn names_option(&self, option: &str) -> bool {
         names_option(&self.words, option)
     }
 
-    /// Some word of it has this in it.
+    /// Whether an argument contains this text.
     pub fn mentions(&self, text: &str) -> bool {
         self.words.iter().any(|word| word.contains(text))
     }
 
-    /// The whole command that does a measurement, by `program` where the launcher has no words.
+    /// Returns the full command of a measurement, run by `program` if the launcher is empty.
     ///
-    /// `{args}` as a word of its own becomes the words of the measurement; within a word, those
-    /// words quoted for a shell. Where it is missing, they are put at the end.
+    /// The argument `{args}` expands to the arguments of the measurement, `{args}` within an
+    /// argument to the same, quoted for a shell. Without `{args}` they are appended.
     pub fn command(
         &self,
         program: &str,
@@ -91,7 +91,7 @@ impl Launcher {
     }
 }
 
-/// Some word names the option, by itself or with a value.
+/// Whether an argument is this option, with or without a value.
 pub fn names_option(words: &[String], option: &str) -> bool {
     words.iter().any(|word| {
         let rest = word.strip_prefix(option);
@@ -100,8 +100,8 @@ pub fn names_option(words: &[String], option: &str) -> bool {
 }
 
 impl Place<'_> {
-    /// Fills in a word, from left to right: what was filled in is not looked at again. What is no
-    /// place stays as it is.
+    /// Fills in placeholders from left to right in one pass, without expanding inserted values.
+    /// Unknown placeholders are kept.
     pub fn fill<'w>(&self, word: &'w str, args: Option<&str>) -> Cow<'w, str> {
         let Some((before, rest)) = word.split_once('{') else {
             return word.into();
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn without_words_it_is_this_program() {
+    fn an_empty_launcher_runs_this_program() {
         assert_eq!(
             command(" ", &["cpu", "--json", "-"]),
             ["/bin/wbench", "cpu", "--json", "-"]
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_filled_in_and_words_stay_words() {
+    fn placeholders_are_filled_in_without_splitting_arguments() {
         assert_eq!(
             command(
                 "run -v {dir}:/data --name '{env} {instance}/{concurrency}' {args} --dir /data",
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn within_a_word_the_measurement_is_quoted_for_a_shell() {
+    fn within_an_argument_the_measurement_is_quoted_for_a_shell() {
         assert_eq!(
             command("ssh host 'wbench {args}; echo {}'", &["cpu", "a b", "x'y"]),
             ["ssh", "host", "wbench cpu 'a b' \"x'y\"; echo {}"]
@@ -180,12 +180,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_place_for_it_the_measurement_comes_last() {
+    fn without_a_placeholder_the_measurement_is_appended() {
         assert_eq!(command("nice wbench", &["cpu"]), ["nice", "wbench", "cpu"]);
     }
 
     #[test]
-    fn braces_that_are_no_place_and_what_was_filled_in_are_left_alone() {
+    fn unknown_placeholders_and_inserted_values_are_not_expanded() {
         let place = Place {
             dir: "{env}",
             ..PLACE
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_quote_is_refused() {
+    fn an_unterminated_quote_is_refused() {
         let error = Launcher::new("ssh 'host").unwrap_err().to_string();
         assert!(error.contains("within quotes"), "{error}");
         assert!(Launcher::new("'' cpu").is_err());
@@ -205,7 +205,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_shell_gets_the_very_words_back(args in proptest::collection::vec("[ -~]*", 1..5)) {
+        fn a_shell_restores_the_exact_arguments(args in proptest::collection::vec("[ -~]*", 1..5)) {
             let launcher = Launcher::new("sh -c 'printf {args}'").unwrap();
             let command = launcher.command("wbench", &args, &PLACE).unwrap();
             prop_assert_eq!(command.len(), 3);

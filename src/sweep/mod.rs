@@ -1,8 +1,8 @@
-//! Many instances of a measurement at once: what is to be run, in which order, by which commands.
+//! Concurrent instances of a measurement: which ones run, in which order, by which commands.
 //!
-//! For each concurrency, and within it for each environment, `count` instances are run, so many at
-//! a time. An instance is a process of a launcher's command, and its result is what that process
-//! prints.
+//! For each concurrency, and within it for each environment, a sweep runs `count` instances,
+//! `concurrency` of them at a time. An instance is a process of a launcher's command; its result is
+//! what that process prints.
 
 pub mod digest;
 pub mod directory;
@@ -26,83 +26,83 @@ use crate::result::{Host, Launch, Runner, Tool};
 use crate::start::StartAt;
 use launcher::{Launcher, Place, names_option};
 
-/// The labels by which `compare` finds an instance's place.
+/// Labels by which `compare` identifies an instance.
 pub const OWN_LABELS: [&str; 3] = ["env", "concurrency", "instance"];
 
-/// The label by which a result shows which launch it is of: a value that no other launch has. It is
-/// removed when the result is accepted.
+/// Label that ties a result to its launch: its value is unique to each launch. It is removed when
+/// the result is accepted.
 ///
-/// A label gets through every launcher that hands `{args}` on, and is repeated in the result by
-/// every version of this program; environment variables end at containers and other hosts.
+/// A label passes through every launcher that forwards `{args}`, and every version of this program
+/// repeats it in the result; environment variables do not reach containers and other hosts.
 pub const NONCE_LABEL: &str = "nonce";
 
-/// What is to be run.
+/// Plan of a sweep.
 #[derive(Debug, Clone)]
 pub struct Sweep {
-    /// Where instances run, in this order.
+    /// Environments, in order of execution.
     pub environments: Vec<Environment>,
-    /// Instances at a time, one number after the other.
+    /// Numbers of concurrent instances, in order of execution.
     pub concurrency: Vec<u32>,
-    /// Instances of each environment and concurrency.
+    /// Number of instances per environment and concurrency.
     pub count: u32,
-    /// How they follow each other.
+    /// How instances are scheduled.
     pub runner: Runner,
-    /// What each does.
+    /// Measurement of each instance.
     pub measurement: Measurement,
-    /// Where their folders are made.
+    /// Parent of the directories of the instances.
     pub dir: PathBuf,
-    /// An instance that takes longer, from its start, is ended.
+    /// Time limit of an instance from its start; a slower one is terminated.
     pub timeout: Option<Duration>,
-    /// Labels of all results, beside those of the measurement and [`OWN_LABELS`].
+    /// Labels of all results, in addition to those of the measurement and [`OWN_LABELS`].
     pub labels: BTreeMap<String, String>,
-    /// This program.
+    /// Path of this program.
     pub program: String,
-    /// The machine that this program runs on; unknown until the sweep begins.
+    /// Host of this program; unknown until the sweep starts.
     pub host: Host,
 }
 
-/// Where instances run.
+/// An environment in which instances run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
-    /// The value of the label `env`.
+    /// Value of the label `env`.
     pub name: String,
-    /// What starts an instance there.
+    /// Starts an instance in this environment.
     pub launcher: Launcher,
 }
 
-/// What each instance does.
+/// Measurement of each instance.
 #[derive(Debug, Clone)]
 pub struct Measurement {
-    /// The words, as typed.
+    /// Arguments, as typed.
     pub words: Vec<String>,
-    /// What they mean.
+    /// Plan that the arguments describe.
     pub plan: RunPlan,
-    /// What becomes of the files (file I/O).
+    /// Handling of the test files (file I/O).
     pub files: FileHandling,
 }
 
 /// One instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instance {
-    /// The place of its environment in [`Sweep::environments`].
+    /// Index of its environment in [`Sweep::environments`].
     pub env: usize,
-    /// How many run at a time with it.
+    /// Number of instances that run concurrently with it, including itself.
     pub concurrency: u32,
-    /// Its number, from 1.
+    /// Number, from 1.
     pub number: u32,
 }
 
-/// One launch of an instance: what only it is given.
+/// Values unique to one launch of an instance.
 #[derive(Debug, Clone)]
 pub struct Ticket {
     /// Value of [`NONCE_LABEL`].
     pub nonce: String,
-    /// When it is to start, if together with others.
+    /// Common start time, if it starts together with others.
     pub start_at: Option<StartAt>,
 }
 
 impl Ticket {
-    /// A ticket that no other launch has.
+    /// Creates a ticket with a unique nonce.
     pub fn new(start_at: Option<StartAt>) -> Self {
         Self {
             nonce: token(),
@@ -114,14 +114,14 @@ impl Ticket {
 /// All instances of one environment and one concurrency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Batch {
-    /// The place of the environment in [`Sweep::environments`].
+    /// Index of the environment in [`Sweep::environments`].
     pub env: usize,
-    /// Instances at a time.
+    /// Number of concurrent instances.
     pub concurrency: u32,
 }
 
 impl Instance {
-    /// The batch that it belongs to.
+    /// Returns the batch of the instance.
     pub fn batch(self) -> Batch {
         Batch {
             env: self.env,
@@ -131,8 +131,8 @@ impl Instance {
 }
 
 impl Sweep {
-    /// All batches, in order. Environments take turns within a concurrency, so that slow drift, as
-    /// of a machine that warms up, affects all of them alike.
+    /// Iterates over all batches in order. Environments alternate within a concurrency, so that
+    /// slow drift, such as warming up, affects all of them alike.
     pub fn batches(&self) -> impl Iterator<Item = Batch> {
         let envs = 0..self.environments.len();
         let each = self
@@ -142,7 +142,7 @@ impl Sweep {
         each.map(|(concurrency, env)| Batch { env, concurrency })
     }
 
-    /// The instances of a batch, in the order in which they start.
+    /// Iterates over the instances of a batch in start order.
     pub fn instances(&self, batch: Batch) -> impl Iterator<Item = Instance> + use<> {
         (1..=self.count).map(move |number| Instance {
             env: batch.env,
@@ -151,23 +151,23 @@ impl Sweep {
         })
     }
 
-    /// Number of instances of all batches.
+    /// Returns the number of instances in all batches.
     pub fn size(&self) -> u64 {
         let batches = self.concurrency.len() as u64 * self.environments.len() as u64;
         batches.saturating_mul(self.count.into())
     }
 
-    /// The largest number of instances that run concurrently.
+    /// Returns the largest number of concurrent instances.
     pub fn most_concurrent(&self) -> u32 {
         self.concurrency.iter().copied().max().unwrap_or(1)
     }
 
-    /// The name of an instance's environment.
+    /// Returns the name of an instance's environment.
     pub fn env(&self, instance: Instance) -> &str {
         &self.environments[instance.env].name
     }
 
-    /// An instance in words.
+    /// Describes an instance for messages.
     pub fn name(&self, instance: Instance) -> String {
         let Instance {
             concurrency,
@@ -180,7 +180,7 @@ impl Sweep {
         )
     }
 
-    /// The labels of an instance.
+    /// Returns the labels of an instance.
     pub fn labels(&self, instance: Instance) -> BTreeMap<String, String> {
         let values = [
             self.env(instance).to_owned(),
@@ -193,7 +193,7 @@ impl Sweep {
         all.chain(own).collect()
     }
 
-    /// What an instance's result says of how it was started.
+    /// Returns how an instance is started, as recorded in its result.
     pub fn launch(&self, instance: Instance) -> Launch {
         Launch {
             command: self.environments[instance.env].launcher.typed().to_owned(),
@@ -207,7 +207,7 @@ impl Sweep {
         }
     }
 
-    /// Some launcher, or the measurement, needs a folder for each instance.
+    /// Whether a launcher or the measurement needs a directory for each instance.
     pub fn needs_folders(&self) -> bool {
         self.environments.iter().any(|env| {
             let gets_dir = matches!(self.measurement.plan.test, Test::Fileio(_));
@@ -220,12 +220,12 @@ impl Sweep {
         })
     }
 
-    /// The files of this environment's instances lie where its user has said.
+    /// Whether the user has chosen the directory of this environment's files.
     pub fn has_own_dir(&self, env: &Environment) -> bool {
         env.launcher.names_option("--dir") || names_option(&self.measurement.words, "--dir")
     }
 
-    /// The words that this program gets to do an instance's measurement.
+    /// Returns the arguments that make this program run an instance's measurement.
     pub fn args(&self, instance: Instance, dir: &str, ticket: &Ticket) -> Vec<String> {
         let env = &self.environments[instance.env];
         let place = self.place(instance, dir);
@@ -250,7 +250,7 @@ impl Sweep {
         args
     }
 
-    /// The command that runs an instance.
+    /// Returns the command that starts an instance.
     pub fn command(&self, instance: Instance, dir: &str, ticket: &Ticket) -> Result<Vec<String>> {
         let env = &self.environments[instance.env];
         let args = self.args(instance, dir, ticket);
@@ -270,14 +270,14 @@ impl Sweep {
 }
 
 impl Measurement {
-    /// The words in a line, quoted where they need it.
+    /// Returns the arguments as one line, quoted if necessary.
     pub fn typed(&self) -> String {
         shlex::try_join(self.words.iter().map(String::as_str)).unwrap_or_default()
     }
 }
 
-/// 16 hexadecimal digits that are not used twice: from a hash whose keys the kernel's random number
-/// generator made, and which changes with each call.
+/// Returns 16 hexadecimal digits that are not repeated: a hash whose keys come from the kernel's
+/// random number generator and change with each call.
 fn token() -> String {
     format!("{:016x}", RandomState::new().hash_one(std::process::id()))
 }
@@ -287,7 +287,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_token_comes_twice() {
+    fn tokens_are_unique() {
         let tokens: std::collections::BTreeSet<_> = (0..10_000).map(|_| token()).collect();
         assert_eq!(tokens.len(), 10_000);
     }

@@ -1,4 +1,4 @@
-//! The result of an instance: the one that it printed, or one that says why there is none.
+//! Result of an instance: the one it printed, or one that records why it printed none.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -13,25 +13,25 @@ use crate::result::{
     Status, Tool, Totals, Workload,
 };
 
-/// How much before its launch an instance of the same machine may have started: `started_at` is
-/// cut to a whole second, and a clock may be adjusted by another.
+/// Tolerance for an instance on this host that appears to have started before its launch, as
+/// `started_at` is truncated to a whole second, and another program may adjust the clock.
 const SAME_CLOCK: Duration = Duration::from_secs(2);
 
-/// As [`SAME_CLOCK`], for a machine with a clock of its own: a guest or another host. A day, more
-/// than a clock is wrong by that is set to another time zone. The nonce alone shows that a result
-/// is of this launch; here only what is certainly old is refused.
+/// Like [`SAME_CLOCK`], for a separate clock: that of a guest or another host. A day exceeds the
+/// error of a clock set to the wrong time zone. The nonce alone proves that a result belongs to
+/// this launch; this check only rejects results that are certainly old.
 const OTHER_CLOCK: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// An instance that was started, and what its result has to say of it.
+/// An instance that was started, and what its result must record.
 #[derive(Debug)]
 pub struct Planned {
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// How it was started.
     pub launch: Launch,
-    /// What it was to measure.
+    /// Workload that it should measure.
     pub workload: Workload,
-    /// What only this launch was given.
+    /// Values unique to this launch.
     pub ticket: Ticket,
     /// When its process was started.
     pub launched: SystemTime,
@@ -43,7 +43,7 @@ struct AnyVersion {
 }
 
 impl Planned {
-    /// The result of a process that has ended: its own where that is whole and of this measurement.
+    /// Returns the result of an ended process: its own, if whole and of this measurement.
     pub fn result(self, ended: &Ended) -> RunResult {
         let says_no_success =
             !ended.status.success() || ended.cut.is_some_and(|cut| cut != Cut::SweepEnds);
@@ -67,7 +67,7 @@ impl Planned {
         }
     }
 
-    /// The result of an instance that gave none.
+    /// Returns a failed result for an instance that printed none.
     pub fn failed(self, error: String) -> RunResult {
         RunResult {
             schema: SCHEMA.into(),
@@ -124,7 +124,7 @@ impl Planned {
         Ok(result)
     }
 
-    /// Fails if a result is not of this launch.
+    /// Fails if the result does not belong to this launch.
     fn check_fresh(&self, result: &RunResult) -> Result<()> {
         let nonce = result.labels.get(NONCE_LABEL);
         ensure!(
@@ -146,7 +146,7 @@ impl Planned {
         self.check_started(result)
     }
 
-    /// Fails if a run started before its launch, by more than clocks may differ.
+    /// Fails if the run started before its launch by more than the clocks may differ.
     fn check_started(&self, result: &RunResult) -> Result<()> {
         let started = humantime::parse_rfc3339(&result.started_at)
             .with_context(|| format!("it printed an invalid start time '{}'", result.started_at))?;
@@ -182,7 +182,7 @@ fn no_result(error: serde_json::Error) -> anyhow::Error {
     }
 }
 
-/// What happened, and the end of its standard error.
+/// Describes what happened, with the end of standard error.
 fn told(ended: &Ended, what: &str) -> String {
     let how = ended.in_words();
     match ended.stderr.is_empty() {
@@ -221,7 +221,7 @@ mod tests {
         }
     }
 
-    /// A result of this launch that started some seconds before it.
+    /// Returns a result of this launch whose run started `early_s` seconds before it.
     fn result(planned: &Planned, early_s: u64) -> RunResult {
         let started = planned.launched - Duration::from_secs(early_s);
         let nonce = planned.ticket.nonce.clone();
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_of_this_launch_is_fresh() {
+    fn a_result_of_this_launch_is_accepted() {
         let alone = planned(None);
         alone.check_fresh(&result(&alone, 0)).unwrap();
         let together = planned(Some(StartAt::after(Duration::from_secs(5))));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_of_another_launch_is_not() {
+    fn a_result_of_another_launch_is_refused() {
         let together = planned(Some(StartAt::after(Duration::from_secs(5))));
         let refused = |planned: &Planned, change: &dyn Fn(&mut RunResult)| {
             let mut other = result(&together, 0);
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_of_its_own_may_differ_and_that_of_this_machine_may_not() {
+    fn the_clock_of_a_guest_may_differ_but_not_that_of_this_host() {
         let alone = planned(None);
         let early = |seconds, hostname: Option<&str>| {
             let mut early = result(&alone, seconds);

@@ -1,4 +1,4 @@
-//! Runs the instances of a batch concurrently, in one thread that waits for their output.
+//! Runs the instances of a batch concurrently, from one thread that polls their output.
 
 use std::iter::Peekable;
 use std::os::fd::BorrowedFd;
@@ -17,44 +17,44 @@ use crate::result::{RunResult, Runner, Status, Workload};
 use crate::signal;
 use crate::start::StartAt;
 
-/// How often to look at what gives no sign: a process that ended and left its output open, a
-/// signal. Rare, so that it disturbs nothing that is measured.
+/// Poll period for conditions without an event: a process that exited but left its output open, a
+/// signal. Long, to avoid disturbing the measurements.
 const TICK: Duration = Duration::from_millis(200);
 
-/// How often to look for the end of a process that has closed its output.
+/// Poll period for the exit of a process that has closed its output.
 const SOON: Duration = Duration::from_millis(2);
 
-/// Who is told what goes on.
+/// Observer of a batch.
 pub trait Listener {
-    /// An instance has its result. An error ends the sweep.
+    /// An instance has a result. An error ends the sweep.
     fn ended(&mut self, instance: Instance, result: RunResult) -> Result<()>;
 
     /// A directory was not removed.
     fn left_behind(&mut self, stays: &Stays);
 
-    /// Some time has passed.
+    /// Called periodically.
     fn tick(&mut self);
 }
 
-/// How instances are run.
+/// Parameters of a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Setup<'a> {
-    /// What is run.
+    /// Sweep that the instances belong to.
     pub sweep: &'a Sweep,
-    /// Where instances get their directories.
+    /// Where the directories of instances are created.
     pub folders: &'a Folders,
-    /// The limit of file descriptors that instances get.
+    /// File descriptor limit of the instances.
     pub descriptors: DescriptorLimit,
-    /// Instances that run concurrently.
+    /// Number of concurrent instances.
     pub concurrency: u32,
-    /// How long before their common start instances are launched.
+    /// Time between the launch of instances and their common start.
     pub lead: Duration,
 }
 
-/// Runs instances, and returns when none of their processes is left.
+/// Runs instances and returns when all their processes have ended.
 ///
-/// An instance that fails has a result that says so. Those that a signal cuts short have none: they
-/// are to be run again. Fails if the listener does, or if the system can't wait for processes.
+/// A failed instance has a result with the failure. Instances interrupted by a signal have none, so
+/// that they run again. Fails if the listener fails or waiting for processes fails.
 pub fn run(
     setup: Setup<'_>,
     instances: impl Iterator<Item = Instance>,
@@ -86,13 +86,13 @@ pub fn run(
 
 struct Pool<'a, I: Iterator<Item = Instance>> {
     setup: Setup<'a>,
-    /// Those that are still to be started; None when no more will be.
+    /// Instances not started yet; None if no more are to be started.
     waiting: Option<Peekable<I>>,
     running: Vec<Running>,
     begun: bool,
 }
 
-/// An instance at work.
+/// A running instance.
 struct Running {
     instance: Instance,
     planned: Planned,
@@ -108,7 +108,7 @@ impl<I: Iterator<Item = Instance>> Pool<'_, I> {
         none_waits && self.running.is_empty()
     }
 
-    /// Starts as many as may run.
+    /// Starts as many instances as concurrency permits.
     fn fill(&mut self, listener: &mut dyn Listener) -> Result<()> {
         let free = self.setup.concurrency as usize - self.running.len();
         let in_waves = self.setup.sweep.runner == Runner::Waves;
@@ -118,7 +118,7 @@ impl<I: Iterator<Item = Instance>> Pool<'_, I> {
         }
         let waiting = self.waiting.iter_mut().flatten();
         let starting: Vec<Instance> = waiting.take(free).collect();
-        // One alone has nobody to wait for.
+        // A single instance needs no common start.
         let start_at = (together && starting.len() > 1).then(|| StartAt::after(self.setup.lead));
         for instance in starting {
             if signal::is_caught() {
@@ -130,7 +130,7 @@ impl<I: Iterator<Item = Instance>> Pool<'_, I> {
         Ok(())
     }
 
-    /// Starts an instance; if that can't be done, it has failed.
+    /// Starts an instance; one that cannot be started has failed.
     fn launch(
         &mut self,
         instance: Instance,
@@ -184,7 +184,7 @@ impl<I: Iterator<Item = Instance>> Pool<'_, I> {
             .with_context(|| format!("cannot start the launcher '{}'", command[0]))
     }
 
-    /// Starts nothing more, and asks running instances to end.
+    /// Stops starting instances and asks running ones to end.
     fn end(&mut self) {
         self.waiting = None;
         for running in &mut self.running {
@@ -192,7 +192,7 @@ impl<I: Iterator<Item = Instance>> Pool<'_, I> {
         }
     }
 
-    /// Waits until something may have happened.
+    /// Waits until output, a deadline or the next poll is due.
     fn wait(&self) -> Result<()> {
         let now = Instant::now();
         let processes = self.running.iter().map(|running| &running.process);
@@ -210,16 +210,16 @@ impl<I: Iterator<Item = Instance>> Pool<'_, I> {
             .into_iter()
             .map(|output| PollFd::new(output, PollFlags::POLLIN))
             .collect();
-        // Rounded up, so that a moment is not met with waits of no time.
+        // Rounded up, so that waiting for a deadline does not spin with zero timeouts.
         let timeout = u16::try_from(wait.as_millis() + 1).unwrap_or(u16::MAX);
         match poll(&mut outputs, PollTimeout::from(timeout)) {
-            // A signal: the caller looks for it.
+            // A signal: the caller checks for it.
             Err(nix::errno::Errno::EINTR) => Ok(()),
             other => other.map(drop).context("waiting for the instances' output"),
         }
     }
 
-    /// Takes output, sees to deadlines, and tells of those that have ended.
+    /// Reads output, enforces deadlines and reports instances that have ended.
     fn collect(&mut self, listener: &mut dyn Listener) -> Result<()> {
         let now = Instant::now();
         let mut told = Ok(());
@@ -258,7 +258,7 @@ impl<I: Iterator<Item = Instance>> Pool<'_, I> {
     }
 }
 
-/// Removes the directory of an instance that has ended; a warning says what stays.
+/// Removes the directory of an ended instance; the listener reports what stays.
 fn remove(folders: &Folders, folder: Option<Directory>, listener: &mut dyn Listener) {
     if let Some(folder) = folder
         && let Err(stays) = folders.remove(&folder)

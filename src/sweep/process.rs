@@ -1,4 +1,4 @@
-//! The process of one instance: a group of its own, its output taken in, its end made sure of.
+//! Process of one instance: in its own group, its output captured, its termination guaranteed.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -14,36 +14,36 @@ use nix::unistd::{Pid, getpid, getppid};
 
 use crate::descriptors::DescriptorLimit;
 
-/// The most that an instance may print: a result with its intervals takes far less.
+/// Limit of standard output in bytes: a result with its intervals is far smaller.
 const MOST_OUTPUT: usize = 16 << 20;
 
-/// What is kept of the end of standard error.
+/// Bytes kept from the end of standard error.
 const TAIL: usize = 4096;
 
-/// From SIGTERM to SIGKILL: time to print a result and to remove files.
+/// Time from SIGTERM to SIGKILL, for printing a result and removing files.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long a process that has ended may have left others behind that hold its output open.
+/// How long to wait for output that descendants of an exited process hold open.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// A process at work. Dropped, it and its group are killed.
+/// A running process. Drop kills it and its group.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
     stdout: Pipe<std::process::ChildStdout>,
     stderr: Pipe<std::process::ChildStderr>,
     cut: Option<Cut>,
-    /// When its group is killed.
+    /// When to kill its group.
     kill_at: Option<Instant>,
-    /// When it was seen to have ended while its output was still held open.
+    /// When to stop waiting for output after the process has exited.
     drain_until: Option<Instant>,
     reaped: bool,
 }
 
-/// Why a process was ended.
+/// Why a process was terminated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
-    /// It took longer than this.
+    /// It exceeded this time limit.
     TimedOut(Duration),
     /// It printed more than [`MOST_OUTPUT`].
     TooMuch,
@@ -54,9 +54,9 @@ pub enum Cut {
 /// A process that has ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// How.
+    /// Exit status.
     pub status: ExitStatus,
-    /// Why it was ended; None where it came to its end by itself.
+    /// Why it was terminated; None if it ended by itself.
     pub cut: Option<Cut>,
     /// All of its standard output.
     pub stdout: Vec<u8>,
@@ -65,8 +65,7 @@ pub struct Ended {
 }
 
 impl Process {
-    /// Starts a command, which is not empty, in a process group of its own, with this limit of file
-    /// descriptors.
+    /// Starts a non-empty command in its own process group with this file descriptor limit.
     pub fn start(command: &[String], descriptors: DescriptorLimit) -> io::Result<Self> {
         let (program, args) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let sweep = getpid();
@@ -101,13 +100,13 @@ impl Process {
         Ok(process)
     }
 
-    /// What to wait for: something can be read from these.
+    /// Returns the pipes to poll for input.
     pub fn outputs(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let (out, err) = (self.stdout.from.as_ref(), self.stderr.from.as_ref());
         out.map(AsFd::as_fd).into_iter().chain(err.map(AsFd::as_fd))
     }
 
-    /// Takes what was printed, as far as it is there.
+    /// Reads the available output without blocking.
     pub fn read(&mut self) {
         if self.stdout.read(MOST_OUTPUT) == Room::Full {
             self.end(Cut::TooMuch);
@@ -118,8 +117,8 @@ impl Process {
         }
     }
 
-    /// Asks the process and all of its group to end, unless it has ended already; the first reason
-    /// counts.
+    /// Asks the process and its group to end, unless it has already ended. The first reason is
+    /// kept.
     pub fn end(&mut self, cut: Cut) {
         if self.cut.is_none() && self.drain_until.is_none() {
             self.cut = Some(cut);
@@ -128,13 +127,13 @@ impl Process {
         }
     }
 
-    /// When something has to be done about it, whatever it prints.
+    /// Returns when [`Self::ended`] must be called next, regardless of output.
     pub fn next_step(&self) -> Option<Instant> {
         [self.kill_at, self.drain_until].into_iter().flatten().min()
     }
 
-    /// Looks whether it has ended, and sees to it where it has to. What its group has left behind
-    /// is killed then.
+    /// Checks whether the process has ended and enforces its deadlines. Once it has ended, kills
+    /// what remains of its group.
     pub fn ended(&mut self) -> io::Result<Option<Ended>> {
         let now = Instant::now();
         if self.kill_at.is_some_and(|at| at <= now) {
@@ -149,7 +148,7 @@ impl Process {
         if open && now < until {
             return Ok(None);
         }
-        // Not reaped yet, so that its number still is that of its group.
+        // Not reaped yet, so its PID still identifies its group.
         self.signal(Signal::SIGKILL);
         let status = self.child.wait()?;
         self.reaped = true;
@@ -171,7 +170,7 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) {
-        // Where nothing is left of the group there is nothing to be told.
+        // Fails only if no process of the group is left.
         let _ = killpg(self.pid(), signal);
     }
 
@@ -189,7 +188,7 @@ impl Drop for Process {
     }
 }
 
-/// Has a command's process get SIGTERM when this process ends, however that comes about.
+/// Makes a command's process receive SIGTERM when this process ends for any reason.
 pub fn end_with_this_process(command: &mut Command) {
     let this = nix::unistd::getpid();
     // SAFETY: between fork and exec, prctl and getppid are plain system calls, and no memory is
@@ -197,24 +196,24 @@ pub fn end_with_this_process(command: &mut Command) {
     unsafe { command.pre_exec(move || end_with(this)) };
 }
 
-/// In the child: it ends when the sweep does, however that comes about.
+/// Runs in the child: makes it end with the sweep, for whatever reason that ends.
 fn end_with(sweep: Pid) -> io::Result<()> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
-    // The sweep may have gone before that.
+    // The sweep may have ended before prctl.
     match getppid() == sweep {
         true => Ok(()),
         false => Err(Errno::ECANCELED.into()),
     }
 }
 
-/// One end of a pipe, and what has come out of it.
+/// Read end of a pipe, and the output read so far.
 #[derive(Debug)]
 struct Pipe<F> {
     from: Option<F>,
     text: Vec<u8>,
 }
 
-/// Whether more may be taken in.
+/// Whether more output may be read.
 #[derive(Debug, PartialEq, Eq)]
 enum Room {
     Left,
@@ -236,7 +235,7 @@ impl<F: Read + AsFd + AsRawFd> Pipe<F> {
         Ok(())
     }
 
-    /// Takes what is there, until the text is this long; closes the pipe at its end.
+    /// Reads available output up to a length of `most` bytes; closes the pipe at its end.
     fn read(&mut self, most: usize) -> Room {
         let mut part = [0; 16 << 10];
         while let Some(from) = &mut self.from {
@@ -253,7 +252,7 @@ impl<F: Read + AsFd + AsRawFd> Pipe<F> {
         Room::Left
     }
 
-    /// The last lines, without what stands cut at the front.
+    /// Returns the last lines, without a line truncated at the front.
     fn tail(&self) -> String {
         let from = self.text.len().saturating_sub(TAIL);
         let text = String::from_utf8_lossy(&self.text[from..]);
@@ -266,7 +265,7 @@ impl<F: Read + AsFd + AsRawFd> Pipe<F> {
 }
 
 impl Ended {
-    /// How it ended, in words.
+    /// Describes how the process ended.
     pub fn in_words(&self) -> String {
         match (self.cut, self.status.code(), self.status.signal()) {
             (Some(Cut::TimedOut(time)), _, _) => {
@@ -316,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn output_and_the_end_of_standard_error_are_taken() {
+    fn output_and_the_end_of_standard_error_are_captured() {
         let ended = end_of(sh("seq 1 20000 >&2; echo out; exit 3"));
         assert_eq!(ended.stdout, b"out\n");
         assert_eq!(ended.in_words(), "exit status 3");
@@ -325,14 +324,14 @@ mod tests {
     }
 
     #[test]
-    fn more_output_than_a_result_ever_has_ends_it() {
+    fn excessive_output_terminates_the_process() {
         let ended = end_of(sh("yes"));
         assert_eq!(ended.cut, Some(Cut::TooMuch));
         assert!(ended.stdout.len() < MOST_OUTPUT + (1 << 20));
     }
 
     #[test]
-    fn one_that_is_asked_to_end_may_still_print() {
+    fn a_process_asked_to_end_may_still_print() {
         let mut process =
             sh("trap 'echo bye; exit 1' TERM; echo ready; while :; do sleep 0.01; done");
         while process.stdout.text.is_empty() {
@@ -345,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_process_leaves_behind_neither_holds_nor_outlives_it() {
+    fn background_processes_neither_delay_the_end_nor_outlive_it() {
         let ended = end_of(sh("sleep 1000 & echo $!"));
         let left: i32 = String::from_utf8(ended.stdout)
             .unwrap()
@@ -367,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_not_there_is_an_error() {
+    fn a_missing_program_is_an_error() {
         let command = ["/no/such/program".to_owned()];
         let error = Process::start(&command, descriptors()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);

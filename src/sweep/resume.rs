@@ -9,8 +9,8 @@ use crate::result::{Launch, RunResult, Status, Workload};
 use crate::resume::{Conditions, check_possible};
 
 impl Sweep {
-    /// The results of an earlier part of this sweep that count: the complete ones, each instance
-    /// once. What failed is done again. Fails if one is of another sweep.
+    /// Returns the results of an earlier part of this sweep that count: the complete ones, each
+    /// instance once. Failed instances run again. Fails if a result belongs to another sweep.
     pub fn done_before(&self, found: Vec<RunResult>) -> Result<Vec<RunResult>> {
         let mut seen = HashSet::new();
         let mut kept = Vec::with_capacity(found.len());
@@ -23,7 +23,7 @@ impl Sweep {
         Ok(kept)
     }
 
-    /// The instance that a result is of; an error if it is of another sweep, with what differs.
+    /// Returns the instance of a result; names the difference if it belongs to another sweep.
     pub fn instance_of(&self, result: &RunResult) -> Result<Instance> {
         check_possible(result)?;
         let launch = result.launch.as_ref();
@@ -70,8 +70,8 @@ impl Sweep {
         })
     }
 
-    /// Instances of a launcher may run on any machine, by any program: there the conditions are
-    /// those of the sweep. An instance of this program itself, if complete, has to agree as well.
+    /// Checks that the conditions of the sweep are unchanged. An instance of a launcher may run on
+    /// any host, with any program; a complete result of this program itself must match as well.
     fn check_conditions(
         &self,
         result: &RunResult,

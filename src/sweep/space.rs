@@ -1,5 +1,5 @@
-//! What so many instances at once need of disk and memory, and how long they take to get ready: by
-//! trying one, small.
+//! Disk, memory and preparation time that concurrent instances need, estimated from one small
+//! trial.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -16,42 +16,42 @@ use crate::host::{self, Root};
 use crate::plan::{FilePlan, MemoryScope, RunPlan, Test};
 use crate::size::Size;
 
-/// The most that a trial writes.
+/// Maximum bytes written by a trial.
 const TRIAL: u64 = 64 << 20;
 
-/// What a start needs beside what was tried: a launcher of any kind, and the unforeseen.
+/// Fixed allowance of a start beyond the trial: overhead of the launcher and the unforeseen.
 const LAUNCH: Duration = Duration::from_secs(2);
 
-/// What each further launch needs at least.
+/// Minimum time per additional launch.
 const EACH: Duration = Duration::from_millis(100);
 
-/// How much longer than tried things may take: others do the same at the same time.
+/// Safety factor on times from the trial: concurrent instances compete.
 const MARGIN: f64 = 2.0;
 
-/// What one instance needs.
+/// Resources that one instance needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Need {
-    /// Bytes of its files in the sweep's folder; None where they lie elsewhere, or there are none.
+    /// Bytes of its files in the sweep's directory; None if they are elsewhere or there are none.
     pub disk: Option<u64>,
     /// Bytes of memory.
     pub memory: u64,
-    /// From its launch until it may start, alone.
+    /// Time from its launch until it is ready to start, when alone.
     ready: Duration,
-    /// To make its files, alone.
+    /// Time to create its files, when alone.
     files: Duration,
 }
 
-/// What there is, None where that can't be found out.
+/// Available resources; None if unknown.
 #[derive(Debug, Clone, Copy)]
 pub struct Room {
-    /// Bytes free in the file system of the sweep's folder.
+    /// Free bytes in the file system of the sweep's directory.
     pub disk: Option<u64>,
-    /// Bytes of memory available.
+    /// Available memory in bytes.
     pub memory: Option<u64>,
 }
 
 impl Need {
-    /// Tries what an instance does before it starts, in one of the sweep's directories.
+    /// Measures the preparation of an instance in one of the sweep's directories.
     pub fn of(sweep: &Sweep, folders: &Folders) -> Result<Self> {
         let plan = &sweep.measurement.plan;
         let here = sweep.environments.iter().any(|env| !sweep.has_own_dir(env));
@@ -76,7 +76,7 @@ impl Need {
         })
     }
 
-    /// How long before their common start so many instances are launched.
+    /// Returns how long before their common start N instances are launched.
     pub fn lead(&self, instances: u32, cpus: u32) -> Duration {
         let shared = f64::from(instances) / f64::from(cpus.max(1));
         let ready = self.ready.mul_f64(shared * MARGIN);
@@ -84,7 +84,7 @@ impl Need {
         launches + self.files.mul_f64(f64::from(instances) * MARGIN)
     }
 
-    /// What so many need against what there is, in words.
+    /// Describes what N instances need and what is available.
     pub fn told(&self, instances: u32, room: &Room) -> String {
         let many = u64::from(instances);
         let disk = self.disk.map(|disk| {
@@ -102,7 +102,7 @@ impl Need {
         )
     }
 
-    /// Fails where so many don't fit, with what to change.
+    /// Fails if N instances do not fit; the error says what to change.
     pub fn check(&self, instances: u32, room: &Room, dir: &Path) -> Result<()> {
         let many = u64::from(instances);
         if let (Some(disk), Some(free)) = (self.disk, room.disk) {
@@ -135,7 +135,7 @@ impl Need {
 }
 
 impl Room {
-    /// What there is now.
+    /// Returns what is available now.
     pub fn now(dir: &Path) -> Self {
         let bytes = |fs: nix::sys::statvfs::Statvfs| fs.blocks_available() * fs.fragment_size();
         Self {
@@ -145,12 +145,12 @@ impl Room {
     }
 }
 
-/// Memory that a run has beside that of any process of this program.
+/// Memory of a run's buffers in bytes, in addition to that of the process.
 fn buffers(plan: &RunPlan) -> u64 {
     let threads = plan.threads.get() as u64;
     match &plan.test {
         Test::Cpu(_) => 0,
-        // Huge pages come from a pool of their own.
+        // Huge pages come from a separate pool.
         Test::Memory(params) if params.hugetlb => 0,
         Test::Memory(params) => match params.scope {
             MemoryScope::Global => params.block_size_bytes,
@@ -167,7 +167,7 @@ fn creates_files(plan: &RunPlan) -> bool {
     matches!(&plan.test, Test::Fileio(params) if params.mode.creates_files())
 }
 
-/// Estimates how long it takes to create a set, by creating a small one.
+/// Estimates the time to create a file set by creating a small one.
 fn fill(sweep: &Sweep, folders: &Folders, plan: &FilePlan) -> Result<Duration> {
     let Some(dir) = folders.make_named("trial")? else {
         return Ok(Duration::ZERO);
@@ -203,13 +203,13 @@ fn fill_in(sweep: &Sweep, dir: &Path, plan: &FilePlan) -> Result<Duration> {
     let began = Instant::now();
     let filled = trial(sweep, &words("prepare"));
     let took = began.elapsed();
-    // Not ended with the sweep: the files go in any case.
+    // Not tied to the sweep: the files must be removed in any case.
     succeed(sweep, &mut this_program(sweep, &words("cleanup")))?;
     filled?;
     Ok(took.mul_f64(total as f64 / part as f64))
 }
 
-/// Runs this program, alone, for no longer than the sweep runs.
+/// Runs this program as a child that ends with the sweep.
 fn trial(sweep: &Sweep, words: &[String]) -> Result<()> {
     let mut command = this_program(sweep, words);
     end_with_this_process(&mut command);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_with_both_numbers_and_what_to_change() {
+    fn a_sweep_that_does_not_fit_is_refused_with_both_sizes_and_advice() {
         let room = Room {
             disk: Some(20 << 30),
             memory: Some(1 << 30),
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lead_grows_with_the_instances_and_with_their_files() {
+    fn the_lead_grows_with_instances_and_their_files() {
         let with = need(Some(1), 1);
         let without = Need {
             files: Duration::ZERO,

@@ -16,10 +16,10 @@ use values::Values;
 
 const COMMANDS: [&str; 5] = ["prepare", "run", "cleanup", "help", "version"];
 
-/// Tests that 0.4.12 has and this program has not.
+/// Tests of 0.4.12 that wbench does not have.
 const OTHER_TESTS: [&str; 3] = ["threads", "mutex", "oltp"];
 
-/// The word is a command of 0.4.12, or begins as one of its options does.
+/// Whether the argument is a command of 0.4.12 or starts like one of its options.
 pub fn is_known_word(word: &str) -> bool {
     let option = word.strip_prefix("--").map(|rest| {
         let name = rest.split_once('=').map_or(rest, |(name, _)| name);
@@ -28,36 +28,36 @@ pub fn is_known_word(word: &str) -> bool {
     option.unwrap_or_else(|| COMMANDS.contains(&word))
 }
 
-/// What is to be done.
+/// Command of an invocation.
 #[derive(Debug)]
 pub enum Command {
-    /// Print this, and fail or not.
+    /// Print the usage.
     Help,
     /// Print the version.
     Version,
-    /// Measure.
+    /// Run a test.
     Run {
-        /// What.
+        /// The validated run.
         plan: Box<RunPlan>,
-        /// `--validate` was given; for the tests that have nothing to check it changes one line.
+        /// `--validate` was given; for tests with nothing to check it only changes one line.
         validate: bool,
     },
-    /// Make test files.
+    /// Create test files.
     Prepare(FilePlan),
     /// Remove test files.
     Cleanup(FilePlan),
 }
 
-/// What is to be done, and how much is to be said of it.
+/// Parsed command line.
 #[derive(Debug)]
 pub struct Invocation {
-    /// What.
+    /// Command to execute.
     pub command: Command,
-    /// How much.
+    /// Output level.
     pub verbosity: Verbosity,
 }
 
-/// Understands the words after the program's name.
+/// Parses the arguments after the program name.
 pub fn parse<S: AsRef<str>>(words: &[S]) -> Result<Invocation> {
     let (values, command) = Values::read(words)?;
     let verbosity = values.verbosity()?;
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_is_on_alone_or_with_on_and_off_with_anything_else() {
+    fn a_flag_is_on_without_a_value_or_with_on_and_off_otherwise() {
         for (flag, on) in [
             ("--init-rng", true),
             ("--init-rng=on", true),
@@ -158,12 +158,12 @@ mod tests {
     }
 
     #[test]
-    fn a_value_in_an_argument_of_its_own_is_read_as_a_command() {
+    fn a_value_in_a_separate_argument_is_taken_for_a_command() {
         assert!(error("--test cpu run").contains("'cpu'"));
     }
 
     #[test]
-    fn whole_numbers_take_no_suffix_and_nothing_is_read_as_zero() {
+    fn whole_numbers_take_no_suffix_and_invalid_ones_are_not_read_as_zero() {
         for value in ["10m", "2K", "-1", "", "1.5", "0x10", "99999999999999999999"] {
             let error = error(&format!("--test=cpu --max-requests={value} run"));
             assert!(
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn forced_shutdown_takes_seconds_or_a_share_of_the_time_limit() {
+    fn forced_shutdown_takes_seconds_or_a_percentage_of_the_time_limit() {
         let seconds = |value: &str| {
             plan(&format!(
                 "--test=cpu --max-time=40 --forced-shutdown{value} run"
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_test_options_name_what_they_accept() {
+    fn errors_of_test_options_name_the_accepted_values() {
         for (line, word) in [
             ("--test=fileio --file-test-mode=seq run", "seqrewr"),
             ("--test=fileio run", "--file-test-mode"),

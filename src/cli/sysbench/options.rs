@@ -1,21 +1,21 @@
-//! The options of sysbench 0.4.12 that are understood, and the usage that names them.
+//! Options of sysbench 0.4.12 that wbench accepts, and the usage text that lists them.
 
 use super::COMMANDS;
 
 /// An option.
 #[derive(Debug, Clone, Copy)]
 pub struct Opt {
-    /// Its name, without the dashes.
+    /// Name, without the dashes.
     pub name: &'static str,
-    /// What stands behind the `=`; in brackets where that may be left out.
+    /// Placeholder of the value after `=`; in brackets if the value is optional.
     pub takes: &'static str,
-    /// Its default, empty where it has none.
+    /// Default value; empty if there is none.
     pub default: &'static str,
-    /// What it means.
+    /// Description in the usage text.
     pub about: &'static str,
 }
 
-/// For the table: name, what it takes, default, meaning.
+/// Builds a table entry: name, value, default, description.
 const fn opt(
     name: &'static str,
     takes: &'static str,
@@ -205,7 +205,7 @@ const FILEIO: &[Opt] = &[
     ),
 ];
 
-/// All options, under the headings of the usage.
+/// All options by heading of the usage text.
 pub const OPTIONS: [(&str, &[Opt]); 4] = [
     ("General options", GENERAL),
     ("cpu options", CPU),
@@ -213,7 +213,7 @@ pub const OPTIONS: [(&str, &[Opt]); 4] = [
     ("fileio options", FILEIO),
 ];
 
-/// All options.
+/// Iterates over all options.
 pub(super) fn all() -> impl Iterator<Item = &'static Opt> {
     OPTIONS.iter().flat_map(|(_, options)| *options)
 }
@@ -222,7 +222,7 @@ pub(super) fn find(name: &str) -> Option<&'static Opt> {
     all().find(|option| option.name == name)
 }
 
-/// The usage, with every option and its default.
+/// Returns the usage text with every option and its default.
 pub fn usage() -> String {
     let mut text = String::from(
         "Usage:\n  sysbench [general-options]... --test=<test-name> [test-options]... command\n",

@@ -1,4 +1,4 @@
-//! From the values of options to a plan.
+//! Conversion of option values to a plan.
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -47,7 +47,7 @@ impl Values<'_> {
             pin: false,
             clock: ClockChoice::Auto,
             report_interval: self.batch()?,
-            // A smaller stack than the runtime's own would save nothing but address space.
+            // A stack smaller than the runtime's default would save only address space.
             stack_size: (stack_size > DEFAULT_STACK).then_some(stack_size),
             labels: BTreeMap::new(),
             files,
@@ -61,7 +61,7 @@ impl Values<'_> {
         Ok(self.switch("batch").then_some(Duration::from_secs(delay)))
     }
 
-    /// Fails where an option asks for a time that no clock reaches.
+    /// Fails if an option's time exceeds [`LONGEST_SECONDS`].
     fn within_reach(&self, name: &str, seconds: f64) -> Result<f64> {
         ensure!(
             seconds <= LONGEST_SECONDS,
@@ -78,12 +78,12 @@ impl Values<'_> {
         Ok(Limits {
             max_time_s: (max_time > 0.0).then_some(max_time),
             max_requests: (max_requests > 0).then_some(max_requests),
-            // Without a time limit there is nothing that it could come after.
+            // A forced shutdown is relative to the time limit.
             forced_shutdown_s: forced_shutdown.filter(|_| max_time > 0.0),
         })
     }
 
-    /// Seconds after the time limit.
+    /// Returns the time between the time limit and the forced shutdown, in seconds.
     fn forced_shutdown(&self, max_time: f64) -> Result<Option<f64>> {
         let name = "forced-shutdown";
         let text = self.text(name);
@@ -164,7 +164,7 @@ impl Values<'_> {
             format!("--file-async-backlog={backlog}: at most {MAX_DEPTH} is accepted")
         })?;
         let ratio = self.text("file-rw-ratio");
-        // 0.4.12 maps whole files where addresses have 64 bits, whichever of its words was given.
+        // On 64-bit hosts 0.4.12 maps whole files in all of its mmap modes.
         let io_modes = [
             ("sync", IoMode::Sync),
             ("async", IoMode::Aio),
@@ -195,10 +195,10 @@ impl Values<'_> {
     }
 }
 
-/// The stack that the Rust runtime gives a thread.
+/// Default stack size of the Rust runtime's threads, in bytes.
 const DEFAULT_STACK: usize = 2 << 20;
 
-/// The time in seconds, as far as a seed of srand48(3) holds it.
+/// Returns the current time in seconds, truncated to the 32 bits of a srand48(3) seed.
 fn seconds_of_now() -> u32 {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)

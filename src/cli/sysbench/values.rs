@@ -1,4 +1,4 @@
-//! The values of options, read as what they stand for.
+//! Typed access to option values.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -9,11 +9,11 @@ use super::COMMANDS;
 use super::options::find;
 use crate::size::Size;
 
-/// The options that were given; those that were not have their defaults.
+/// Options given on the command line; all others have their defaults.
 pub(super) struct Values<'a>(BTreeMap<&'a str, &'a str>);
 
 impl<'a> Values<'a> {
-    /// Divides the words into options and the one command.
+    /// Splits the arguments into options and the one command.
     pub fn read<S: AsRef<str>>(words: &'a [S]) -> Result<(Self, Option<&'a str>)> {
         let mut values = BTreeMap::new();
         let mut command = None;
@@ -43,7 +43,7 @@ impl<'a> Values<'a> {
         self.0.get(name).copied().unwrap_or_else(default)
     }
 
-    /// A flag alone or `=on` is on, anything else off.
+    /// Returns true for a flag without a value or with `=on`, false otherwise.
     pub fn switch(&self, name: &str) -> bool {
         self.text(name) == "on"
     }

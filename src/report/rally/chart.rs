@@ -1,24 +1,24 @@
-//! The shape of what Rally takes.
+//! Format of the document that Rally reads.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-/// What Rally takes from one iteration.
+/// Output of one iteration.
 #[derive(Default, Serialize)]
 pub(super) struct Document {
     pub(super) additive: Vec<Chart<Additive>>,
     pub(super) complete: Vec<Chart<Complete>>,
 }
 
-/// A chart, as `rally.task.processing.charts` has them.
+/// A chart as defined in `rally.task.processing.charts`.
 #[derive(Serialize)]
 pub(super) struct Chart<P> {
     pub(super) title: String,
     pub(super) description: &'static str,
-    /// The unit of the y axis.
+    /// Unit of the y axis.
     pub(super) label: &'static str,
-    /// What the x axis shows.
+    /// Label of the x axis.
     pub(super) axis_label: &'static str,
     #[serde(flatten)]
     pub(super) plot: P,
@@ -44,7 +44,7 @@ impl<P> Chart<P> {
     }
 }
 
-/// A plugin that shows many iterations, with the named figures of one.
+/// Chart plugin for many iterations, with the named values of one iteration.
 #[derive(Serialize)]
 #[serde(tag = "chart_plugin", content = "data")]
 pub(super) enum Additive {
@@ -52,21 +52,21 @@ pub(super) enum Additive {
     Lines(Vec<(String, f64)>),
 }
 
-/// A plugin that shows one iteration.
+/// Chart plugin for a single iteration.
 #[derive(Serialize)]
 #[serde(tag = "chart_plugin", content = "data")]
 pub(super) enum Complete {
     Table {
         cols: Vec<&'static str>,
-        /// A name and its figures.
+        /// A name followed by its values.
         rows: Vec<Vec<Cell>>,
     },
-    /// A name and its points (x, y).
+    /// Each name with its points (x, y).
     Lines(Vec<(&'static str, Vec<(f64, f64)>)>),
     TextArea(Vec<String>),
 }
 
-/// A field of a table.
+/// Table cell.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum Cell {
@@ -74,7 +74,7 @@ pub(super) enum Cell {
     Figure(f64),
 }
 
-/// The same JSON in ASCII: characters beyond it can stand in strings only.
+/// Escapes JSON to ASCII. Other characters occur only in strings.
 pub(super) fn ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {

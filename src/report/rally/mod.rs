@@ -1,18 +1,18 @@
-//! Results as Rally takes them from a command's standard output.
+//! Results in the format that Rally reads from a command's standard output.
 //!
-//! Rally's scenario `VMTasks.boot_runcommand_delete` looks for one JSON object with the keys
-//! `additive` and `complete`, lists of charts. It shows the additive ones over all iterations of
-//! a workload, the complete ones for each iteration alone. What Rally does with them decides what
-//! they hold:
+//! Rally's scenario `VMTasks.boot_runcommand_delete` expects one JSON object with the keys
+//! `additive` and `complete`, lists of charts. It shows the additive charts across all iterations
+//! of a workload and the complete charts for each iteration. How Rally processes them determines
+//! their contents:
 //!
-//! - It puts the additive charts of the iterations together by their place in the list, and the
-//!   figures in a chart by name. So the list depends on what was to run, never on what came of
-//!   it, and a unit depends on the test, never on a value.
-//! - It rounds tables to 3 decimals and heads statistics with "(sec)", whatever they are of; on a
-//!   terminal it shows lines as such statistics, too. So each name has its unit.
-//! - It takes the figures of whatever ended with exit status 0. So those of a run that is not
-//!   complete, which `wbench show` can print, stand in no additive chart.
-//! - It decodes the output in pieces of 4096 bytes. So all of it is ASCII.
+//! - It merges the additive charts of the iterations by position in the list, and the values in a
+//!   chart by name. The list therefore depends only on the plan, never on the outcome, and a unit
+//!   depends on the test, never on a value.
+//! - It rounds tables to 3 decimals and labels statistics "(sec)" whatever their unit; on a
+//!   terminal it also shows lines as such statistics. Each name therefore includes its unit.
+//! - It accepts values from every command with exit status 0. Incomplete runs, which `wbench show`
+//!   can print, therefore add no values to additive charts.
+//! - It decodes the output in chunks of 4096 bytes. The output is therefore pure ASCII.
 
 mod chart;
 
@@ -24,10 +24,10 @@ use crate::plan::Test;
 use crate::result::{Interval, Latency, RunResult, Status};
 use crate::terminal;
 
-/// Characters on a line of the result itself, so that it does not stretch Rally's page.
+/// Line length of the embedded result, so that it does not widen Rally's page.
 const RESULT_LINE: usize = 120;
 
-/// The document for one iteration of a workload: the charts of each result, in their order.
+/// Returns the document for one iteration of a workload: the charts of each result, in order.
 pub fn document(results: &[RunResult]) -> Result<String> {
     let mut document = Document::default();
     for result in results {
@@ -38,7 +38,7 @@ pub fn document(results: &[RunResult]) -> Result<String> {
     Ok(ascii(&terminal::json(json)) + "\n")
 }
 
-/// The rate that a test is known by.
+/// Primary rate of a test.
 struct Rate {
     name: &'static str,
     unit: &'static str,
@@ -65,7 +65,7 @@ impl Rate {
     }
 }
 
-/// The unit of a test's latencies.
+/// Unit of a test's latencies.
 #[derive(Clone, Copy)]
 struct Unit {
     name: &'static str,
@@ -73,7 +73,7 @@ struct Unit {
 }
 
 impl Unit {
-    /// One in which 3 decimals tell enough.
+    /// Returns a unit in which 3 decimals are precise enough.
     fn of(test: &Test) -> Self {
         match test {
             Test::Memory(_) => Self {
@@ -92,12 +92,12 @@ impl Unit {
     }
 }
 
-/// Columns of a distribution.
+/// Columns of a latency distribution.
 const DISTRIBUTION: [&str; 9] = [
     "min", "mean", "stddev", "p50", "p90", "p95", "p99", "p99.9", "max",
 ];
 
-/// A distribution in the order of [`DISTRIBUTION`].
+/// Returns the values of a distribution in the order of [`DISTRIBUTION`].
 fn distribution(latency: &Latency, unit: Unit) -> [f64; 9] {
     [
         latency.min as f64,
@@ -113,7 +113,7 @@ fn distribution(latency: &Latency, unit: Unit) -> [f64; 9] {
     .map(|ns| unit.of_ns(ns))
 }
 
-/// The distributions that a result has, by the name of what took so long.
+/// Iterates over the distributions of a result and the name of the operation each describes.
 fn distributions(result: &RunResult) -> impl Iterator<Item = (&'static str, &Latency)> {
     let all = [
         ("latency", &result.latency_ns),
@@ -192,7 +192,7 @@ fn complete(result: &RunResult) -> Result<Vec<Chart<Complete>>> {
         let cols = [unit.name].into_iter().chain(DISTRIBUTION).collect();
         charts.push(named("durations", Complete::Table { cols, rows }));
     }
-    // Rally draws no line of one point.
+    // Rally does not draw a line with a single point.
     if let intervals @ [_, _, ..] = result.intervals.as_slice() {
         let rate = Rate::of(result);
         let points = intervals
@@ -214,13 +214,13 @@ fn complete(result: &RunResult) -> Result<Vec<Chart<Complete>>> {
     Ok(charts)
 }
 
-/// Rally prints a mark of the axis only where it is a whole number.
+/// Returns the end of an interval in seconds, rounded: Rally labels the axis only at whole numbers.
 fn at(interval: &Interval) -> f64 {
     (interval.at_s * 1e3).round() / 1e3
 }
 
-/// The report for a person, and what it leaves out because who sees it knows: when, and the
-/// labels.
+/// Returns the text report, preceded by the start time, labels and error, which the text report
+/// omits because its reader knows them.
 fn report(result: &RunResult) -> Vec<String> {
     let labels = result
         .labels
@@ -238,7 +238,7 @@ fn report(result: &RunResult) -> Vec<String> {
         .collect()
 }
 
-/// The result as it stands in its file, without space, cut into lines.
+/// Returns the result as minified JSON, split into lines.
 fn document_lines(result: &RunResult) -> Result<Vec<String>> {
     let json = serde_json::to_string(result).context("making JSON of the result")?;
     let characters: Vec<char> = ascii(&terminal::json(json)).chars().collect();
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_output_is_ascii_and_the_same_text() {
+    fn the_output_is_ascii_and_decodes_to_the_original_text() {
         let mut result = example();
         let label = "Genève \u{1d11e} \"quoted\"";
         result.labels.insert("site".into(), label.into());
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_result_itself_can_be_had_back_from_its_lines() {
+    fn the_result_can_be_restored_from_its_lines() {
         let mut result = example();
         result.labels.insert("site".into(), "Genève".into());
         let complete = &parsed(std::slice::from_ref(&result))["complete"];
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_is_not_complete_keeps_its_places_and_gives_no_figure() {
+    fn an_incomplete_run_keeps_its_charts_but_adds_no_values() {
         let whole = example();
         let mut cut = whole.clone();
         cut.status = Status::Failed;
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suite_has_the_charts_of_each_result() {
+    fn a_suite_contains_the_charts_of_each_result() {
         let one = parsed(&[example()])["additive"].as_array().unwrap().len();
         let two = parsed(&[example(), example()])["additive"]
             .as_array()

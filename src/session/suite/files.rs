@@ -1,4 +1,4 @@
-//! The test files of a suite: made once, shared by all measurements that want the same.
+//! Test files of a suite: created once, shared by all measurements that use the same set.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use crate::workload::fileio::files::{Rule, TestFiles};
 use crate::workload::fileio::prepare::prepare;
 use crate::workload::fileio::{Access, direct_io_in};
 
-/// The files of the measurement at work, and what becomes of them. They are locked from the first
-/// measurement that needs them to the last.
+/// Files of the current measurement and their state. They are locked from the first measurement
+/// that needs them to the last.
 #[derive(Debug)]
 pub struct SharedFiles {
     keep: bool,
@@ -25,30 +25,30 @@ pub struct SharedFiles {
 struct Held {
     plan: FilePlan,
     files: Arc<TestFiles>,
-    /// They were there before the suite, and so stay.
+    /// The files existed before the suite and are kept.
     were_there: bool,
     state: State,
 }
 
-/// What a run would find of the files.
+/// State in which a run would find the files.
 #[derive(Debug)]
 enum State {
-    /// Every block of every file.
+    /// All blocks of all files are written.
     Whole,
-    /// Less, or nothing.
+    /// Incomplete or missing.
     Wanting,
-    /// What stood in the way of making them, which is not tried again.
+    /// Creation failed for this reason and is not tried again.
     Failed(String),
 }
 
 impl SharedFiles {
-    /// None yet; those to come stay at the end where that is asked for.
+    /// Creates an empty set. `keep` leaves files created later in place at the end.
     pub fn new(keep: bool) -> Self {
         Self { keep, held: None }
     }
 
-    /// Fails where the files of a plan could not be made or not be used so, before much time is
-    /// spent on other measurements.
+    /// Fails if the files of a plan cannot be created or used as planned, before time is spent on
+    /// other measurements.
     pub fn check(plan: &RunPlan) -> Result<()> {
         let (Test::Fileio(params), Some(wanted)) = (&plan.test, &plan.files) else {
             return Ok(());
@@ -76,8 +76,8 @@ impl SharedFiles {
         Ok(())
     }
 
-    /// The files that a plan needs, as a run of its own would find them: whole, or absent where
-    /// the run creates them. `written` is told of the bytes of files that have to be made.
+    /// Returns the files of a plan in the state that a single run would find: complete, or absent
+    /// if the run creates them. `written` receives the size of each piece written.
     pub fn ready(
         &mut self,
         plan: &RunPlan,
@@ -89,7 +89,7 @@ impl SharedFiles {
         let held = self.hold(wanted)?;
         if params.mode.creates_files() {
             held.state = State::Wanting;
-            // Removing files takes time that is none of the run's.
+            // Remove files now: the run must not spend time on it.
             held.files.remove()?;
             held.files.sync_folder()?;
         } else {
@@ -98,15 +98,15 @@ impl SharedFiles {
         Ok(Some(Arc::clone(&held.files)))
     }
 
-    /// Hears how a run has left the files.
+    /// Updates the state of the files after a run.
     pub fn after(&mut self, plan: &RunPlan, result: &RunResult) -> Result<()> {
         let (Test::Fileio(params), Some(held)) = (&plan.test, &mut self.held) else {
             return Ok(());
         };
         match (params.mode.creates_files(), result.ended_by) {
-            // Whether all was written is seen by the files themselves.
+            // The next check of the files shows whether everything was written.
             (true, EndedBy::Work | EndedBy::Time) => Ok(()),
-            // What an error left may have holes.
+            // Files may have holes after an error.
             (true, _) | (_, EndedBy::Error) if params.mode.writes() => {
                 held.state = State::Wanting;
                 match held.were_there {
@@ -118,7 +118,7 @@ impl SharedFiles {
         }
     }
 
-    /// Removes what was made and is not to stay.
+    /// Removes the files that were created and are not to be kept.
     pub fn finish(&mut self) -> Result<()> {
         let Some(held) = self.held.take() else {
             return Ok(());
@@ -146,7 +146,7 @@ impl SharedFiles {
 
 impl Drop for SharedFiles {
     fn drop(&mut self) {
-        // The orderly way finishes before and tells of errors.
+        // Does nothing after an explicit `finish`, which reports errors.
         let _ = self.finish();
     }
 }
@@ -157,7 +157,7 @@ impl Held {
         lock(&files, Access::Exclusive)?;
         let were_there = !files.are_absent()?;
         Ok(Self {
-            // As for a run of its own, larger files that are there will do.
+            // Larger existing files are accepted, as for a single run.
             state: match were_there && files.check().is_ok() {
                 true => State::Whole,
                 false => State::Wanting,
@@ -185,10 +185,10 @@ impl Held {
         made
     }
 
-    /// The same bytes of the same files are wanted, whatever the requests to them.
+    /// Whether both plans use the same content of the same files; their requests may differ.
     fn is_of_same_files(&self, wanted: &FilePlan) -> bool {
         let extent = |plan: &FilePlan| (plan.set.files, plan.set.file_size, plan.validate);
-        // Seals are on blocks of one size.
+        // Checksums of `--validate` cover blocks of one size.
         let blocks = !wanted.validate || self.plan.set.block_size == wanted.set.block_size;
         self.plan.dir == wanted.dir && extent(&self.plan) == extent(wanted) && blocks
     }

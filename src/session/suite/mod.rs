@@ -1,4 +1,4 @@
-//! `wbench suite` at work.
+//! Runs `wbench suite`.
 
 mod files;
 mod progress;
@@ -27,14 +27,14 @@ use crate::terminal::message;
 use files::SharedFiles;
 use progress::Overall;
 
-/// Measures all that the profile says and that is missing.
+/// Runs all measurements of the profile that have no result yet.
 pub fn run(job: &SuiteJob) -> Result<Exit> {
     let source = Source::find(&job.profile)?;
     let profile = source.profile()?;
     if job.show {
         return print(&source.text).map(|()| Exit::Success);
     }
-    // Before there is anything that a signal would leave behind.
+    // Must precede anything that a signal would leave behind.
     signal::watch()?;
     let members = members(&profile, &job.changes, job.rounds)?;
     let (journal, found) = journal(job, &members)?;
@@ -57,8 +57,8 @@ pub fn run(job: &SuiteJob) -> Result<Exit> {
     suite.end(&members, measured)
 }
 
-/// The results so far, and where those to come are kept: begun when nothing stands in the way of
-/// the files of what is missing.
+/// Opens the journal and returns the results already in it. Creates the journal only after the
+/// files of all missing measurements have been checked.
 fn journal(job: &SuiteJob, members: &[Member]) -> Result<(Journal, Vec<RunResult>)> {
     if !job.resume {
         check_files(&missing(members, &[]))?;
@@ -80,7 +80,7 @@ fn journal(job: &SuiteJob, members: &[Member]) -> Result<(Journal, Vec<RunResult
 }
 
 fn missing<'a>(members: &'a [Member], found: &[RunResult]) -> Vec<&'a Member> {
-    // All of them are of this suite: a measurement and a round say which one.
+    // All results belong to this suite: measurement and round identify a run.
     let place = |place: &'_ SuiteRun| (place.measurement.clone(), place.round);
     let there = found.iter().filter_map(|result| result.suite.as_ref());
     let there: HashSet<_> = there.map(place).collect();
@@ -88,7 +88,7 @@ fn missing<'a>(members: &'a [Member], found: &[RunResult]) -> Vec<&'a Member> {
     members.iter().filter(|member| !is_there(member)).collect()
 }
 
-/// Checks the files of each measurement once: they are the same in all rounds.
+/// Checks the files of each measurement once; they are the same in all rounds.
 fn check_files(missing: &[&Member]) -> Result<()> {
     let mut checked = HashSet::new();
     let mut first = missing
@@ -99,7 +99,7 @@ fn check_files(missing: &[&Member]) -> Result<()> {
     })
 }
 
-/// A suite at work.
+/// State of a running suite.
 struct Suite<'a> {
     job: &'a SuiteJob,
     files: SharedFiles,
@@ -109,8 +109,8 @@ struct Suite<'a> {
 }
 
 impl Suite<'_> {
-    /// Measures one after the other, until a signal comes or a result can't be kept. That a
-    /// measurement fails is no reason not to make the others.
+    /// Runs the measurements in order until a signal arrives or a result cannot be stored. A failed
+    /// measurement does not stop the others.
     fn measure(&mut self, missing: &[&Member]) -> Result<()> {
         for (i, member) in missing.iter().enumerate() {
             signal::go_on()?;
@@ -131,7 +131,7 @@ impl Suite<'_> {
         signal::go_on().map_err(Into::into)
     }
 
-    /// Makes one measurement; None where a signal came before it began.
+    /// Runs one measurement; None if a signal arrived before it started.
     fn one(&mut self, plan: &RunPlan) -> Result<Option<RunResult>> {
         let files = plan.files.as_ref();
         let size = files.map_or(0, |files| files.set.total_size());
@@ -152,12 +152,12 @@ impl Suite<'_> {
         }))
     }
 
-    /// Puts all in order, whatever ended the suite, and tells what there is.
+    /// Cleans up, whatever ended the suite, and reports the results.
     fn end(mut self, members: &[Member], measured: Result<()>) -> Result<Exit> {
         let cleaned = self.files.finish();
         drop(self.progress);
         let finished = self.journal.finish();
-        // The figures of a long suite are not lost with a file that could not be written.
+        // Print the table even if a file could not be written: the suite may have taken long.
         match self.job.report {
             Some(ReportFormat::Text) => print(&table(members, &self.results))?,
             Some(format) => print(&format.of(&self.results)?)?,

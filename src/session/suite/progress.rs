@@ -1,4 +1,4 @@
-//! One progress over a whole suite, on standard error.
+//! Progress of a whole suite, on standard error.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -13,40 +13,39 @@ use crate::session::progress::{PACE, STEPS, bar};
 use crate::suite::Member;
 use crate::terminal::message;
 
-/// The part of a step from which on its own pace tells when it ends.
+/// Fraction of a step that must be done before its pace predicts its end.
 const TELLING_PART: f64 = 0.02;
 
-/// What a disk is taken to write in a second, before it has been seen to.
+/// Assumed write rate of a disk in bytes per second, until one is observed.
 const WRITE_RATE: f64 = 200e6;
 
-/// Shows a suite to the one who waits for it: a bar on a terminal, and a line for each
-/// measurement that has ended.
+/// Shows the progress of a suite: a bar on a terminal, and a line per finished measurement.
 pub struct Overall {
     bar: ProgressBar,
     quiet: bool,
     began: Instant,
-    /// What is still to be done, the measurement at work first.
+    /// Remaining steps, the current measurement first.
     steps: VecDeque<Step>,
-    /// Measurements of the suite, and how many of them have ended.
+    /// Number of measurements in the suite, and how many have ended.
     total: usize,
     ended: usize,
-    /// What the measurements of a name took the last time.
+    /// Duration of the last run of each measurement, by name.
     took: BTreeMap<String, Duration>,
-    /// When the measurement at work began, or its files.
+    /// Start of the current measurement or of its file creation.
     since: Instant,
-    /// The furthest that was shown, of [`STEPS`]: a bar does not go back.
+    /// Highest position shown, out of [`STEPS`]: the bar never moves backwards.
     shown: u64,
 }
 
 struct Step {
     name: String,
     limit: Option<Duration>,
-    /// What making its files takes, at a guess.
+    /// Estimated time to create its files.
     making: Duration,
 }
 
 impl Overall {
-    /// For the measurements that are missing, beside the results that there are.
+    /// Creates the progress of the missing measurements, with durations from existing results.
     pub fn new(missing: &[&Member], found: &[RunResult], quiet: bool) -> Self {
         let steps = missing.iter().map(|member| Step {
             name: member.place.measurement.clone(),
@@ -54,7 +53,7 @@ impl Overall {
             making: Duration::ZERO,
         });
         let mut steps: VecDeque<Step> = steps.collect();
-        // Made once: by the first that needs them.
+        // Only the first measurement that needs the files creates them.
         let set = |member: &&Member| Some(member.plan.files.as_ref()?.set.total_size());
         if let Some((step, bytes)) = steps
             .iter_mut()
@@ -79,14 +78,14 @@ impl Overall {
         overall
     }
 
-    /// The next measurement begins, with its files.
+    /// Starts the next measurement, beginning with its files.
     pub fn begins(&mut self) {
         self.since = Instant::now();
         let first = self.steps.front().map(|step| self.expected(step));
         self.show("", first.unwrap_or_default());
     }
 
-    /// So much of its files is made.
+    /// Reports how much of the files is written.
     pub fn prepared(&mut self, done_bytes: u64, total_bytes: u64) {
         let part = done_bytes as f64 / total_bytes.max(1) as f64;
         let rest = match part < TELLING_PART {
@@ -100,7 +99,7 @@ impl Overall {
         self.show("files", rest + first.unwrap_or_default());
     }
 
-    /// A measurement has ended.
+    /// Records the end of a measurement.
     pub fn ended(&mut self, result: &RunResult) {
         self.learn(result);
         self.steps.pop_front();
@@ -118,13 +117,13 @@ impl Overall {
         }
     }
 
-    /// What a measurement with its files takes at most, as far as that is known.
+    /// Upper bound of a measurement's duration including its files, as far as known.
     fn expected(&self, step: &Step) -> Duration {
         let took = self.took.get(&step.name).copied();
         step.making + took.or(step.limit).unwrap_or_default()
     }
 
-    /// Shows what is at work, which takes so long still.
+    /// Shows the current activity and its remaining time.
     fn show(&mut self, what: &str, rest: Duration) {
         let later = self.steps.iter().skip(1);
         let rest = rest + later.map(|step| self.expected(step)).sum::<Duration>();
@@ -144,12 +143,12 @@ impl Overall {
     }
 }
 
-/// What making files of so many bytes takes, at a guess.
+/// Estimates the time to create files of this size.
 fn making(bytes: u64) -> Duration {
     Duration::from_secs_f64(bytes as f64 / WRITE_RATE)
 }
 
-/// What work takes still, by its pace so far and at most until its limit.
+/// Remaining time by the pace so far, bounded by the time limit.
 fn rest(elapsed: Duration, part: f64, limit: Option<Duration>) -> Duration {
     let by_pace = (part >= TELLING_PART).then(|| elapsed.mul_f64((1.0 - part).max(0.0) / part));
     let by_limit = limit.map(|limit| limit.saturating_sub(elapsed));
@@ -184,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rest_follows_the_pace_and_ends_at_the_limit() {
+    fn the_remaining_time_follows_the_pace_up_to_the_limit() {
         let seconds = Duration::from_secs;
         assert_eq!(rest(seconds(10), 0.5, None), seconds(10));
         assert_eq!(rest(seconds(10), 0.25, Some(seconds(30))), seconds(20));

@@ -1,7 +1,7 @@
-//! What a suite measures: profiles, as TOML.
+//! Suite profiles in TOML.
 //!
-//! A profile has a name and measurements; each of them has a name, a test, and that test's options
-//! under the names that they have on the command line.
+//! A profile has a name and measurements. A measurement has a name, a test and the options of that
+//! test, named as on the command line.
 
 mod read;
 
@@ -11,46 +11,46 @@ use anyhow::{Context, Result, bail};
 
 use crate::plan::RunPlan;
 
-/// The profile that is taken where none is named.
+/// Default profile.
 pub const DEFAULT: &str = "kek-2015";
 
-/// The profiles that the program brings along: name and text.
+/// Built-in profiles: name and text.
 const BUILT_IN: [(&str, &str); 1] = [(DEFAULT, include_str!("../../../profiles/kek-2015.toml"))];
 
-/// The names of the profiles that the program brings along.
+/// Returns the names of the built-in profiles.
 pub fn built_in_names() -> String {
     BUILT_IN.map(|(name, _)| name).join(", ")
 }
 
-/// What a suite measures.
+/// Contents of a profile.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
-    /// Its name, which stands in each result.
+    /// Name, recorded in each result.
     pub name: String,
-    /// Its measurements, in the order in which they are made.
+    /// Measurements in order of execution.
     pub measurements: Vec<Measurement>,
 }
 
 /// One measurement of a profile.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measurement {
-    /// Its name, which no other of the profile has.
+    /// Name, unique in the profile.
     pub name: String,
-    /// What it runs.
+    /// Plan of its runs.
     pub plan: RunPlan,
 }
 
-/// A profile as it is written down.
+/// Source text of a profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// Where: a file's name, or that of a profile that the program brings along.
+    /// File name, or name of a built-in profile.
     pub origin: String,
-    /// The TOML.
+    /// Contents, in TOML.
     pub text: String,
 }
 
 impl Source {
-    /// The profile that the program brings along under a name, else that in a file.
+    /// Finds a built-in profile by name, else reads the file.
     pub fn find(name: &Path) -> Result<Self> {
         let origin = name.display().to_string();
         if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == origin) {
@@ -68,9 +68,9 @@ impl Source {
         Ok(Self { origin, text })
     }
 
-    /// The profile that the text says.
+    /// Parses the profile.
     ///
-    /// An error begins with the file and the line, and tells the key and what is accepted.
+    /// Errors start with file and line, and name the key and the accepted values.
     pub fn profile(&self) -> Result<Profile> {
         read::profile(&self.origin, &self.text)
     }

@@ -1,4 +1,4 @@
-//! The text of a profile becomes measurements, or an error that names the line and the key.
+//! Profile parser. Errors name the line and the key.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,10 +10,10 @@ use toml::de::{DeTable, DeValue};
 use super::{Measurement, Profile};
 use crate::cli::native::options::{self, TESTS, TestOption};
 
-/// A value that stands somewhere in the text.
+/// A value with its position in the text.
 type Placed<'a> = Spanned<DeValue<'a>>;
 
-/// Options of a test, each with the place of its value.
+/// Options of a test, with the positions of their values.
 type Options<'a> = BTreeMap<&'a str, &'a Placed<'a>>;
 
 pub(super) fn profile(origin: &str, text: &str) -> Result<Profile> {
@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
         Ok(Profile { name, measurements })
     }
 
-    /// For each test, the options that its measurements have where they say nothing else.
+    /// Returns the default options of each test's measurements.
     fn defaults(&self, document: &'a DeTable<'a>) -> Result<BTreeMap<&'static str, Options<'a>>> {
         let mut defaults: BTreeMap<_, _> = TESTS.map(|test| (test, Options::new())).into();
         let Some(given) = document.get("defaults") else {
@@ -168,7 +168,7 @@ impl<'a> Reader<'a> {
         Ok(Measurement { name, plan })
     }
 
-    /// Fails unless an option is known and has a value of its type.
+    /// Fails unless the option is known and its value has the right type.
     fn check(
         &self,
         key: &Spanned<impl AsRef<str>>,
@@ -201,7 +201,7 @@ impl<'a> Reader<'a> {
         ))
     }
 
-    /// Fails where a table has a key that means nothing.
+    /// Fails if a table has an unknown key.
     fn only(&self, table: &DeTable<'_>, what: &str, accepted: &[&str]) -> Result<()> {
         match table
             .keys()
@@ -224,7 +224,7 @@ impl<'a> Reader<'a> {
         value.get_ref().as_table().ok_or_else(wrong)
     }
 
-    /// A name that can stand in a table, a label and a file's name.
+    /// Returns a name that is valid in a table, a label and a file name.
     fn name(&self, table: &DeTable<'_>, whose: &str, place: &Range<usize>) -> Result<String> {
         let accepted = "name = \"...\", of letters, digits, - _ and .";
         let Some(name) = table.get("name") else {
@@ -250,7 +250,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A value as it is typed on a command line; None for what no option takes.
+/// Converts a value to a command-line argument; None if no option takes its type.
 fn word(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.clone().into_owned()),
@@ -264,7 +264,7 @@ fn one_of_tests() -> String {
     list(&TESTS)
 }
 
-/// Texts in quotes, as TOML has them.
+/// Formats strings as in a TOML list.
 fn list(words: &[impl AsRef<str>]) -> String {
     let quoted: Vec<_> = words
         .iter()

@@ -9,7 +9,7 @@ fn told(text: &str) -> Result<Profile, String> {
     source.profile().map_err(|error| format!("{error:#}"))
 }
 
-/// A profile of one measurement with these lines.
+/// Parses a profile with one measurement of these lines.
 fn one(lines: &str) -> Result<Profile, String> {
     told(&format!(
         "name = \"mine\"\n[[measurement]]\nname = \"m\"\n{lines}\n"
@@ -17,7 +17,7 @@ fn one(lines: &str) -> Result<Profile, String> {
 }
 
 #[test]
-fn the_built_in_profile_is_the_study_as_the_single_commands_run_it() {
+fn the_built_in_profile_equals_the_single_commands_of_the_study() {
     let source = Source::find(Path::new(DEFAULT)).unwrap();
     let profile = source.profile().unwrap();
     assert_eq!(profile.name, DEFAULT);
@@ -38,7 +38,7 @@ fn the_built_in_profile_is_the_study_as_the_single_commands_run_it() {
 }
 
 #[test]
-fn an_option_of_a_measurement_goes_before_those_of_its_test_and_of_all() {
+fn options_of_a_measurement_override_defaults_of_its_test_and_of_all_tests() {
     let profile = told(
         "name = \"mine\"\n\
          defaults = { threads = 2, pin = true, fileio = { threads = 3, total-size = \"1G\" } }\n\
@@ -59,7 +59,7 @@ fn an_option_of_a_measurement_goes_before_those_of_its_test_and_of_all() {
 }
 
 #[test]
-fn a_wrong_profile_is_told_with_line_key_and_what_is_accepted() {
+fn an_invalid_profile_is_reported_with_line_key_and_accepted_values() {
     for (lines, parts) in [
         (
             "",
@@ -200,7 +200,7 @@ fn a_wrong_profile_is_told_with_line_key_and_what_is_accepted() {
 }
 
 #[test]
-fn a_profile_that_is_nowhere_is_told_with_those_that_are_built_in() {
+fn an_unknown_profile_is_reported_with_the_built_in_ones() {
     let error = Source::find(Path::new("/no/such.toml"))
         .unwrap_err()
         .to_string();
