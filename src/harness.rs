@@ -1,4 +1,4 @@
-//! What the harness itself costs, measured on the engine that the run will use.
+//! Cost of the harness itself, measured on the engine that the run will use.
 
 use anyhow::Result;
 
@@ -9,17 +9,17 @@ use crate::measure::Durations;
 use crate::result::Harness;
 use crate::workload::empty::Empty;
 
-/// Short runs of which the median counts.
+/// Number of short runs; the median counts.
 const RUNS: usize = 5;
 
-/// Empty events of one run, and at least for each thread.
+/// Empty events of one run, and the minimum per thread.
 const EVENTS: u64 = 20_000;
 const EVENTS_A_THREAD: u64 = 2_000;
 
-/// Runs empty events with the same engine and clock, and as many threads as can run at once.
+/// Runs empty events with the same engine and clock, on at most as many threads as there are CPUs.
 ///
-/// Threads beyond the number of CPUs would only wait for their turn, for seconds if there are
-/// thousands; they add nothing to the cost of an event.
+/// Threads beyond the number of CPUs would only wait for a CPU, for seconds if there are thousands;
+/// they add nothing to the cost of an event.
 pub fn measure<C: Clock>(setup: Setup, clock: C) -> Result<Harness> {
     let setup = Setup {
         threads: setup.threads.min(host::cpus() as usize),
@@ -37,7 +37,7 @@ pub fn measure<C: Clock>(setup: Setup, clock: C) -> Result<Harness> {
         let run = engine::run(setup, clock, open, &mut Unobserved)?;
         let before = durations.count();
         durations.add(&run.all.events);
-        // Fewer than asked for where a signal came; the run that follows will end at once.
+        // Fewer than requested if a signal arrived; the run that follows will end at once.
         let done = durations.count() - before;
         costs.push(run.cpu_time.0 as f64 / done.max(1) as f64);
     }

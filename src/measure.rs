@@ -1,4 +1,4 @@
-//! What a thread records of its events, and how the records of many become one.
+//! Statistics that a thread records of its events, and their aggregation.
 
 use std::ops::Range;
 
@@ -13,24 +13,24 @@ use crate::clock::{Nanoseconds, Scale};
 use crate::compare::histogram;
 use crate::result::Latency;
 
-/// The longest duration that the histogram tells apart: a day. Longer ones count as a day in
-/// the percentiles; minimum, mean and maximum are exact all the same.
+/// Longest duration that the histogram resolves, in nanoseconds: a day. Longer ones count as a day
+/// in the percentiles; minimum, mean and maximum stay exact.
 const LONGEST_NS: u64 = 24 * 3600 * 1_000_000_000;
 
 /// Significant decimal digits of the histogram.
 const DIGITS: u8 = 3;
 
-/// Values below this have a bucket each; 3 digits need 2 * 10^3 of them, rounded up to a power
-/// of two (HdrHistogram's sub-bucket count).
+/// Values below this have one bucket each; 3 digits need 2 * 10^3 of them, rounded up to a power of
+/// two (HdrHistogram's sub-bucket count).
 const SUB_BUCKETS: u64 = 2048;
 
-/// Counts at the resolution of an HdrHistogram, of which one is made when it is asked for.
+/// Counts at the resolution of an HdrHistogram, which is created on demand.
 ///
-/// Recording is an increment and nothing else: what the library's histogram keeps beside its
-/// counts would cost more than the count.
+/// Recording is a single increment: the other fields that the library's histogram maintains would
+/// cost more than the count.
 ///
-/// Those that are to record have all buckets; those that others are added to have as many as
-/// that took, so that thousands of threads don't need gigabytes.
+/// Counts that record have all buckets; counts that others are added to have only those needed, so
+/// that thousands of threads do not take gigabytes.
 #[derive(Debug, Clone, Default)]
 struct Counts(Vec<u64>);
 
@@ -38,18 +38,18 @@ impl Counts {
     const LEN: usize = Self::index(LONGEST_NS) + 1;
 
     fn with_all_buckets() -> Self {
-        // All zeros come from the kernel untouched, so that only used parts take memory.
+        // The kernel maps zeroed memory on demand, so that only used parts take memory.
         Self(vec![0; Self::LEN])
     }
 
-    /// The bucket of a value: above the sub-buckets, each doubling has half as many.
+    /// Returns the bucket of a value: above the sub-buckets, each doubling has half as many.
     #[inline(always)]
     const fn index(ns: u64) -> usize {
         let width = (ns | (SUB_BUCKETS - 1)).ilog2() - (SUB_BUCKETS - 1).ilog2();
         ((width as u64 * (SUB_BUCKETS / 2)) + (ns >> width)) as usize
     }
 
-    /// The smallest value of a bucket.
+    /// Returns the smallest value of a bucket.
     fn value(index: usize) -> u64 {
         let index = index as u64;
         let width = (index / (SUB_BUCKETS / 2)).saturating_sub(1);
@@ -64,7 +64,7 @@ impl Counts {
         }
     }
 
-    /// Counts a duration that there is no bucket for yet, or beyond the longest.
+    /// Counts a duration that has no bucket yet, or that exceeds the longest.
     #[cold]
     fn record_beyond(&mut self, ns: u64) {
         if self.0.len() < Self::LEN {
@@ -73,7 +73,7 @@ impl Counts {
         self.0[Self::index(ns).min(Self::LEN - 1)] += 1;
     }
 
-    /// Adds the counts of another, which lie in these buckets.
+    /// Adds the counts of another, which are in these buckets.
     fn add(&mut self, other: &Self, used: Range<usize>) {
         if self.0.len() < used.end {
             self.0.resize(used.end, 0);
@@ -95,7 +95,7 @@ impl Counts {
     }
 }
 
-/// A distribution of durations: percentiles to 3 digits, all else exact.
+/// A distribution of durations: percentiles to 3 digits, everything else exact.
 #[derive(Debug, Clone)]
 pub struct Durations {
     counts: Counts,
@@ -120,7 +120,7 @@ impl Default for Durations {
 }
 
 impl Durations {
-    /// None yet, with the memory to record any at once.
+    /// Creates an empty distribution that already has the memory to record any duration.
     fn ready() -> Self {
         Self {
             counts: Counts::with_all_buckets(),
@@ -128,16 +128,16 @@ impl Durations {
         }
     }
 
-    /// Counts one duration.
+    /// Records one duration.
     pub fn record(&mut self, duration: Nanoseconds) {
         self.record_all([duration].into_iter());
     }
 
-    /// Counts many.
+    /// Records several durations.
     #[inline]
     pub fn record_all(&mut self, durations: impl ExactSizeIterator<Item = Nanoseconds>) {
         self.count += durations.len() as u64;
-        // In registers: each of these in memory would be a chain of stores and loads.
+        // In registers: in memory, each of these would be a chain of stores and loads.
         let (mut min, mut max) = (self.min, self.max);
         let (mut sum, mut sum_of_squares) = (self.sum, self.sum_of_squares);
         for Nanoseconds(ns) in durations {
@@ -151,7 +151,7 @@ impl Durations {
         (self.sum, self.sum_of_squares) = (sum, sum_of_squares);
     }
 
-    /// Adds all of another's durations.
+    /// Adds all durations of another.
     pub fn add(&mut self, other: &Self) {
         if other.is_empty() {
             return;
@@ -164,12 +164,12 @@ impl Durations {
         self.sum_of_squares += other.sum_of_squares;
     }
 
-    /// Forgets all, keeping the memory.
+    /// Removes all durations, but keeps the memory.
     pub fn clear(&mut self) {
         if self.is_empty() {
             return;
         }
-        // The pages of other buckets have not been touched, and should not be.
+        // The pages of other buckets have not been touched, and must not be.
         let used = self.used();
         self.counts.0[used].fill(0);
         self.count = 0;
@@ -177,7 +177,7 @@ impl Durations {
         (self.sum, self.sum_of_squares) = (0, 0);
     }
 
-    /// The buckets from that of the shortest duration to that of the longest.
+    /// Returns the buckets from the shortest duration to the longest.
     fn used(&self) -> Range<usize> {
         if self.is_empty() {
             return 0..0;
@@ -186,35 +186,36 @@ impl Durations {
         Counts::index(self.min).min(last)..last + 1
     }
 
-    /// Nothing was recorded.
+    /// Returns whether nothing was recorded.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The number of durations.
+    /// Returns the number of durations.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The sum of the durations.
+    /// Returns the sum of the durations.
     pub fn total(&self) -> Nanoseconds {
         Nanoseconds(self.sum)
     }
 
-    /// The duration that this share (0 to 100) of all does not exceed; None without any.
+    /// Returns the duration that this percentage (0 to 100) of all does not exceed; `None` if
+    /// empty.
     pub fn percentile(&self, percentile: f64) -> Option<u64> {
         (!self.is_empty())
             .then(|| bounded_percentile(&self.counts.histogram(), percentile, self.max))
     }
 
-    /// As the result file has it; None without any.
+    /// Converts to the form of the result file; `None` if empty.
     pub fn to_latency(&self) -> Option<Latency> {
         let n = self.count;
         if n == 0 {
             return None;
         }
         let mean = self.sum as f64 / n as f64;
-        // n * sum of squares - sum^2, in integers while they hold it: no cancellation.
+        // n * sum of squares - sum^2, in integers if they fit: no cancellation.
         let spread = u128::from(n)
             .checked_mul(self.sum_of_squares)
             .and_then(|square| square.checked_sub(u128::from(self.sum) * u128::from(self.sum)))
@@ -239,7 +240,7 @@ impl Durations {
     }
 }
 
-/// The histogram gives the upper edge of a bucket, which may lie beyond the longest duration.
+/// Limits a percentile to `max`: the histogram returns the upper edge of a bucket.
 fn bounded_percentile(histogram: &Histogram<u64>, percentile: f64, max: u64) -> u64 {
     histogram.value_at_percentile(percentile).min(max)
 }
@@ -253,9 +254,9 @@ fn encode(histogram: &Histogram<u64>) -> String {
 }
 
 impl Latency {
-    /// The histogram as HdrHistogram's libraries know it; values in nanoseconds.
+    /// Decodes the histogram from HdrHistogram's format; values in nanoseconds.
     pub fn histogram(&self) -> Result<Histogram<u64>> {
-        // The library allocates whatever the header claims.
+        // The library allocates whatever size the header claims.
         histogram::check(&self.histogram)?;
         let bytes = BASE64
             .decode(&self.histogram)
@@ -265,27 +266,27 @@ impl Latency {
             .map_err(|error| anyhow!("the histogram can't be decoded: {error}"))
     }
 
-    /// The duration that this share (0 to 100) of all does not exceed.
+    /// Returns the duration that this percentage (0 to 100) of all does not exceed.
     pub fn percentile(&self, percentile: f64) -> Result<u64> {
         Ok(bounded_percentile(&self.histogram()?, percentile, self.max))
     }
 }
 
-/// What an event moved.
+/// Data that an event moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transfer {
     /// Nothing.
     None,
-    /// Bytes to us.
+    /// Bytes read.
     Read(u64),
-    /// Bytes from us.
+    /// Bytes written.
     Write(u64),
 }
 
-/// Durations of events that have yet to be counted, in ticks.
+/// Event durations that were not counted yet, in ticks.
 ///
-/// The fence that ends an event lets the CPU overlap nothing with what follows; counting many at
-/// once costs half of counting each at its end.
+/// The fence that ends an event keeps the CPU from overlapping anything with what follows; counting
+/// many at once costs half of counting each at its end.
 #[derive(Debug, Clone)]
 pub struct Pending {
     ticks: [u64; Self::CAPACITY],
@@ -302,10 +303,10 @@ impl Default for Pending {
 }
 
 impl Pending {
-    /// How many are held: 1 KiB, small beside what the memory test measures in the L1 cache.
+    /// Number of durations held: 1 KiB, small beside what the memory test measures in the L1 cache.
     pub const CAPACITY: usize = 128;
 
-    /// Takes one more; true where it was the last that there is room for.
+    /// Adds a duration; returns true if the buffer is now full.
     #[inline(always)]
     pub fn push(&mut self, ticks: u64) -> bool {
         self.ticks[self.len % Self::CAPACITY] = ticks;
@@ -313,7 +314,7 @@ impl Pending {
         self.len >= Self::CAPACITY
     }
 
-    /// Counts all that are held, and holds none.
+    /// Counts all held durations, and empties the buffer.
     pub fn count_into(&mut self, durations: &mut Durations, scale: Scale) {
         let held = self.ticks[..self.len].iter();
         durations.record_all(held.map(|&ticks| scale.nanoseconds(ticks)));
@@ -321,7 +322,7 @@ impl Pending {
     }
 }
 
-/// What one thread, or all of them, did.
+/// Statistics of one thread, or of all.
 #[derive(Debug, Clone, Default)]
 pub struct Measure {
     /// Durations of the events.
@@ -339,10 +340,10 @@ pub struct Measure {
 }
 
 impl Measure {
-    /// The most memory that a measure takes, in bytes, beside the value itself.
+    /// Maximum memory of a measure in bytes, besides the value itself.
     pub const READY_BYTES: u64 = 2 * (Counts::LEN * size_of::<u64>()) as u64;
 
-    /// Nothing yet, with the memory to record anything at once.
+    /// Creates an empty measure that already has the memory to record anything.
     pub fn ready() -> Self {
         Self {
             events: Durations::ready(),
@@ -351,7 +352,7 @@ impl Measure {
         }
     }
 
-    /// Counts what an event moved.
+    /// Counts the data that an event moved.
     #[inline(always)]
     pub fn add_transfer(&mut self, transfer: Transfer) {
         match transfer {
@@ -367,7 +368,7 @@ impl Measure {
         }
     }
 
-    /// Adds all of another's.
+    /// Adds all statistics of another.
     pub fn add(&mut self, other: &Self) {
         self.events.add(&other.events);
         self.fsyncs.add(&other.fsyncs);
@@ -377,7 +378,7 @@ impl Measure {
         self.bytes_written += other.bytes_written;
     }
 
-    /// Forgets all, keeping the memory.
+    /// Removes all statistics, but keeps the memory.
     pub fn clear(&mut self) {
         self.events.clear();
         self.fsyncs.clear();
@@ -403,7 +404,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
         #[test]
-        fn merging_parts_gives_the_same_as_recording_all_in_one(
+        fn merging_parts_equals_recording_everything_in_one(
             a in prop::collection::vec(0u64..10_000_000_000, 0..50),
             b in prop::collection::vec(0u64..10_000_000_000, 1..50),
         ) {
@@ -414,7 +415,7 @@ mod tests {
         }
 
         #[test]
-        fn min_mean_max_and_stddev_are_exact_and_percentiles_good_to_3_digits(
+        fn min_mean_max_and_stddev_are_exact_and_percentiles_accurate_to_3_digits(
             mut values in prop::collection::vec(0u64..4_000_000_000_000, 1..60)
         ) {
             let latency = recorded(&values).to_latency().unwrap();
@@ -435,14 +436,14 @@ mod tests {
         }
 
         #[test]
-        fn a_histogram_survives_the_result_file(values in prop::collection::vec(1u64..4_000_000_000_000, 1..60)) {
+        fn a_histogram_round_trips_through_the_result_file(values in prop::collection::vec(1u64..4_000_000_000_000, 1..60)) {
             let durations = recorded(&values);
             let latency = durations.to_latency().unwrap();
             prop_assert_eq!(latency.histogram().unwrap(), durations.counts.histogram());
         }
 
         #[test]
-        fn counts_are_those_of_the_library_s_histogram(
+        fn counts_match_the_histogram_of_the_library(
             values in prop::collection::vec((0u64..47).prop_flat_map(|bits| 0..1u64 << bits), 0..200)
         ) {
             let mut counts = Counts::with_all_buckets();
@@ -455,7 +456,7 @@ mod tests {
         }
 
         #[test]
-        fn a_bucket_holds_its_smallest_value_and_none_before_it(ns in (0u64..47).prop_flat_map(|bits| 0..1u64 << bits)) {
+        fn a_bucket_contains_its_smallest_value_and_none_below_it(ns in (0u64..47).prop_flat_map(|bits| 0..1u64 << bits)) {
             let bucket = Counts::index(ns);
             let smallest = Counts::value(bucket);
             prop_assert!(smallest <= ns && ns - smallest <= ns / 1000);
@@ -465,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_of_an_hour_are_told_apart_to_3_digits() {
+    fn durations_of_an_hour_are_distinguished_to_3_digits() {
         let hour = 3_600_000_000_000;
         let p50 = recorded(&[hour, hour + hour / 100])
             .percentile(50.0)
@@ -485,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cleared_measure_is_as_new() {
+    fn a_cleared_measure_equals_a_new_one() {
         let mut durations = recorded(&[5, 7]);
         durations.clear();
         durations.record(Nanoseconds(6));

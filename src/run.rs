@@ -1,4 +1,4 @@
-//! From a plan to a result: clock, harness, workload, and what the machine did meanwhile.
+//! Turns a plan into a result: clock, harness, workload, and machine noise during the run.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -25,7 +25,7 @@ use crate::workload::fileio::files::TestFiles;
 use crate::workload::fileio::validate::Validator;
 use crate::workload::memory::Memory;
 
-/// A measurement that is about to be made: the clock runs, the harness is known.
+/// A run about to start, with its clock established and its harness measured.
 #[derive(Debug)]
 pub struct Run<'a> {
     plan: &'a RunPlan,
@@ -36,21 +36,21 @@ pub struct Run<'a> {
     harness: Harness,
 }
 
-/// Fails if the threads of the run cannot be created, before anything is prepared for it.
+/// Measures the harness; fails first if the threads of the run cannot be created.
 fn measure_harness(setup: Setup, time: &TimeSource) -> Result<Harness> {
     engine::try_threads(setup)?;
     with_clock!(time.clock, clock => harness::measure(setup, clock))
 }
 
 impl<'a> Run<'a> {
-    /// Finds the clock and measures the harness.
+    /// Establishes the clock and measures the harness.
     ///
-    /// Fails if the plan asks for what this machine cannot provide, such as a trusted TSC or that
+    /// Fails if the plan requires what this machine cannot provide, such as a trusted TSC or that
     /// many threads.
     pub fn begin(plan: &'a RunPlan) -> Result<Self> {
         let mut run = Self::with(plan, TimeSource::establish(plan.clock)?);
         run.harness = match measure_harness(run.setup, &run.time) {
-            // The run that follows ends before its first event, and its result says why.
+            // The run that follows ends before its first event, and its result states why.
             Err(error) if error.is::<Interrupted>() => Harness::default(),
             measured => measured?,
         };
@@ -85,7 +85,7 @@ impl<'a> Run<'a> {
         HostWarning::of_memory(&self.host, &self.plan.test, self.setup.threads)
     }
 
-    /// Measures. An error or a signal is part of the result.
+    /// Runs the workload. An error or a signal is part of the result.
     pub fn measure(
         mut self,
         files: Option<Arc<TestFiles>>,
@@ -103,8 +103,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Drops the set's pages from the page cache where the plan says so, and finds out how much
-    /// of the set is in it, and whether it has holes.
+    /// Drops the set's pages from the page cache if the plan says so, and determines how much of
+    /// the set is cached, and whether it has holes.
     fn look_at_cache(&mut self, files: Option<&TestFiles>) -> Result<()> {
         let (Some(files), Test::Fileio(params)) = (files, &self.plan.test) else {
             return Ok(());
@@ -169,16 +169,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The result of a plan whose run could not begin, for this reason.
+    /// Returns the result of a plan whose run could not begin, with the reason.
     ///
-    /// Fails where not even a clock for that is found.
+    /// Fails if no clock is found at all.
     pub fn refused(plan: &'a RunPlan, error: &Error) -> Result<RunResult> {
         let time = TimeSource::establish(plan.clock)
             .or_else(|_| TimeSource::establish(ClockChoice::Monotonic))?;
         Ok(Self::with(plan, time).not_run(error))
     }
 
-    /// The result of a run that never began.
+    /// Returns the result of a run that never began.
     pub fn not_run(self, error: &Error) -> RunResult {
         let interrupted = error.is::<Interrupted>();
         let nothing = Measurement {

@@ -1,5 +1,5 @@
-//! The time that a result speaks of: what the machine did, and how its clocks went, during a run
-//! and not while the run waited for its start.
+//! The time window of a result: machine activity and clock behaviour during a run, excluding the
+//! wait for its start.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,18 +8,18 @@ use crate::engine::{Observer, Progress};
 use crate::host::{NoiseBefore, noise_start};
 use crate::result::{Interval, Noise};
 
-/// Looks at the machine during a run, and lets another observer see it as well.
+/// Observes the machine during a run, and forwards to another observer.
 pub struct Window<'a> {
     time: &'a TimeSource,
     inner: &'a mut dyn Observer,
     started_at: SystemTime,
-    /// What happened before the wait.
+    /// Noise before the wait.
     before: Option<Noise>,
     noise: NoiseBefore,
 }
 
 impl<'a> Window<'a> {
-    /// For a run that begins now.
+    /// Opens the window of a run that begins now.
     pub fn open(time: &'a TimeSource, inner: &'a mut dyn Observer) -> Self {
         Self {
             time,
@@ -30,7 +30,7 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// When the run started, and what else the machine did during it.
+    /// Returns when the run started, and what else the machine did during it.
     pub fn close(self) -> (SystemTime, Noise) {
         let noise = self.noise.since();
         let noise = self

@@ -6,29 +6,29 @@ use super::Recorder;
 use crate::clock::{Clock, Ticks};
 use crate::measure::Transfer;
 
-/// What became of an event.
+/// Outcome of [`Events::issue`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Issued {
-    /// It has ended, and moved this much.
+    /// The event has ended and moved this much.
     Done(Transfer),
-    /// A file was flushed instead, which is not an event.
+    /// A file was flushed, which does not count as an event.
     Flushed,
-    /// It has ended, and the worker has recorded it.
+    /// The event has ended, and the worker has recorded it.
     Recorded,
-    /// It is in flight. [`Events::reap`] records it.
+    /// The event is in flight; [`Events::reap`] records it.
     Pending,
-    /// Not issued: as many as possible are in flight. One of them has to complete first.
+    /// Not issued: the maximum number of events is in flight. One has to complete first.
     Full,
-    /// No event is left for this thread.
+    /// No events are left for this thread.
     Exhausted,
 }
 
 /// The events of one thread.
 pub trait Events {
-    /// Does one event, or issues it.
+    /// Runs or issues one event.
     ///
-    /// The event has begun with the reading that ended the one before. After work that is not part
-    /// of it, [`Recorder::begin_event`] begins it anew.
+    /// An event begins at the clock reading that ended the previous one. After work that is not
+    /// part of the event, call [`Recorder::begin_event`].
     fn issue<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<Issued>;
 
     /// Waits for at least one completion or the next checkpoint of the recorder, whichever comes
@@ -39,13 +39,13 @@ pub trait Events {
         Ok(recorder.now())
     }
 
-    /// Waits for everything in flight, and records it. Called once, at the end, after an error too.
+    /// Waits for and records everything in flight. Called once at the end, also after an error.
     fn drain<C: Clock>(&mut self, _recorder: &mut Recorder<C>) -> Result<()> {
         Ok(())
     }
 }
 
-/// The loop over one thread's events.
+/// The event loop of one thread.
 pub struct EventLoop<'a, C: Clock> {
     recorder: &'a mut Recorder<C>,
 }
@@ -55,8 +55,8 @@ impl<'a, C: Clock> EventLoop<'a, C> {
         Self { recorder }
     }
 
-    /// Issues events until none is left, the run is over, or one fails. What is in flight then is
-    /// waited for and counts.
+    /// Issues events until none are left, the run is over, or one fails. Then waits for the events
+    /// in flight, which count.
     #[inline(always)]
     pub fn run<E: Events>(self, events: &mut E) -> Result<()> {
         let ended = issue_all(self.recorder, events);

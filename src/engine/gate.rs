@@ -1,4 +1,4 @@
-//! The common start of a run's threads: as soon as all are ready, or at a given time.
+//! The start barrier: a run's threads start as soon as all are ready, or at a given time.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,18 +15,18 @@ const HEADROOM: Duration = Duration::from_millis(20);
 /// How often the main thread checks for a signal while the threads get ready.
 const SIGNAL_CHECK: Duration = Duration::from_millis(100);
 
-/// Where all threads wait until they may begin together.
+/// The start barrier of a run's threads.
 ///
-/// The last thread that gets ready wakes the main thread, which opens the gate. Waiting takes no
-/// lock, so that thousands of threads that wake at once don't wait for each other again.
+/// The last thread to become ready wakes the main thread, which opens the barrier. Waiting takes no
+/// lock, so that thousands of threads that wake at once do not contend.
 pub(super) struct Gate<C: Clock> {
     setup: Setup,
     clock: C,
-    /// When the run began to get ready.
+    /// When preparation began.
     began: Ticks,
-    /// When the last thread was ready.
+    /// When the last thread became ready.
     ready_at: AtomicU64,
-    /// Threads that are ready.
+    /// Number of threads that are ready.
     ready: AtomicUsize,
     main: Thread,
     opened: OnceLock<()>,
@@ -37,12 +37,13 @@ pub(super) struct Gate<C: Clock> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Start {
     pub schedule: Schedule,
-    /// Seconds after its start time; `None` if none was given, or it did not come.
+    /// Delay after the start time, in seconds; `None` without a start time, or if the run ended
+    /// before it.
     pub late_s: Option<f64>,
 }
 
 impl<C: Clock> Gate<C> {
-    /// For a run that begins to get ready now; the calling thread will lead it.
+    /// Creates the barrier of a run whose preparation begins now; the calling thread must lead it.
     pub fn new(setup: Setup, clock: C) -> Self {
         Self {
             setup,
@@ -56,10 +57,11 @@ impl<C: Clock> Gate<C> {
         }
     }
 
-    /// A worker is ready. Returns when it may begin; early if `is_over` says that the run is.
+    /// Waits on a worker thread until it may start; returns early if `is_over` reports the end of
+    /// the run.
     ///
-    /// `read` runs before the last wait of the thread: what it reads includes how long the thread
-    /// then waits for a CPU, but not the time to a start that was requested.
+    /// `read` runs before the last wait of the thread: its reading covers the following wait for a
+    /// CPU, but not the wait for a requested start time.
     pub fn pass<T>(&self, is_over: impl Fn() -> bool, read: impl FnOnce() -> T) -> (Start, T) {
         let Some(moment) = self.setup.start_at else {
             let reading = read();
@@ -67,20 +69,20 @@ impl<C: Clock> Gate<C> {
             return (self.start(), reading);
         };
         self.arrive();
-        // Each thread sleeps by itself: being woken by another would make it later.
+        // Each thread sleeps on its own: a wakeup by another thread would delay it.
         moment.sleep_until(HEADROOM, &is_over);
         let reading = read();
         moment.sleep_until(Duration::ZERO, is_over);
         let start = self.start();
-        // If threads outnumber CPUs, others wait for this one: each of them starts before
-        // any of them works, and not when one before it has used up its time slice.
+        // If threads outnumber CPUs, others wait for this one: each of them starts before any of
+        // them works, and not when an earlier one has used up its time slice.
         thread::yield_now();
         (start, reading)
     }
 
-    /// The main thread's way through: opens the gate when all threads are ready, or early if
-    /// `is_over` says that the run is, and informs the observer of what the threads are about to
-    /// do. Returns how long it waited for the start time.
+    /// Opens the barrier on the main thread when all threads are ready, or early if `is_over`
+    /// reports the end of the run. Notifies the observer before the threads start. Returns the time
+    /// spent waiting for the start time.
     pub fn lead(&self, is_over: impl Fn() -> bool, observer: &mut dyn Observer) -> Duration {
         while self.ready.load(Ordering::Acquire) < self.setup.threads && !is_over() {
             thread::park_timeout(SIGNAL_CHECK);
@@ -102,20 +104,20 @@ impl<C: Clock> Gate<C> {
         waited
     }
 
-    /// Lets all threads through, those that come later, too.
+    /// Lets all threads through, including those that arrive later.
     pub fn open(&self) {
         self.opened.get_or_init(|| ());
     }
 
-    /// How the run started. The first caller starts it.
+    /// Returns how the run started. The first call starts it.
     pub fn start(&self) -> Start {
         *self.passed.get_or_init(|| {
             let moment = self.setup.start_at;
             let late_s = moment.map(|moment| moment.late_s());
             let began = match moment {
                 None => self.began,
-                // As if there had been no wait: only the time to get ready lies between the begin
-                // of the run and its start, as without a start time.
+                // Excludes the wait: only the preparation lies between the beginning of the run and
+                // its start, as without a start time.
                 Some(_) => {
                     let ready_at = Ticks(self.ready_at.load(Ordering::Acquire));
                     Ticks(self.clock.start().0 - ready_at.since(self.began))
@@ -128,7 +130,7 @@ impl<C: Clock> Gate<C> {
         })
     }
 
-    /// A worker waits until the gate is open.
+    /// Waits on a worker thread until the barrier opens.
     fn arrive(&self) {
         self.note_ready();
         if self.ready.fetch_add(1, Ordering::AcqRel) + 1 == self.setup.threads {

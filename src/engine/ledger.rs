@@ -1,5 +1,5 @@
-//! Where lanes hand over what they have measured: the totals of the run and of each thread, and
-//! the statistics of each interval.
+//! Collects the statistics of all recorders: totals of the run and of each thread, and the
+//! statistics of each interval.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,22 +16,22 @@ pub(super) struct Ledger {
 struct Pages {
     all: Measure,
     threads: Vec<ThreadSums>,
-    /// The interval that each thread is in; those before it have all that it will give. None
-    /// where it has ended and will give nothing more.
+    /// The interval each thread is in; its earlier intervals are final. `None` if the thread has
+    /// ended.
     reached: Vec<Option<usize>>,
-    /// Intervals that every thread has left, in order from the first.
+    /// Complete intervals, which every thread has left, in order from the first.
     closed: Vec<Interval>,
-    /// Those after them, as far as a thread has given anything.
+    /// Later intervals for which a thread has delivered statistics.
     open: Vec<Slot>,
 }
 
-/// The events of one thread. Their distribution is kept for all threads together only: thousands
-/// of histograms would take hundreds of megabytes.
+/// Totals of one thread. Distributions are kept for all threads together only: with thousands of
+/// threads, histograms would take hundreds of megabytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ThreadSums {
     /// Number of events.
     pub events: u64,
-    /// Sum of their durations.
+    /// Sum of event durations.
     pub event_time: Nanoseconds,
 }
 
@@ -65,20 +65,20 @@ impl Ledger {
         }
     }
 
-    /// Takes what a thread measured since it last came, all in the interval that it was in;
-    /// leaves `measure` empty, and the thread in the interval `now_in`.
+    /// Adds what a thread recorded since its last call, all of it in the interval it was in. Clears
+    /// `measure` and moves the thread to interval `now_in`.
     pub fn hand_over(&self, thread: usize, now_in: usize, measure: &mut Measure) {
         self.take(thread, Some(now_in), measure);
     }
 
-    /// Takes a thread's last.
+    /// Adds the final statistics of a thread.
     pub fn finish(&self, thread: usize, measure: &mut Measure) {
         self.take(thread, None, measure);
     }
 
     fn take(&self, thread: usize, now_in: Option<usize>, measure: &mut Measure) {
         let mut pages = self.pages();
-        // A thread that was given up comes too late.
+        // A thread that was given up reports too late.
         let Some(was_in) = pages.reached[thread] else {
             return;
         };
@@ -87,7 +87,7 @@ impl Ledger {
         pages.reached[thread] = now_in;
         if let Some(interval) = self.interval {
             pages.slot(was_in).add(measure);
-            // Where all have ended, the end of the run closes the rest.
+            // Once all threads have ended, the end of the run closes the remaining intervals.
             if let Some(left_by_all) = pages.reached.iter().copied().flatten().min() {
                 pages.close(interval, left_by_all);
             }
@@ -95,13 +95,14 @@ impl Ledger {
         measure.clear();
     }
 
-    /// What all threads measured together, and each thread's sums.
+    /// Returns the totals of all threads together and of each thread.
     pub fn totals(&self) -> (Measure, Vec<ThreadSums>) {
         let pages = self.pages();
         (pages.all.clone(), pages.threads.clone())
     }
 
-    /// The complete intervals; at the end of the run, all: the last is cut off there.
+    /// Returns the complete intervals; at the end of the run all of them, the last one cut off
+    /// there.
     pub fn intervals(&self, end: Option<Nanoseconds>) -> Vec<Interval> {
         let Some(interval) = self.interval else {
             return Vec::new();
@@ -122,7 +123,7 @@ impl Ledger {
     }
 
     fn pages(&self) -> MutexGuard<'_, Pages> {
-        // A thread that panicked has left sums that are whole: each is added by itself.
+        // A thread that panicked leaves consistent sums: each is added separately.
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -136,7 +137,7 @@ impl Pages {
         &mut self.open[at]
     }
 
-    /// Closes the intervals before this one, which every thread has left.
+    /// Closes the intervals before `left_by_all`, which every thread has left.
     fn close(&mut self, interval: Duration, left_by_all: usize) {
         while self.closed.len() < left_by_all {
             let number = self.closed.len() as f64;
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_has_ended_keeps_no_interval_open() {
+    fn a_thread_that_has_ended_does_not_keep_intervals_open() {
         let ledger = Ledger::new(2, Some(SECOND));
         ledger.finish(0, &mut events(1));
         ledger.hand_over(1, 3, &mut events(2));
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_thread_gives_after_the_run_was_given_up_changes_nothing() {
+    fn statistics_of_a_thread_that_was_given_up_are_ignored() {
         let ledger = Ledger::new(1, Some(SECOND));
         ledger.hand_over(0, 1, &mut events(3));
         let at_the_end = ledger.intervals(Some(Nanoseconds(2_500_000_000)));
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_hung_over_two_intervals_leaves_an_empty_one() {
+    fn a_thread_that_hangs_across_two_intervals_leaves_an_empty_one() {
         let ledger = Ledger::new(1, Some(SECOND));
         ledger.hand_over(0, 2, &mut events(3));
         let rates: Vec<f64> = ledger
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn all_events_stand_in_the_intervals_once_and_the_last_is_cut_at_the_end() {
+    fn each_event_is_in_one_interval_and_the_last_interval_ends_with_the_run() {
         let ledger = Ledger::new(2, Some(SECOND));
         ledger.hand_over(0, 1, &mut events(4));
         ledger.finish(0, &mut events(2));

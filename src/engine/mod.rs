@@ -40,79 +40,79 @@ use recorder::Shared;
 use threads::WorkerThreads;
 use watch::{GivenUp, Watch};
 
-/// Work for threads.
+/// A workload that several threads run.
 pub trait Workload: Send + Sync + 'static {
-    /// What one thread needs to do its part.
+    /// State of one worker thread.
     type Worker: Worker;
 
-    /// Makes the worker of a thread, on that thread, before the common start.
+    /// Creates the worker of a thread, on that thread, before the common start.
     fn worker(self: Arc<Self>, thread: usize) -> Result<Self::Worker>;
 
-    /// How far the work has come; for the eyes of a user only.
+    /// Returns the progress of the work, for display only.
     fn progress(&self) -> Progress;
 }
 
 /// One thread's part of a workload.
 pub trait Worker {
-    /// Has the engine's loop run over this thread's events.
+    /// Runs the engine's loop over this thread's events.
     ///
-    /// A worker whose events are of several kinds chooses here, once, so that the loop is compiled
+    /// A worker with several kinds of events selects one here, once, so that the loop is compiled
     /// for each kind.
     fn run<C: Clock>(&mut self, events: EventLoop<'_, C>) -> Result<()>;
 }
 
-/// Requests claimed so far, of how many.
+/// Requests claimed so far, and the total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// Claimed so far.
     pub done: u64,
-    /// In all; None where only the time limits the run.
+    /// Total; `None` if only the time limits the run.
     pub total: Option<u64>,
 }
 
-/// How a run is to be done.
+/// Parameters of a run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Setup {
-    /// Worker threads.
+    /// Number of worker threads.
     pub threads: usize,
-    /// A smallest stack for each, in bytes.
+    /// Minimum stack size of each thread, in bytes.
     pub stack_size: Option<usize>,
-    /// Bind worker i to the i-th CPU allowed.
+    /// Whether to bind worker i to the i-th allowed CPU.
     pub pin: bool,
-    /// Events stop this long after the start.
+    /// No event begins later than this after the start.
     pub max_time: Option<Duration>,
-    /// A run that still hangs this long after the start is given up.
+    /// A run that has not ended this long after the start is given up.
     pub forced_shutdown: Option<Duration>,
-    /// Length of an interval of the statistics.
+    /// Length of a statistics interval.
     pub interval: Option<Duration>,
-    /// The threads begin at this moment; None for as soon as they are ready.
+    /// Start time of the threads; `None` to start as soon as all are ready.
     pub start_at: Option<StartAt>,
 }
 
-/// Who watches a run from outside. None of it is called on a measuring thread.
+/// Observes a run from outside. No method is called on a worker thread.
 pub trait Observer {
-    /// All threads are ready, and wait for the moment at which they are to begin.
+    /// All threads are ready and wait for the start time.
     fn waits(&mut self) {}
 
-    /// That moment is some milliseconds ahead, or the wait was given up.
+    /// The start time is some milliseconds ahead, or the wait was given up.
     fn wait_ends(&mut self) {}
 
     /// All threads are about to begin.
     fn started(&mut self) {}
 
-    /// How often [`Observer::progress`] is to be called; None for never.
+    /// Returns how often to call [`Observer::progress`]; `None` for never.
     fn pace(&self) -> Option<Duration> {
         None
     }
 
-    /// How far the run has come.
+    /// Receives the progress of the run.
     fn progress(&mut self, _elapsed: Duration, _progress: Progress) {}
 
     /// An interval is complete.
     fn interval(&mut self, _interval: &Interval) {}
 }
 
-/// Nobody watches.
+/// An observer that ignores everything.
 pub struct Unobserved;
 
 impl Observer for Unobserved {}
@@ -120,31 +120,31 @@ impl Observer for Unobserved {}
 /// What a run measured.
 #[derive(Debug)]
 pub struct Measurement {
-    /// From before the workload was opened and the threads created to after the last one ended,
-    /// without the wait for a moment to start at.
+    /// Time from before the workload was opened and the threads were created until the last thread
+    /// ended, excluding the wait for a start time.
     pub wall: Nanoseconds,
-    /// How long after that moment the first thread began, in seconds; None where there was none,
-    /// or a signal came before it.
+    /// Delay of the first thread after the start time, in seconds; `None` without a start time, or
+    /// if a signal arrived before it.
     pub late_s: Option<f64>,
-    /// The events of all threads.
+    /// Statistics of all threads together.
     pub all: Measure,
-    /// Each thread's events.
+    /// Totals of each thread.
     pub threads: Vec<ThreadSums>,
     /// CPU time of the threads between the start barrier and their end.
     pub cpu_time: Nanoseconds,
-    /// Time that the threads waited in run queues for a CPU, from just before the common start to
-    /// their last event; None if unknown for a thread.
+    /// Time that the threads waited in run queues, from just before the common start to their last
+    /// event; `None` if unknown for a thread.
     pub runqueue_wait: Option<Duration>,
-    /// Each interval, in order.
+    /// The intervals, in order.
     pub intervals: Vec<Interval>,
     /// What ended the run.
     pub ended_by: EndedBy,
-    /// The error that ended it, if one did.
+    /// The error that ended the run, if any.
     pub error: Option<Error>,
 }
 
 impl Measurement {
-    /// Looks at what a run that came to its own end has left; an error there fails the run.
+    /// Runs `verify` after a run that ended normally; its error fails the run.
     pub fn verify(&mut self, verify: impl FnOnce() -> Result<()>) {
         if !matches!(self.ended_by, EndedBy::Work | EndedBy::Time) {
             return;
@@ -161,8 +161,8 @@ impl Measurement {
 
 /// Opens a workload and runs it to its end.
 ///
-/// An error in the workload is part of the measurement, as is a signal; `Err` means that the
-/// run never began: the workload could not be opened, or a thread not be created.
+/// An error in the workload, or a signal, is part of the measurement. `Err` means that the run
+/// never began: the workload could not be opened, or a thread could not be created.
 pub fn run<W: Workload, C: Clock>(
     setup: Setup,
     clock: C,
@@ -211,7 +211,7 @@ pub fn run<W: Workload, C: Clock>(
     );
     let intervals = shared.ledger.intervals(Some(wall));
     watch.show_intervals(&intervals);
-    // Threads that hang are not waited for: that is what was given up.
+    // If the run was given up, threads that hang are not joined.
     if end.given_up.is_none() {
         threads.join();
     }
@@ -236,8 +236,8 @@ pub fn run<W: Workload, C: Clock>(
     })
 }
 
-/// Creates the threads of a run and lets them end at once, so that a run which cannot have them
-/// is refused before anything is prepared for it.
+/// Creates the threads of a run and ends them at once, so that a run whose threads cannot be
+/// created is refused before anything is prepared for it.
 pub fn try_threads(setup: Setup) -> Result<()> {
     let release = Arc::new(OnceLock::new());
     let held = release.clone();
@@ -256,7 +256,7 @@ struct ThreadEnd {
     result: Result<()>,
 }
 
-/// A thread's part of a run, from before the common start to its last event.
+/// Runs one thread's part of a run, from before the common start to its last event.
 fn work_through<W: Workload, C: Clock>(
     workload: Arc<W>,
     mut recorder: Recorder<C>,
@@ -267,7 +267,7 @@ fn work_through<W: Workload, C: Clock>(
     if prepared.is_err() {
         recorder.shared.stopped.store(true, Ordering::Relaxed);
     }
-    // Every thread comes here, whatever befell it: the others wait for it.
+    // Every thread must get here, even after an error: the others wait for it.
     let is_over = || recorder.shared.is_over();
     let (start, wait_before) = gate.pass(is_over, thread_runqueue_wait);
     recorder.open(start.schedule);

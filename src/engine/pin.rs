@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-/// The CPUs to bind workers to; `None` if they are not bound.
+/// Returns the CPUs to bind workers to; `None` if they are not bound.
 pub(super) fn cpus_to_pin_to(pin: bool) -> Result<Option<Vec<core_affinity::CoreId>>> {
     if !pin {
         return Ok(None);

@@ -10,23 +10,23 @@ use crate::clock::{Clock, Scale, Ticks};
 use crate::measure::{Measure, Pending, Transfer};
 use crate::signal;
 
-/// How often a recorder hands over its statistics, so that they are not lost if a signal ends the run
-/// while the thread is in an event that takes long.
+/// How often a recorder flushes its statistics, so that they are not lost if a signal ends the run
+/// while the thread is in a long event.
 pub(super) const HANDOVER: Duration = Duration::from_secs(1);
 
-/// How often a recorder hands over its statistics if the run may have to be abandoned.
+/// How often a recorder flushes its statistics if the run may have to be given up.
 const FORCED_SHUTDOWN_HANDOVER: Duration = Duration::from_millis(100);
 
-/// Statistics of one worker thread, its clock, and whether it may begin another event.
+/// Statistics and clock of one worker thread, and whether it may begin another event.
 pub struct Recorder<C: Clock> {
     clock: C,
     scale: Scale,
     pub(super) thread: usize,
-    /// When the event at hand began.
+    /// Start of the current event.
     began: Ticks,
     pending: Pending,
     measure: Measure,
-    /// When more than recording is due next.
+    /// Time of the next action other than recording.
     checkpoint: Ticks,
     schedule: Schedule,
     open: bool,
@@ -59,7 +59,7 @@ impl Shared {
 }
 
 impl<C: Clock> Recorder<C> {
-    /// A recorder that takes no events until [`Recorder::open`].
+    /// Creates a recorder that accepts no events until [`Recorder::open`].
     pub(super) fn new(clock: C, thread: usize, shared: Arc<Shared>) -> Self {
         Self {
             clock,
@@ -75,22 +75,22 @@ impl<C: Clock> Recorder<C> {
         }
     }
 
-    /// Takes events from now until the schedule ends the run.
+    /// Accepts events from now until the schedule ends the run.
     pub(super) fn open(&mut self, schedule: Schedule) {
         self.schedule = schedule;
         self.open = true;
         self.checkpoint = self.next_checkpoint(schedule.began);
     }
 
-    /// Whether another event may begin.
+    /// Returns whether another event may begin.
     #[inline(always)]
     pub fn is_open(&self) -> bool {
         self.open && !self.shared.is_over()
     }
 
-    /// Begins the next event now, so that what was done since the last one is not part of it.
+    /// Begins the next event now, so that work done since the last one is not part of it.
     ///
-    /// Without this call, an event begins with the reading that ended the one before.
+    /// Without this call, an event begins at the reading that ended the previous one.
     #[inline(always)]
     pub fn begin_event(&mut self) -> Ticks {
         self.began = self.clock.start();
@@ -103,7 +103,7 @@ impl<C: Clock> Recorder<C> {
         self.clock.stop()
     }
 
-    /// Ends the event that has begun last. The same reading begins the next one.
+    /// Ends the current event. The same reading begins the next one.
     #[inline(always)]
     pub(super) fn end_event(&mut self, transfer: Transfer) {
         let began = self.began;
@@ -118,7 +118,7 @@ impl<C: Clock> Recorder<C> {
         self.record_fsync(began, self.began);
     }
 
-    /// Counts an event that has just ended.
+    /// Records an event that has just ended.
     #[inline(always)]
     pub fn record_event(&mut self, start: Ticks, end: Ticks, transfer: Transfer) {
         self.pass(end);
@@ -128,14 +128,14 @@ impl<C: Clock> Recorder<C> {
         }
     }
 
-    /// Counts an fsync that has just ended; it is not an event.
+    /// Records an fsync that has just ended, which is not an event.
     #[inline(always)]
     pub fn record_fsync(&mut self, start: Ticks, end: Ticks) {
         self.pass(end);
         self.measure.fsyncs.record(self.scale.between(start, end));
     }
 
-    /// Does what is due at a time that has just been read.
+    /// Performs what is due at `now`, a reading just taken.
     #[inline(always)]
     pub fn pass(&mut self, now: Ticks) {
         if now >= self.checkpoint {
@@ -143,7 +143,7 @@ impl<C: Clock> Recorder<C> {
         }
     }
 
-    /// Time until more than recording is due; None if that will never be.
+    /// Returns the time until the next checkpoint; `None` if no more is due.
     pub fn until_checkpoint(&self) -> Option<Duration> {
         (self.checkpoint != Ticks::NEVER).then(|| {
             let left = self.scale.between(self.clock.start(), self.checkpoint);
@@ -181,7 +181,7 @@ impl<C: Clock> Recorder<C> {
         deadline.min(boundary).min(handover)
     }
 
-    /// Hands over what is left. Nothing is recorded after this.
+    /// Flushes the remaining statistics. Nothing is recorded after this.
     pub(super) fn finish(&mut self) {
         self.count_pending();
         self.shared.ledger.finish(self.thread, &mut self.measure);
@@ -189,7 +189,7 @@ impl<C: Clock> Recorder<C> {
 }
 
 impl Schedule {
-    /// The number of the interval that a moment lies in; 0 without intervals.
+    /// Returns the number of the interval that contains `now`; 0 without intervals.
     fn interval_at(&self, now: Ticks, scale: Scale) -> usize {
         self.interval.map_or(0, |interval| {
             let since = scale.between(self.began, now).0 as u128;
@@ -201,14 +201,14 @@ impl Schedule {
         self.interval.map_or(Ticks::NEVER, |interval| {
             let number = self.interval_at(now, scale) as f64 + 1.0;
             let boundary = scale.after(self.began, interval.mul_f64(number));
-            // A rounding that put the boundary at this very moment would repeat it for ever.
+            // A boundary rounded down to `now` would repeat forever.
             boundary.max(Ticks(now.0 + 1))
         })
     }
 }
 
 impl Schedule {
-    /// The schedule of a run that began at this reading.
+    /// Creates the schedule of a run that began at this reading.
     pub fn beginning<C: Clock>(began: Ticks, setup: Setup, clock: C) -> Self {
         let deadline = setup
             .max_time

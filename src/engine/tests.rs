@@ -1,4 +1,4 @@
-//! The engine with workloads made for what they show.
+//! Tests of the engine with synthetic workloads.
 
 use std::sync::atomic::AtomicU64;
 
@@ -10,7 +10,7 @@ use crate::measure::Transfer;
 
 type Step = dyn Fn(usize, u64) -> Result<()> + Send + Sync;
 
-/// Events that each do a step with the thread's number and the count of its events before.
+/// Events that each call a function with the thread's number and its count of earlier events.
 struct Steps {
     left: AtomicU64,
     prepare: Box<dyn Fn(usize) -> Result<()> + Send + Sync>,
@@ -114,7 +114,7 @@ fn every_event_is_counted_once_over_all_threads() {
 }
 
 #[test]
-fn an_error_in_one_thread_ends_all_and_keeps_what_was_measured() {
+fn an_error_in_one_thread_stops_all_threads_and_keeps_their_statistics() {
     let fails = |thread, done| match (thread, done) {
         (1, 5) => Err(anyhow!("the sixth event failed")),
         _ => sleep(Duration::from_micros(50)),
@@ -129,7 +129,7 @@ fn an_error_in_one_thread_ends_all_and_keeps_what_was_measured() {
 }
 
 #[test]
-fn a_thread_that_can_not_begin_keeps_none_waiting_at_the_barrier() {
+fn a_thread_that_cannot_start_does_not_block_the_others_at_the_barrier() {
     let mut steps = Steps::new(1000, |_, _| Ok(()));
     steps.prepare = Box::new(|thread| match thread {
         1 => Err(anyhow!("no buffer")),
@@ -141,7 +141,7 @@ fn a_thread_that_can_not_begin_keeps_none_waiting_at_the_barrier() {
 }
 
 #[test]
-fn a_workload_that_can_not_be_opened_is_no_run() {
+fn a_workload_that_cannot_be_opened_is_an_error() {
     let open = || Err::<Steps, _>(anyhow!("no such file"));
     let error = run(setup(1), Monotonic, open, &mut Unobserved).unwrap_err();
     assert_eq!(error.to_string(), "no such file");
@@ -157,12 +157,12 @@ fn no_event_begins_after_the_time_limit() {
     let measured = run_steps(limited, Steps::new(u64::MAX, move |_, _| sleep(nap)));
     assert_eq!(measured.ended_by, EndedBy::Time);
     assert!(measured.wall.0 >= 20_000_000);
-    // The last event began before the limit, so that none took two naps more than it allows.
+    // The last event began before the limit: at most 7 naps of 3 ms can begin within 20 ms.
     assert!(measured.threads.iter().all(|t| t.events <= 7));
 }
 
 #[test]
-fn the_intervals_hold_all_events_and_the_last_ends_with_the_run() {
+fn the_intervals_contain_all_events_and_the_last_ends_with_the_run() {
     let limited = Setup {
         max_time: Some(Duration::from_millis(105)),
         interval: Some(Duration::from_millis(20)),
@@ -182,7 +182,7 @@ fn the_intervals_hold_all_events_and_the_last_ends_with_the_run() {
 }
 
 #[test]
-fn a_thread_that_hangs_is_given_up_and_the_figures_of_all_are_kept() {
+fn a_hung_thread_is_given_up_and_all_statistics_are_kept() {
     let forced = Setup {
         max_time: Some(Duration::from_millis(50)),
         forced_shutdown: Some(Duration::from_millis(300)),
@@ -202,7 +202,7 @@ fn a_thread_that_hangs_is_given_up_and_the_figures_of_all_are_kept() {
 }
 
 #[test]
-fn an_observer_hears_of_the_start_before_any_interval() {
+fn an_observer_is_notified_of_the_start_before_any_interval() {
     #[derive(Default)]
     struct Heard(Vec<&'static str>);
     impl Observer for Heard {
@@ -241,7 +241,7 @@ fn the_wait_for_a_start_time_is_not_part_of_the_run() {
             self.waited = self.began.expect("the wait began").elapsed();
         }
     }
-    // On a busy machine the threads may be ready only when the time has passed.
+    // On a busy machine the threads may not be ready before the start time.
     for ahead in [200, 2_000, 20_000] {
         let setup = Setup {
             start_at: Some(StartAt::after(Duration::from_millis(ahead))),
@@ -261,8 +261,8 @@ fn the_wait_for_a_start_time_is_not_part_of_the_run() {
 }
 
 #[test]
-fn a_thread_that_cannot_be_created_ends_those_that_exist() {
-    // Far more address space than there is.
+fn a_failure_to_create_a_thread_ends_the_existing_ones() {
+    // Far more than the address space.
     let setup = Setup {
         stack_size: Some(1 << 46),
         ..setup(3)

@@ -1,7 +1,7 @@
 //! Creation and end of the worker threads.
 //!
-//! The engine creates its threads itself: the idle threads of a work-stealing pool search each
-//! other's queues, which takes time in proportion to the square of their number.
+//! The engine creates its threads itself: idle threads of a work-stealing pool search each other's
+//! queues, in time quadratic in their number.
 
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
@@ -14,14 +14,14 @@ use crate::host::{Root, address_space_bytes, mappings, mappings_limit};
 use crate::measure::Measure;
 use crate::signal;
 
-/// The stack that the Rust runtime gives a thread by default.
+/// Default stack size of a Rust thread, in bytes.
 const DEFAULT_STACK: u64 = 2 << 20;
 
-/// Mappings that one thread may need: its stack, the stack of its signal handlers, a guard page
-/// below each, and its two histograms.
+/// Mappings that one thread may need: its stack, its signal stack, a guard page below each, and its
+/// two histograms.
 const MAPPINGS_PER_THREAD: u64 = 6;
 
-/// Address space of a thread beside its stack and its histograms.
+/// Address space of a thread besides its stack and histograms, in bytes.
 const OTHER_ADDRESS_SPACE: u64 = 128 << 10;
 
 /// The worker threads of a run.
@@ -31,8 +31,8 @@ pub(super) struct WorkerThreads(Vec<JoinHandle<()>>);
 impl WorkerThreads {
     /// Creates all threads of a run; thread `i` calls `work(i)`.
     ///
-    /// If one cannot be created, or a signal arrives, calls `abandon`, which has to make the
-    /// threads that exist end, and joins them before it returns the error.
+    /// If a thread cannot be created, or a signal arrives, calls `abandon`, which must make the
+    /// existing threads end, joins them, and returns the error.
     pub fn spawn(
         setup: Setup,
         work: impl Fn(usize) + Send + Sync + 'static,
@@ -58,10 +58,10 @@ impl WorkerThreads {
         Ok(threads)
     }
 
-    /// Waits until every thread has ended, so that none disturbs what is measured next.
+    /// Waits until every thread has ended, so that none disturbs the next measurement.
     pub fn join(self) {
         for thread in self.0 {
-            // A panic of a worker thread has ended the process already.
+            // A panic of a worker thread has already ended the process.
             let _ = thread.join();
         }
     }
@@ -86,7 +86,7 @@ fn spawn_one(
     })
 }
 
-/// Fails if the process may not map the memory of all threads: a new thread whose mapping fails
+/// Fails if the process may not map the memory of all threads: a failed mapping in a new thread
 /// would abort the process.
 fn ensure_room(setup: Setup) -> Result<()> {
     let threads = setup.threads as u64;

@@ -1,4 +1,4 @@
-//! The main thread during a run: it waits, and looks after whoever observes.
+//! The supervisor: the main thread during a run, which waits and serves the observer.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -11,17 +11,17 @@ use crate::clock::{Nanoseconds, Ticks};
 use crate::result::Interval;
 use crate::signal;
 
-/// How often the main thread checks for a signal. The worker threads check at each event; this is
-/// for those whose event takes long.
+/// How often the supervisor checks for a signal. Worker threads check at each event; this covers
+/// long events.
 const SIGNAL_CHECK: Duration = Duration::from_millis(250);
 
-/// After a signal, threads are waited for as long as one ends within this time of the one before,
+/// Longest time, after a signal or the end of the previous thread, to wait for a thread to end.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// but no longer than this in all.
+/// Longest time to wait for threads after a signal, in total.
 const LONGEST_GRACE: Duration = Duration::from_secs(3);
 
-/// The main thread's part: it waits, and looks after whoever observes.
+/// The supervisor of a run.
 pub(super) struct Watch<'a, W: Workload> {
     pub setup: Setup,
     pub started: Instant,
@@ -33,25 +33,25 @@ pub(super) struct Watch<'a, W: Workload> {
 
 /// How a run ended.
 pub(super) struct End {
-    /// When the last thread ended; `None` if some still hang.
+    /// When the last thread ended; `None` if some hang.
     pub last: Option<Ticks>,
     pub cpu_time: Nanoseconds,
-    /// None if a thread does not know its own.
+    /// `None` if unknown for a thread.
     pub runqueue_wait: Option<Duration>,
     pub error: Option<Error>,
     pub given_up: Option<GivenUp>,
 }
 
-/// Why threads that have not ended are no longer waited for.
+/// Why the supervisor stopped waiting for threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum GivenUp {
-    /// The time of `--forced-shutdown` has passed.
+    /// The `--forced-shutdown` time has passed.
     ForcedShutdown,
-    /// A signal asked for the end.
+    /// A signal requested the end of the run.
     Signal,
 }
 
-/// When a signal was seen, and when a thread ended after it.
+/// When a signal was seen, and when a thread last ended after it.
 #[derive(Debug, Clone, Copy)]
 struct Interruption {
     seen: Instant,
@@ -113,7 +113,7 @@ impl<W: Workload> Watch<'_, W> {
         end
     }
 
-    /// Waits for the end of a thread, or until there is something else to do.
+    /// Waits for a thread to end, or until the next action is due.
     fn wait(
         &self,
         ended: &mpsc::Receiver<ThreadEnd>,
@@ -142,7 +142,7 @@ impl<W: Workload> Watch<'_, W> {
             .then_some(GivenUp::Signal)
     }
 
-    /// How often to look: as often as the observer wants, or an interval may be complete.
+    /// Returns how often to look: at the observer's pace, or whenever an interval may be complete.
     fn pace(&self) -> Option<Duration> {
         [self.observer.pace(), self.setup.interval]
             .into_iter()
@@ -174,7 +174,7 @@ impl Interruption {
         }
     }
 
-    /// No thread has ended for a while, or they have taken long in all.
+    /// Returns whether no thread has ended for [`GRACE`], or [`LONGEST_GRACE`] has passed.
     fn is_expired(self, now: Instant) -> bool {
         now.saturating_duration_since(self.last_end) >= GRACE
             || now.saturating_duration_since(self.seen) >= LONGEST_GRACE
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn after_a_signal_threads_are_waited_for_while_they_end_one_after_the_other() {
+    fn after_a_signal_the_wait_continues_while_threads_keep_ending() {
         let seen = Instant::now();
         let after = |ms| seen + Duration::from_millis(ms);
         let hangs = Interruption::at(seen);

@@ -1,4 +1,4 @@
-//! Events that are alike, given out from a shared counter without a lock.
+//! Identical events, handed out from a shared counter without a lock.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::engine::{Events, Issued, Progress, Recorder};
 use crate::measure::Transfer;
 
-/// A counter of events, on a cache line (and its neighbour, which CPUs fetch with it) of its own.
+/// A counter of events, on its own cache line (and the adjacent one, which CPUs prefetch).
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct Claims {
@@ -20,10 +20,10 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Gives out `total` events (None: without end) to `threads` threads, up to `batch` at once.
+    /// Hands out `total` events (`None`: unlimited) to `threads` threads, up to `batch` at once.
     ///
-    /// A batch above 1 keeps short events from contending for the counter. It shrinks as the
-    /// rest does, down to single events, so that no thread is left with many at the end.
+    /// A batch above 1 keeps short events from contending for the counter. Batches shrink towards
+    /// the end, down to single events, so that no thread is left with many.
     pub fn new(total: Option<u64>, threads: usize, batch: u64) -> Self {
         Self {
             next: AtomicU64::new(0),
@@ -33,7 +33,7 @@ impl Claims {
         }
     }
 
-    /// A thread's share of the counter.
+    /// Returns a claimant for one thread.
     pub fn claimant(&self) -> Claimant<'_> {
         Claimant {
             claims: self,
@@ -41,7 +41,7 @@ impl Claims {
         }
     }
 
-    /// How many were claimed.
+    /// Returns how many events were claimed.
     pub fn progress(&self) -> Progress {
         let claimed = self.next.load(Ordering::Relaxed);
         Progress {
@@ -74,7 +74,7 @@ pub struct Claimant<'a> {
 }
 
 impl Claimant<'_> {
-    /// Takes the next event; false where none is left.
+    /// Takes the next event; returns false if none are left.
     #[inline(always)]
     pub fn take(&mut self) -> bool {
         if self.held.is_empty() {
@@ -84,7 +84,7 @@ impl Claimant<'_> {
     }
 }
 
-/// Events that repeat the same work, which cannot fail.
+/// Events that repeat the same infallible work.
 pub struct Repeated<'a, F> {
     claimant: Claimant<'a>,
     transfer: Transfer,
@@ -92,7 +92,7 @@ pub struct Repeated<'a, F> {
 }
 
 impl<'a, F: FnMut()> Repeated<'a, F> {
-    /// Events from these claims, each of which moves this much.
+    /// Creates events from these claims, each of which moves `transfer`.
     pub fn new(claims: &'a Claims, transfer: Transfer, work: F) -> Self {
         Self {
             claimant: claims.claimant(),
@@ -122,7 +122,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn each_event_is_given_out_once(total in 0u64..5000, threads in 1usize..6, batch in 1u64..100) {
+        fn each_event_is_handed_out_once(total in 0u64..5000, threads in 1usize..6, batch in 1u64..100) {
             let claims = Claims::new(Some(total), threads, batch);
             let given: u64 = std::thread::scope(|scope| {
                 let count = || {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_events_are_given_out_one_by_one() {
+    fn the_last_events_are_handed_out_one_by_one() {
         let claims = Claims::new(Some(1000), 2, 64);
         let mut last = 0;
         while claims.progress().done < 1000 {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_total_there_is_always_a_next() {
+    fn without_a_total_the_events_never_run_out() {
         let claims = Claims::new(None, 1, 8);
         let mut claimant = claims.claimant();
         assert!((0..1000).all(|_| claimant.take()));

@@ -19,7 +19,7 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// `events` in all (None: no limit), for `threads` threads.
+    /// Creates `events` events in total (`None`: unlimited), for `threads` threads.
     pub fn new(params: &CpuParams, events: Option<u64>, threads: usize) -> Self {
         Self {
             max_prime: params.max_prime.get(),
@@ -40,7 +40,7 @@ impl Workload for Cpu {
     }
 }
 
-/// One thread's part.
+/// One worker thread.
 #[derive(Debug)]
 pub struct CpuWorker {
     shared: Arc<Cpu>,
@@ -62,14 +62,14 @@ impl Worker for CpuWorker {
 /// Counts the candidates c, 3 <= c < `bound`, that no l with 2 <= l <= floor(sqrt(c)) divides;
 /// trial division stops at the first divisor.
 ///
-/// The trial by 2 is a test of the lowest bit, as in sysbench, where compilers make that of the
-/// loop's first turn: a division there would cost 7 % more of them and as much of the figure.
-/// Every other trial is one 64-bit division.
+/// The trial by 2 tests the lowest bit, as in sysbench, where compilers reduce the first iteration
+/// to that: a division there would add 7 % to the divisions and as much to the result. Every other
+/// trial is one 64-bit division.
 #[inline(never)]
 pub fn primes_below(bound: u64) -> u64 {
     let mut primes = 0;
     for candidate in 3..bound {
-        // Through i64, as an instruction converts that; a candidate beyond it is centuries away.
+        // Via i64, which one instruction converts; a candidate beyond it is centuries away.
         let last = (candidate as i64 as f64).sqrt() as i64 as u64;
         if last >= 2 && candidate & 1 == 0 {
             continue;
@@ -85,17 +85,17 @@ pub fn primes_below(bound: u64) -> u64 {
     primes
 }
 
-/// The remainder by one 64-bit DIV.
+/// Returns the remainder by one 64-bit DIV.
 ///
-/// The compiler's own `%` tests for operands of 32 bits and divides those by a 32-bit DIV, which
-/// is another instruction with another cost: two to three times on Intel before Ice Lake.
+/// The compiler's `%` checks for 32-bit operands and uses a 32-bit DIV for those, whose cost
+/// differs by a factor of two to three on Intel before Ice Lake.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn remainder(dividend: u64, divisor: u64) -> u64 {
     debug_assert_ne!(divisor, 0);
     let remainder: u64;
-    // SAFETY: the high half of the dividend is 0, below any divisor, so that the quotient fits;
-    // the divisor is at least 2. DIV changes RAX, RDX and flags only.
+    // SAFETY: the high half of the dividend is 0, less than any divisor, so the quotient fits; the
+    // divisor is at least 2. DIV changes only RAX, RDX and the flags.
     unsafe {
         std::arch::asm!(
             "xor edx, edx",
@@ -121,8 +121,8 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_primes_are_those_of_the_tables() {
-        // pi(n) of OEIS A006880 and alike, less the prime 2, which is no candidate.
+    fn the_prime_counts_match_published_tables() {
+        // pi(n) from OEIS A006880 and similar, minus the prime 2, which is not a candidate.
         for (bound, pi) in [
             (3, 1),
             (10, 4),

@@ -1,4 +1,4 @@
-//! Events without work: what remains is the harness.
+//! Events without work, which leave only the cost of the harness.
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use crate::clock::Clock;
 use crate::engine::{EventLoop, Progress, Worker, Workload};
 use crate::measure::Transfer;
 
-/// Events that a thread claims at once where an event takes nanoseconds: two threads that claim
-/// one by one would spend more on the counter's cache line than on the events.
+/// Events claimed at once if an event takes nanoseconds: two threads that claim one by one would
+/// spend more time on the counter's cache line than on the events.
 pub(super) const SHORT_EVENT_BATCH: u64 = 1024;
 
-/// A number of empty events.
+/// A fixed number of empty events.
 #[derive(Debug)]
 pub struct Empty {
     claims: Claims,
 }
 
 impl Empty {
-    /// `events` in all, for `threads` threads.
+    /// Creates `events` events in total, for `threads` threads.
     pub fn new(events: u64, threads: usize) -> Self {
         Self {
             claims: Claims::new(Some(events), threads, SHORT_EVENT_BATCH),
@@ -40,7 +40,7 @@ impl Workload for Empty {
     }
 }
 
-/// One thread's part.
+/// One worker thread.
 #[derive(Debug)]
 pub struct EmptyWorker {
     shared: Arc<Empty>,

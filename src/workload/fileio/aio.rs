@@ -1,6 +1,6 @@
 //! Linux native AIO: io_setup(2), io_submit(2), io_getevents(2), io_destroy(2).
 //!
-//! The C library has no functions for them. The structures are those of `linux/aio_abi.h`.
+//! The C library has no wrappers for them. The structures are those of `linux/aio_abi.h`.
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
@@ -19,8 +19,8 @@ use crate::plan::FsyncMode;
 /// `aio_context_t`.
 type ContextId = libc::c_ulong;
 
-/// `struct iocb`. The key and the flags of the read or write, whose order depends on the byte
-/// order, are both 0 here.
+/// `struct iocb`. The key and the read/write flags, whose order depends on the byte order, are both
+/// 0 here.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]
 struct Iocb {
@@ -37,7 +37,7 @@ struct Iocb {
     eventfd: u32,
 }
 
-/// `IOCB_CMD_PREAD` and the like.
+/// `IOCB_CMD_PREAD` and related opcodes.
 const PREAD: u16 = 0;
 const PWRITE: u16 = 1;
 const FSYNC: u16 = 2;
@@ -53,31 +53,31 @@ struct Event {
     second_result: i64,
 }
 
-/// How long, and how often, the kernel is asked again when it has no resources for a request
-/// and no completion would free any.
+/// Pause between retries, and their number, when the kernel lacks resources for a request and no
+/// completion would free any.
 const PAUSE: Duration = Duration::from_millis(1);
 const PATIENCE: u32 = 1000;
 
-/// A thread's context.
+/// AIO context of one thread.
 #[derive(Debug)]
 pub struct Aio {
     context: ContextId,
     files: Vec<RawFd>,
     flush: u16,
-    /// Pushed, and not taken by the kernel yet.
+    /// Pushed, but not yet accepted by the kernel.
     pushed: Vec<Iocb>,
-    /// Room for what io_submit(2) takes.
+    /// Argument array of io_submit(2).
     pointers: Vec<*mut Iocb>,
     in_kernel: usize,
     events: Vec<Event>,
 }
 
 impl Aio {
-    /// A context for as many requests as the parameters want in flight.
+    /// Creates a context for the configured queue depth.
     pub(super) fn new(fileio: &Fileio) -> Result<Self> {
         let depth = fileio.params.depth.get();
         let mut context: ContextId = 0;
-        // SAFETY: the kernel writes one aio_context_t, which has to be 0 before.
+        // SAFETY: the kernel writes one aio_context_t, which must be 0 beforehand.
         let made = unsafe { libc::syscall(libc::SYS_io_setup, depth, &raw mut context) };
         Errno::result(made).map_err(|errno| {
             let advice = match errno {
@@ -125,8 +125,8 @@ impl Aio {
         }
     }
 
-    /// Hands over as much of what was pushed as the kernel takes: all, or at least one request
-    /// where none is in its hands.
+    /// Submits as many pushed requests as the kernel accepts: all, or at least one if it has none
+    /// in flight.
     fn hand_over(&mut self) -> nix::Result<()> {
         let mut patience = PATIENCE;
         while !self.pushed.is_empty() {
@@ -152,8 +152,8 @@ impl Aio {
         self.pointers.clear();
         self.pointers
             .extend(self.pushed.iter_mut().map(|iocb| &raw mut *iocb));
-        // SAFETY: the pointers are to as many structures, which the kernel copies; that their
-        // memory stays was promised with `push`.
+        // SAFETY: the pointers are to this many structures, which the kernel copies; the caller of
+        // `push` keeps their memory valid.
         let taken = unsafe {
             libc::syscall(
                 libc::SYS_io_submit,
@@ -170,8 +170,8 @@ impl Aio {
         let timeout = timeout.as_ref().map_or(ptr::null(), |spec| {
             ptr::from_ref::<libc::timespec>(spec.as_ref())
         });
-        // SAFETY: the kernel writes at most as many events as there is room for, and reads a
-        // timespec that lives as long as the call, if there is one.
+        // SAFETY: the kernel writes no more events than there is room for, and reads a timespec, if
+        // any, that outlives the call.
         let got = unsafe {
             libc::syscall(
                 libc::SYS_io_getevents,
@@ -224,8 +224,8 @@ impl Queue for Aio {
 
 impl Drop for Aio {
     fn drop(&mut self) {
-        // SAFETY: the context was made by `new`. The call returns when the kernel has completed
-        // all that is in flight, so that the memory may go after it.
+        // SAFETY: `new` created the context. The call returns when the kernel has completed
+        // everything in flight, so that the memory may be freed afterwards.
         unsafe { libc::syscall(libc::SYS_io_destroy, self.context) };
     }
 }

@@ -1,10 +1,10 @@
-//! Creation of test files: one appears under its name with its mark, or not at all.
+//! Creation of test files: a file appears under its name with its mark, or not at all.
 //!
-//! A process may be killed at any moment, and a file without a mark is nobody's. So a file is
+//! A process may be killed at any time, and a file without a mark has no known owner. So a file is
 //! created without a name (O_TMPFILE), marked, and linked. File systems without O_TMPFILE get it
-//! under a temporary name, `.test_file.N.wbench-PID`, which is recognized and removed later if
-//! the process was killed. Those without renameat2 and links as well create it under its name and
-//! mark it then, the only case in which a kill can leave an empty file without a mark.
+//! under a temporary name, `.test_file.N.wbench-PID`, which is recognized and removed later if the
+//! process was killed. If renameat2 and links are missing too, the file is created under its name
+//! and then marked, the only case in which a kill can leave an empty file without a mark.
 
 use std::fs::File;
 use std::io;
@@ -14,13 +14,13 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use rustix::fs::{linkat, openat, renameat_with, unlinkat};
 use rustix::io::Errno;
 
-/// How a file is marked.
+/// Function that marks a file.
 type Mark<'a> = &'a dyn Fn(&File) -> io::Result<()>;
 
 const PREFIX: &str = ".";
 const INFIX: &str = ".wbench-";
 
-/// Creates a marked file under a name that must be free.
+/// Creates a marked file under a name that must not exist.
 pub(super) fn create(folder: BorrowedFd<'_>, name: &str, mark: Mark<'_>) -> io::Result<File> {
     match unnamed(folder) {
         Ok(file) => {
@@ -28,7 +28,7 @@ pub(super) fn create(folder: BorrowedFd<'_>, name: &str, mark: Mark<'_>) -> io::
             match give_name(&file, folder, name) {
                 Ok(()) => return Ok(file),
                 Err(Errno::EXIST) => return Err(Errno::EXIST.into()),
-                // Neither /proc nor the privilege to link by the descriptor.
+                // Neither /proc nor the privilege to link by descriptor is available.
                 Err(_) => {}
             }
         }
@@ -44,10 +44,10 @@ pub(super) fn unnamed(folder: BorrowedFd<'_>) -> rustix::io::Result<File> {
     openat(folder, ".", flags, MODE).map(File::from)
 }
 
-/// For the owner alone.
+/// Access for the owner only.
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
-/// The errors of kernels and file systems that don't know O_TMPFILE (open(2), BUGS).
+/// Returns whether kernels and file systems without O_TMPFILE give this error (open(2), BUGS).
 fn has_no_unnamed_files(errno: Errno) -> bool {
     matches!(
         errno,
@@ -82,7 +82,7 @@ fn create_in_place(folder: BorrowedFd<'_>, name: &str, mark: Mark<'_>) -> io::Re
     match mark(&file) {
         Ok(()) => Ok(file),
         Err(error) => {
-            // Nobody would know whose it is.
+            // Without a mark, its owner would be unknown.
             unlinkat(folder, name, AtFlags::empty())?;
             Err(error)
         }
@@ -101,13 +101,13 @@ struct Temporary<'a> {
 }
 
 impl Temporary<'_> {
-    /// Gives the file its name, never in place of another file.
+    /// Gives the file its name; never replaces another file.
     fn rename_to(&self, name: &str) -> rustix::io::Result<()> {
         let (folder, from) = (self.folder.as_fd(), self.name.as_str());
         match renameat_with(folder, from, folder, name, RenameFlags::NOREPLACE) {
             Ok(()) => Ok(()),
             Err(Errno::EXIST) => Err(Errno::EXIST),
-            // NFS and older kernels have no such flag.
+            // NFS and older kernels lack this flag.
             Err(_) => linkat(folder, from, folder, name, AtFlags::empty()),
         }
     }
@@ -115,12 +115,12 @@ impl Temporary<'_> {
 
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
-        // It is gone where it was renamed.
+        // Already gone if it was renamed.
         let _ = unlinkat(self.folder, self.name.as_str(), AtFlags::empty());
     }
 }
 
-/// Whether a name is a temporary one of a test file, which `is_test_file` recognizes.
+/// Returns whether a name is a temporary name of a test file, which `is_test_file` recognizes.
 pub(super) fn is_temporary(name: &str, is_test_file: impl Fn(&str) -> bool) -> bool {
     let parts = name
         .strip_prefix(PREFIX)
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_has_its_mark_by_every_way_and_nothing_is_left_beside_it() {
+    fn every_creation_method_leaves_a_marked_file_and_nothing_else() {
         let root = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let folder = File::open(root.path()).unwrap();
         create(folder.as_fd(), "a", &marked).unwrap();
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_has_no_name_before_its_mark() {
+    fn a_file_has_no_name_before_it_is_marked() {
         let root = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let folder = File::open(root.path()).unwrap();
         let checked = Cell::new(0);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_marked_is_not_left() {
+    fn a_file_that_cannot_be_marked_is_removed() {
         let root = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let folder = File::open(root.path()).unwrap();
         let mark = |_: &File| Err(io::ErrorKind::StorageFull.into());
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_taken_is_never_replaced() {
+    fn an_existing_file_is_never_replaced() {
         let root = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let folder = File::open(root.path()).unwrap();
         std::fs::write(root.path().join("a"), "precious").unwrap();
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn temporary_names_are_recognized_and_others_are_not() {
+    fn only_temporary_names_are_recognized() {
         let is_a = |name: &str| is_temporary(name, |file| file == "a");
         assert!(is_a(".a.wbench-17"));
         for other in [

@@ -1,4 +1,4 @@
-//! The page cache: how much of a file is in it, and getting it out.
+//! The page cache: how much of a file is resident, and how to drop it.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -9,7 +9,7 @@ use nix::unistd::fsync;
 
 use super::transfer::retry;
 
-/// cachestat(2), since Linux 6.5: the same number on all architectures.
+/// cachestat(2), since Linux 6.5; the same number on all architectures.
 const SYS_CACHESTAT: libc::c_long = 451;
 
 /// `struct cachestat_range` of `linux/mman.h`.
@@ -19,7 +19,7 @@ struct Range {
     len: u64,
 }
 
-/// `struct cachestat` of `linux/mman.h`: numbers of pages.
+/// `struct cachestat` of `linux/mman.h`, in pages.
 #[derive(Default)]
 #[repr(C)]
 struct CacheStat {
@@ -30,14 +30,14 @@ struct CacheStat {
     recently_evicted: u64,
 }
 
-/// Writes a file to its device and drops its pages. Needs no privilege; pages that another
-/// process has mapped or locked stay.
+/// Syncs a file to its device and drops its pages. Needs no privilege; pages that another process
+/// has mapped or locked stay.
 pub(super) fn drop_pages(file: &File) -> nix::Result<()> {
     retry(|| fsync(file))?;
     retry(|| posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED))
 }
 
-/// Bytes of the first `size` that are in the page cache; None where the kernel doesn't tell.
+/// Returns how many of the first `size` bytes are cached; `None` if the kernel does not report it.
 pub(super) fn resident_bytes(file: &File, size: u64) -> Option<u64> {
     let pages = cachestat(file, size).or_else(|| mincore(file, size))?;
     Some((pages * page_size()?).min(size))
@@ -67,7 +67,7 @@ fn mincore(file: &File, size: u64) -> Option<u64> {
     let mapping = MmapOptions::new().len(len).map_raw_read_only(file).ok()?;
     let pages = size.div_ceil(page_size()?);
     let mut resident = vec![0u8; usize::try_from(pages).ok()?];
-    // SAFETY: the mapping has this length, and the vector a byte for each of its pages.
+    // SAFETY: the mapping has this length, and the vector has one byte per page.
     let failed =
         unsafe { libc::mincore(mapping.as_mut_ptr().cast(), len, resident.as_mut_ptr()) } != 0;
     let count = resident.iter().filter(|&&byte| byte & 1 == 1).count();
@@ -85,7 +85,7 @@ mod tests {
     use std::io::Write;
 
     #[test]
-    fn what_was_just_written_is_resident_until_its_pages_are_dropped() {
+    fn written_data_is_resident_until_its_pages_are_dropped() {
         let mut file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let size = 64 * page_size().unwrap();
         file.write_all(&vec![1; size as usize]).unwrap();

@@ -1,4 +1,4 @@
-//! What `prepare` fills files with, piece by piece.
+//! The data that `prepare` writes, in pieces.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -9,45 +9,45 @@ use super::files::TestFiles;
 use super::pattern;
 use super::seal::{self, Generation};
 
-/// Bytes of a piece: large enough for a disk to show its rate.
+/// Size of a piece in bytes: large enough for a disk to reach its full rate.
 const PIECE: usize = 1 << 20;
 
-/// What the files are to hold.
+/// Required content of the files.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Content {
-    /// Bytes of each file.
+    /// Size of each file, in bytes.
     pub file_size: u64,
-    /// Bytes of a piece, the last of a file excepted.
+    /// Size of a piece in bytes, except for the last of a file.
     pub piece: usize,
-    /// The size of the blocks that are sealed, under `--validate`.
+    /// Size of the sealed blocks in bytes, under `--validate`.
     sealed: Option<usize>,
 }
 
-/// A part of a file with the data for it.
+/// A part of a file, with its data.
 #[derive(Debug)]
 pub(super) struct Piece {
-    /// The number of the file.
+    /// File number.
     pub file: u32,
-    /// Bytes from its start.
+    /// Offset in bytes.
     pub offset: u64,
     len: usize,
-    /// Page-aligned, as O_DIRECT demands.
+    /// Page-aligned, as O_DIRECT requires.
     memory: MmapMut,
 }
 
 impl Piece {
-    /// What is to be written.
+    /// Returns the data to write.
     pub fn data(&self) -> &[u8] {
         &self.memory[..self.len]
     }
 
-    /// The memory, to be used again.
+    /// Returns the memory for reuse.
     pub fn into_memory(self) -> MmapMut {
         self.memory
     }
 }
 
-/// Files that wait to be filled, each given out once.
+/// Files that wait to be filled, each handed out once.
 #[derive(Debug)]
 pub(super) struct Waiting<'a> {
     numbers: &'a [u32],
@@ -55,7 +55,7 @@ pub(super) struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    /// These, in this order.
+    /// Creates a queue of these files, in this order.
     pub fn new(numbers: &'a [u32]) -> Self {
         Self {
             numbers,
@@ -70,14 +70,14 @@ impl<'a> Waiting<'a> {
 }
 
 impl Content {
-    /// What these files are to hold.
+    /// Returns the required content of these files.
     pub fn of(files: &TestFiles) -> Self {
         let set = files.set();
         let block = set.block_size as usize;
         Self {
             file_size: set.file_size,
             piece: match files.validate() {
-                // Whole blocks, as each is sealed as one.
+                // Whole blocks, because each is sealed as one.
                 true => block * (PIECE / block).max(1),
                 false => PIECE,
             },
@@ -85,8 +85,8 @@ impl Content {
         }
     }
 
-    /// Makes the pieces of files that wait, in memory that comes back, until none waits or nobody
-    /// takes them any more.
+    /// Makes the pieces of the waiting files, in memory that is returned for reuse, until no file
+    /// is waiting or the receiver is gone.
     pub fn make_pieces(
         self,
         waiting: &Waiting<'_>,

@@ -1,4 +1,4 @@
-//! O_DIRECT by the book: what the kernel says of its alignment.
+//! O_DIRECT and its alignment, as the kernel reports it.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -13,24 +13,23 @@ use super::refusal::no_direct;
 use crate::plan::FileioParams;
 use crate::size::Size;
 
-/// What O_DIRECT demands of offsets and lengths, in bytes, as statx(2) tells it since Linux 6.1.
+/// Alignment in bytes that O_DIRECT requires, as statx(2) reports it since Linux 6.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Alignment {
-    /// The kernel or the file system doesn't tell.
+    /// The kernel or the file system does not report it.
     Unknown,
-    /// The file can't be opened so.
+    /// The file cannot be opened with O_DIRECT.
     Unsupported,
-    /// Multiples of this.
+    /// Multiples of this many bytes.
     Bytes(u64),
 }
 
-/// Fails where a request would not be aligned as O_DIRECT demands in the place of this file, in
-/// this folder.
+/// Fails if a request would not be aligned as O_DIRECT requires for this file, in this directory.
 pub(super) fn check_fit(file: BorrowedFd<'_>, folder: &Path, params: &FileioParams) -> Result<()> {
     let unit = match alignment(file) {
         Alignment::Unsupported => bail!(no_direct(folder)),
         Alignment::Bytes(unit) => unit,
-        // No device has smaller blocks than 512 bytes.
+        // No device has blocks smaller than 512 bytes.
         Alignment::Unknown => logical_block_size(file).unwrap_or(512),
     };
     ensure!(
@@ -45,39 +44,39 @@ pub(super) fn check_fit(file: BorrowedFd<'_>, folder: &Path, params: &FileioPara
     Ok(())
 }
 
-/// Tells by trying whether files in a folder can be opened so; None where none can be made.
+/// Tests whether files in a directory support O_DIRECT; `None` if none can be created.
 pub fn is_supported_in(folder: &Path) -> Option<bool> {
     let file = tempfile::tempfile_in(folder).ok()?;
     Some(switch(&file, true).is_ok())
 }
 
-/// Switches O_DIRECT for an open file.
+/// Turns O_DIRECT on or off for an open file.
 pub(super) fn switch(file: impl AsFd, on: bool) -> nix::Result<()> {
     let mut flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
     flags.set(OFlag::O_DIRECT, on);
     fcntl(&file, FcntlArg::F_SETFL(flags)).map(drop)
 }
 
-/// A file that is read without leaving its pages in the page cache where O_DIRECT works, as what
-/// is in the cache belongs to the measurement.
+/// A file that is read without leaving pages in the page cache, if O_DIRECT works, because the
+/// cache contents belong to the measurement.
 #[derive(Debug)]
 pub(super) struct Uncached<'a>(&'a File);
 
 impl<'a> Uncached<'a> {
-    /// Switches O_DIRECT on as long as this lives.
+    /// Turns O_DIRECT on until this is dropped.
     pub fn new(file: &'a File) -> Self {
         // Without O_DIRECT the reads go through the page cache.
         let _ = switch(file, true);
         Self(file)
     }
 
-    /// The file itself.
+    /// Returns the file itself.
     pub fn file(&self) -> &File {
         self.0
     }
 
-    /// Fills the memory, aligned as O_DIRECT needs it, as far as the file goes; returns the bytes
-    /// read.
+    /// Fills memory aligned for O_DIRECT, at most to the end of the file; returns the number of
+    /// bytes read.
     pub fn read_at(&self, memory: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut file = self.0;
         let mut done = 0;
@@ -87,7 +86,7 @@ impl<'a> Uncached<'a> {
                 Ok(0) => break,
                 Ok(n) => done += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Not aligned: the device has larger blocks, or the file ended before.
+                // Not aligned: the device has larger blocks, or the file ended earlier.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput && self.is_on()? => {
                     switch(file, false)?;
                 }
@@ -105,13 +104,13 @@ impl<'a> Uncached<'a> {
 
 impl Drop for Uncached<'_> {
     fn drop(&mut self) {
-        // It was off before, or could not be switched on.
+        // It was off before, or could not be turned on.
         let _ = switch(self.0, false);
     }
 }
 
-/// The unit of the block device below a file, in bytes, as sysfs tells it; None where the file
-/// system has no one device of its own number.
+/// Returns the logical block size of the device below a file, in bytes, from sysfs; `None` if the
+/// file system has no single device with its own number.
 fn logical_block_size(file: BorrowedFd<'_>) -> Option<u64> {
     let device = fstat(file).ok()?.st_dev;
     let number = format!("{}:{}", libc::major(device), libc::minor(device));
@@ -119,7 +118,7 @@ fn logical_block_size(file: BorrowedFd<'_>) -> Option<u64> {
         .join(number)
         .canonicalize()
         .ok()?;
-    // A partition has no queue; its disk, one folder above, has.
+    // A partition has no queue; its disk, one directory up, has one.
     [Some(folder.as_path()), folder.parent()]
         .into_iter()
         .flatten()
@@ -132,9 +131,9 @@ fn logical_block_size(file: BorrowedFd<'_>) -> Option<u64> {
 fn alignment(file: BorrowedFd<'_>) -> Alignment {
     // SAFETY: all zeros are a valid statx.
     let mut found: libc::statx = unsafe { std::mem::zeroed() };
-    // By its number: the standard library declares the C function as one that may be missing,
-    // and a static program gets the missing one then.
-    // SAFETY: the path is an empty C string, which AT_EMPTY_PATH takes for the descriptor itself,
+    // By number: the standard library declares the C function as one that may be missing, and in a
+    // static program it is.
+    // SAFETY: the path is an empty C string, for which AT_EMPTY_PATH selects the descriptor itself,
     // and the kernel writes one statx.
     let failed = unsafe {
         libc::syscall(
@@ -160,9 +159,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_unit_of_a_device_is_a_power_of_two_of_at_least_512_bytes() {
+    fn the_block_size_of_a_device_is_a_power_of_two_of_at_least_512_bytes() {
         let file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap();
-        // Some file systems have no device of their own; then nothing is known.
+        // Some file systems have no device of their own; the size is unknown then.
         if let Some(unit) = logical_block_size(file.as_fd()) {
             assert!(unit >= 512 && unit.is_power_of_two(), "{unit}");
         }

@@ -1,4 +1,4 @@
-//! The test files: made, opened, checked and removed.
+//! Creation, opening, checks and removal of the test files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -27,31 +27,31 @@ use crate::signal;
 /// Which files count as test files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// Those of the right name, as for sysbench 0.4.12.
+    /// Files with the right name, as for sysbench 0.4.12.
     Name,
-    /// Those of the right name that this tool has made, or whose data it has written.
+    /// Files with the right name that this tool created, or whose data it wrote.
     Stamp,
 }
 
 /// A set of test files in a directory.
 ///
-/// No symbolic link is followed, and nothing but a regular file is opened.
+/// Follows no symbolic link, and opens only regular files.
 #[derive(Debug)]
 pub struct TestFiles {
-    /// Holds the lock, which lasts as long as the descriptor.
+    /// Holds the lock, which lasts as long as the descriptor is open.
     folder: Arc<OwnedFd>,
     path: PathBuf,
     set: FileSet,
     validate: bool,
     recreate: bool,
     rule: Rule,
-    /// Those that this process has made, and not removed.
+    /// Files that this process created and has not removed.
     made: Mutex<BTreeMap<u32, FileId>>,
-    /// How the file system reports holes, once that has been found out.
+    /// How the file system reports holes, once known.
     holes: OnceLock<Reporting>,
 }
 
-/// A file, whatever its name.
+/// Identity of a file, independent of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FileId {
     device: libc::dev_t,
@@ -67,17 +67,17 @@ impl FileId {
     }
 }
 
-/// Why a file can't be used as it is; `prepare` puts that right.
+/// Why a file cannot be used; `prepare` fixes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unfit {
     Missing,
     /// Its size in bytes.
     Small(u64),
-    /// The offset of a part that was never written.
+    /// Offset of a part that was never written.
     Hole(u64),
 }
 
-/// What stands under the name of a test file.
+/// What exists under the name of a test file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
     Nothing,
@@ -86,7 +86,7 @@ enum Found {
 }
 
 impl TestFiles {
-    /// The set of a plan, in its folder, which has to be there.
+    /// Returns the file set of a plan, whose directory must exist.
     pub fn of(plan: &FilePlan, rule: Rule) -> Result<Self> {
         let path = plan.dir.as_path();
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
@@ -117,38 +117,38 @@ impl TestFiles {
         }
     }
 
-    /// The same files by another plan for the same directory: under the same lock, with what this
-    /// process has made.
+    /// Returns the same files under another plan for the same directory, with the same lock and the
+    /// same record of what this process created.
     pub fn planned_as(&self, plan: &FilePlan) -> Self {
         let files = Self::in_directory(Arc::clone(&self.folder), plan, self.rule);
         files.made().append(&mut self.made());
         files
     }
 
-    /// Locks the files until this and what was derived from it by [`Self::planned_as`] is dropped;
-    /// an exclusive lock may take the place of a shared one.
+    /// Locks the files until this value and those derived from it by [`Self::planned_as`] are
+    /// dropped; an exclusive lock may replace a shared one.
     ///
-    /// Fails if another process uses the files. Returns a message if they can't be locked at all.
+    /// Fails if another process uses the files. Returns a message if they cannot be locked at all.
     pub fn lock(&self, access: Access) -> Result<Option<Unlocked>> {
         lock::acquire(self.folder.as_fd(), &self.path, access)
     }
 
-    /// The set.
+    /// Returns the file set.
     pub fn set(&self) -> FileSet {
         self.set
     }
 
-    /// Their blocks are sealed.
+    /// Returns whether the blocks are sealed.
     pub fn validate(&self) -> bool {
         self.validate
     }
 
-    /// Files that are right already are to be written again.
+    /// Returns whether to rewrite files that are already complete.
     pub fn recreate(&self) -> bool {
         self.recreate
     }
 
-    /// The files' names with their folder, for messages.
+    /// Returns the path of a file, for messages.
     pub fn path_of(&self, file: u32) -> PathBuf {
         self.path.join(name(file))
     }
@@ -176,14 +176,14 @@ impl TestFiles {
         }
     }
 
-    /// A file of the set to be read again after a run, without what the page cache has of it.
+    /// Opens a file of the set to read it again after a run, without its pages in the page cache.
     pub(super) fn open_to_verify(&self, file: u32) -> Result<File> {
         let opened = self.open_to_look(file)?;
         cache::drop_pages(&opened).with_context(|| self.about("syncing", file))?;
         Ok(opened)
     }
 
-    /// Drops the pages of the whole set from the page cache, written to the device before.
+    /// Syncs the whole set to the device and drops its pages from the page cache.
     pub fn drop_cache(&self) -> Result<()> {
         for file in self.numbers() {
             signal::go_on()?;
@@ -193,7 +193,7 @@ impl TestFiles {
         Ok(())
     }
 
-    /// Bytes of the set that are in the page cache; None where the kernel doesn't tell.
+    /// Returns how many bytes of the set are cached; `None` if the kernel does not report it.
     pub fn resident_bytes(&self) -> Result<Option<u64>> {
         let mut sum = 0;
         for file in self.numbers() {
@@ -206,7 +206,7 @@ impl TestFiles {
         Ok(Some(sum))
     }
 
-    /// A regular file that may be used, overwritten and removed as a test file.
+    /// Returns whether a regular file may be used, overwritten and removed as a test file.
     fn is_ours(&self, file: u32) -> Result<bool> {
         Ok(self.rule == Rule::Name || self.is_marked(file, &self.open_to_look(file)?)?)
     }
@@ -219,8 +219,8 @@ impl TestFiles {
         Ok(self.open_one(file, OFlag::O_RDONLY)?.into())
     }
 
-    /// A file that needs not be written again: of the right size, with this tool's data from its
-    /// first block to its last, sealed where that is wanted.
+    /// Returns whether a file needs no rewrite: it has the right size and this tool's data from its
+    /// first block to its last, sealed if required.
     fn is_right(&self, file: u32) -> Result<bool> {
         if self.rule == Rule::Name || self.find(file)? != Found::Regular(self.set.file_size) {
             return Ok(false);
@@ -246,7 +246,7 @@ impl TestFiles {
         Ok(true)
     }
 
-    /// The files of the set whose names are taken.
+    /// Returns the files of the set whose names exist.
     pub fn present(&self) -> Result<BTreeSet<u32>> {
         let mut present = BTreeSet::new();
         for file in self.numbers() {
@@ -257,12 +257,12 @@ impl TestFiles {
         Ok(present)
     }
 
-    /// None of the set is there.
+    /// Returns whether no file of the set exists.
     pub fn are_absent(&self) -> Result<bool> {
         Ok(self.present()?.is_empty())
     }
 
-    /// Fails if a file of the set can't be used as it is.
+    /// Fails if a file of the set cannot be used.
     pub fn check(&self) -> Result<()> {
         for file in self.numbers() {
             if let Some(unfit) = self.unfit(file)? {
@@ -277,9 +277,9 @@ impl TestFiles {
         Ok(())
     }
 
-    /// The files that a job has to write before it can use the set: those that are missing, too
-    /// small or not written in full, or all of them if the plan says so. Fails if a file may not
-    /// be replaced.
+    /// Returns the files that a job must write before it can use the set: those that are missing,
+    /// too small or not written in full, or all of them if the plan says so. Fails if a file may
+    /// not be replaced.
     pub fn to_complete(&self) -> Result<Vec<u32>> {
         self.check_replaceable()?;
         let mut needed = Vec::new();
@@ -291,7 +291,7 @@ impl TestFiles {
         Ok(needed)
     }
 
-    /// Why a file can't be used as it is; fails if `prepare` may not put that right.
+    /// Returns why a file cannot be used; fails if `prepare` may not fix it.
     fn unfit(&self, file: u32) -> Result<Option<Unfit>> {
         let path = self.path_of(file);
         let path = path.display();
@@ -313,7 +313,7 @@ impl TestFiles {
         Ok((size < self.set.file_size).then_some(Unfit::Small(size)))
     }
 
-    /// The offset of a part of an open file that was never written.
+    /// Returns the offset of a part of an open file that was never written.
     fn first_hole(&self, file: u32, opened: &File) -> Result<Option<u64>> {
         let reporting = *self
             .holes
@@ -323,8 +323,8 @@ impl TestFiles {
             .with_context(|| self.about("reading", file))
     }
 
-    /// Whether some of the set is known to be unwritten. Under [`Rule::Stamp`] such a set fails
-    /// [`Self::check`]; files that other programs made are used as they are.
+    /// Returns whether part of the set is known to be unwritten. Under [`Rule::Stamp`] such a set
+    /// fails [`Self::check`]; files that other programs made are accepted.
     pub fn have_holes(&self) -> Result<bool> {
         if self.rule == Rule::Stamp {
             return Ok(false);
@@ -338,7 +338,7 @@ impl TestFiles {
         Ok(false)
     }
 
-    /// Fails where something in the way of the set may not be replaced.
+    /// Fails if something under the set's names may not be replaced.
     pub fn check_replaceable(&self) -> Result<()> {
         for file in self.numbers() {
             let path = self.path_of(file);
@@ -358,7 +358,7 @@ impl TestFiles {
         Ok(())
     }
 
-    /// Makes the set anew, empty, and opens it.
+    /// Creates the set anew, empty, and opens it.
     pub fn create(&self, params: &FileioParams) -> Result<Vec<OwnedFd>> {
         self.check_replaceable()?;
         self.raise_descriptor_limit()?;
@@ -380,7 +380,7 @@ impl TestFiles {
         Ok(files)
     }
 
-    /// Allows as many descriptors as the set has files.
+    /// Raises the descriptor limit to fit the files of the set.
     fn raise_descriptor_limit(&self) -> Result<()> {
         let files = self.set.files;
         let needed = u64::from(files.get()) + OTHER_DESCRIPTORS;
@@ -404,7 +404,7 @@ impl TestFiles {
         })
     }
 
-    /// Opens the set as it is.
+    /// Opens the existing set.
     pub fn open(&self, params: &FileioParams) -> Result<Vec<OwnedFd>> {
         self.raise_descriptor_limit()?;
         let access = match params.mode.writes() {
@@ -419,8 +419,8 @@ impl TestFiles {
         Ok(files)
     }
 
-    /// Fails where the run is to open files in a way that their folder does not support, before
-    /// any of them is written.
+    /// Fails if the directory does not support the way in which the run opens files, before any of
+    /// them is written.
     pub fn check_folder(&self, params: &FileioParams) -> Result<()> {
         let refused =
             params.flags == OpenFlags::Direct && direct::is_supported_in(&self.path) == Some(false);
@@ -429,7 +429,7 @@ impl TestFiles {
         Ok(())
     }
 
-    /// Fails where requests don't fit what the file system says of O_DIRECT.
+    /// Fails if requests violate the O_DIRECT alignment that the file system reports.
     fn check_direct(&self, files: &[OwnedFd], params: &FileioParams) -> Result<()> {
         let (Some(first), OpenFlags::Direct) = (files.first(), params.flags) else {
             return Ok(());
@@ -438,8 +438,8 @@ impl TestFiles {
             .with_context(|| format!("O_DIRECT in {}", self.path.display()))
     }
 
-    /// Creates an empty file with its mark. It is known as made before it has its name: the clean-up
-    /// removes only what it can identify.
+    /// Creates an empty file with its mark. Its identity is recorded before it has a name, because
+    /// the clean-up removes only what it can identify.
     fn create_one(&self, file: u32) -> Result<()> {
         let mark = |made: &File| {
             mark::put_on(made, file, self.set.file_size)?;
@@ -455,8 +455,8 @@ impl TestFiles {
         Ok(())
     }
 
-    /// Opens a file that this process has made. By its name: a descriptor of a file that had none
-    /// at first shows no name to who traces the process.
+    /// Opens a file that this process created. By its name: the descriptor of a file created
+    /// without a name shows no name in a trace of the process.
     fn open_made(&self, file: u32, flags: OFlag) -> Result<OwnedFd> {
         let opened = self.open_one(file, OFlag::O_RDWR | flags)?;
         let stat = fstat(&opened).with_context(|| self.about("looking at", file))?;
@@ -468,7 +468,7 @@ impl TestFiles {
         Ok(opened)
     }
 
-    /// Opens a file of the set that is there.
+    /// Opens an existing file of the set.
     fn open_one(&self, file: u32, flags: OFlag) -> Result<OwnedFd> {
         let opened = self.open_name(file, flags)?;
         let stat = fstat(&opened).with_context(|| self.about("looking at", file))?;
@@ -484,9 +484,9 @@ impl TestFiles {
         }
     }
 
-    /// Opens whatever has the name of a test file, except for a symbolic link.
+    /// Opens whatever has the name of a test file, except a symbolic link.
     fn open_name(&self, file: u32, flags: OFlag) -> Result<OwnedFd> {
-        // O_NONBLOCK: a FIFO must not hang the open; it means nothing for a regular file.
+        // O_NONBLOCK: opening a FIFO must not block; no effect on a regular file.
         let safe = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_LARGEFILE;
         let name = name(file);
         let opened = retry(|| openat(&*self.folder, name.as_str(), flags | safe, Mode::empty()));
@@ -495,8 +495,8 @@ impl TestFiles {
         })
     }
 
-    /// The files that `prepare` has to write: those that are not right already, or all where
-    /// that was asked for. Fails where something may not be replaced.
+    /// Returns the files that `prepare` must write: those that are not complete, or all if
+    /// requested. Fails if something may not be replaced.
     pub(super) fn to_be_written(&self) -> Result<Vec<u32>> {
         self.check_replaceable()?;
         let mut needed = Vec::new();
@@ -508,13 +508,13 @@ impl TestFiles {
         Ok(needed)
     }
 
-    /// Has the names of the set reach their device.
+    /// Syncs the directory, so that the names of the set reach their device.
     pub fn sync_folder(&self) -> Result<()> {
         retry(|| fsync(&*self.folder))
             .with_context(|| format!("syncing the directory {}", self.path.display()))
     }
 
-    /// An empty file of the set to be filled, past the page cache where that can be.
+    /// Creates an empty file of the set to be filled, bypassing the page cache if possible.
     pub(super) fn create_to_fill(&self, file: u32) -> Result<(File, bool)> {
         self.clear_the_way(file)?;
         self.create_one(file)?;
@@ -523,10 +523,10 @@ impl TestFiles {
         Ok((File::from(made), direct))
     }
 
-    /// Removes the set: under [`Rule::Stamp`] only files that this program wrote. Also removes what
-    /// a killed process left of files that had not got their names yet.
+    /// Removes the set: under [`Rule::Stamp`] only files that this program wrote. Also removes
+    /// files with temporary names that a killed process left.
     ///
-    /// Goes through all of them and then fails for those that were left.
+    /// Tries all of them, then fails for those that remain.
     pub fn remove(&self) -> Result<()> {
         let mut left = Vec::new();
         let mut removed = Ok(());
@@ -551,14 +551,14 @@ impl TestFiles {
         }
     }
 
-    /// Removes what a killed process left of files that had not got their names yet. The lock says
-    /// that nobody creates one now.
+    /// Removes files with temporary names that a killed process left. The lock guarantees that no
+    /// process is creating one.
     pub(super) fn remove_temporaries(&self) -> Result<()> {
         leftover::remove_temporaries(&*self.folder)
             .with_context(|| format!("removing temporary files in {}", self.path.display()))
     }
 
-    /// Removes what stands under a name if that is allowed, else returns why it is not.
+    /// Removes whatever has this name if allowed; otherwise returns why not.
     fn remove_one(&self, file: u32) -> Result<Option<String>> {
         match self.find(file)? {
             Found::Nothing => Ok(None),
@@ -576,7 +576,7 @@ impl TestFiles {
         }
     }
 
-    /// Removes a name if it is still this file's, else returns why not.
+    /// Removes a name if it still refers to this file; otherwise returns why not.
     fn unlink_if(&self, file: u32, id: FileId) -> Result<Option<&'static str>> {
         match self.stat(file)? {
             Some(stat) if FileId::of(&stat) != id => Ok(Some("was put there by another process")),
@@ -584,7 +584,7 @@ impl TestFiles {
         }
     }
 
-    /// Removes what is in the way of a new file; fails where that may not be removed.
+    /// Removes what blocks a new file; fails if that may not be removed.
     fn clear_the_way(&self, file: u32) -> Result<()> {
         match self.remove_one(file)? {
             None => Ok(()),
@@ -596,7 +596,7 @@ impl TestFiles {
         }
     }
 
-    /// Removes the files that this process has made: all that it can, then fails with the first
+    /// Removes the files that this process created: all that it can, then fails with the first
     /// error.
     pub fn remove_made(&self) -> Result<()> {
         let made = self.made().clone();
@@ -606,12 +606,12 @@ impl TestFiles {
         removed.fold(Ok(()), Result::and)
     }
 
-    /// The files that this process has made stay.
+    /// Keeps all files that this process created.
     pub fn keep_made(&self) {
         self.made().clear();
     }
 
-    /// Those of the files that this process has made stay.
+    /// Keeps these files, if this process created them.
     pub fn keep(&self, files: &BTreeSet<u32>) {
         self.made().retain(|file, _| !files.contains(file));
     }
@@ -639,19 +639,19 @@ impl TestFiles {
     }
 }
 
-/// Removes what this process has made when it goes out of scope, even by a panic.
+/// Removes what this process created when it goes out of scope, also on a panic.
 #[derive(Debug)]
 pub struct CleanUp<'a>(pub &'a TestFiles);
 
 impl Drop for CleanUp<'_> {
     fn drop(&mut self) {
-        // The orderly way calls `remove_made` itself and tells of its errors.
+        // The normal path calls `remove_made` itself and reports its errors.
         let _ = self.0.remove_made();
     }
 }
 
 impl Unfit {
-    /// What it says of a file that has to have this size.
+    /// Describes the defect of a file that must have this size.
     fn among(self, file_size: u64) -> impl fmt::Display {
         match self {
             Self::Missing => "is missing".to_owned(),
@@ -679,17 +679,17 @@ impl Found {
     }
 }
 
-/// What is wrong with a file of the right name and without our mark or content.
+/// What is wrong with a file that has the right name but not our mark or content.
 const NOT_OURS: &str = "was not written by wbench";
 
-/// What precedes the number in the name of a test file.
+/// Prefix of a test file's name, before the number.
 const NAME: &str = "test_file.";
 
 fn name(file: u32) -> String {
     format!("{NAME}{file}")
 }
 
-/// Tells whether a test file may have this name.
+/// Returns whether a test file may have this name.
 pub(super) fn is_name(text: &str) -> bool {
     let number = text.strip_prefix(NAME).and_then(|text| text.parse().ok());
     number.is_some_and(|number| name(number) == text)

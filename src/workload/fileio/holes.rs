@@ -1,9 +1,8 @@
 //! Parts of test files that were never written.
 //!
-//! Reading them reaches no device: the kernel returns zeros. Both holes and extents that were only
-//! reserved count; ext4, XFS, Btrfs, F2FS and tmpfs report either through SEEK_HOLE. On a file
-//! system that cannot report them, the files are sampled for sectors of zeros, which wbench never
-//! writes.
+//! Reading them reaches no device: the kernel returns zeros. Holes count, as do extents that were
+//! only reserved; ext4, XFS, Btrfs, F2FS and tmpfs report both through SEEK_HOLE. On a file system
+//! that cannot report them, the files are sampled for sectors of zeros, which wbench never writes.
 
 use std::fs::File;
 use std::io;
@@ -16,23 +15,23 @@ use super::birth;
 use super::direct::Uncached;
 use super::pattern::{PAGE, SECTOR};
 
-/// Sectors of each file that are read where the file system cannot report holes.
+/// Sectors read per file if the file system cannot report holes.
 const SAMPLES: u64 = 8;
 
-/// Bytes of the file that finds out whether holes are reported.
+/// Size in bytes of the file that tests whether holes are reported.
 const PROBE: u64 = 1 << 20;
 
 /// Whether a file system reports holes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reporting {
-    /// By SEEK_HOLE, or it is unknown because no file can be created to find out.
+    /// Through SEEK_HOLE; also assumed if no file can be created to test it.
     SeekHole,
-    /// SEEK_HOLE finds the end of the file only.
+    /// SEEK_HOLE finds only the end of the file.
     Nothing,
 }
 
 impl Reporting {
-    /// Finds out with a file that has no name.
+    /// Tests the file system with an unnamed file.
     pub fn of(folder: BorrowedFd<'_>) -> Self {
         let finds_none = || -> Option<bool> {
             let probe = birth::unnamed(folder).ok()?;
@@ -45,8 +44,8 @@ impl Reporting {
         }
     }
 
-    /// The offset of a part of the first `size` bytes that was never written; None if none is
-    /// known.
+    /// Returns the offset of a part of the first `size` bytes that was never written; `None` if
+    /// none is known.
     pub fn first_hole(self, file: &File, size: u64) -> io::Result<Option<u64>> {
         match self {
             Self::SeekHole => Ok(reported(file, size)),
@@ -55,14 +54,14 @@ impl Reporting {
     }
 }
 
-/// The first hole as the file system reports it.
+/// Returns the first hole that the file system reports.
 pub(super) fn reported(file: &File, size: u64) -> Option<u64> {
     seek(file, SeekFrom::Hole(0))
         .ok()
         .filter(|&hole| hole < size)
 }
 
-/// The first of some sectors, the last one among them, that holds nothing but zeros.
+/// Returns the first of several sampled sectors, including the last, that contains only zeros.
 fn sampled(file: &File, size: u64) -> io::Result<Option<u64>> {
     let file = Uncached::new(file);
     let mut page = MmapMut::map_anon(PAGE)?;
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hole_is_found_by_either_way_and_a_written_file_has_none() {
+    fn both_methods_find_a_hole_and_none_in_a_written_file() {
         let whole = written();
         assert_eq!(reported(&whole, SIZE), None);
         assert_eq!(sampled(&whole, SIZE).unwrap(), None);
@@ -106,13 +105,13 @@ mod tests {
         sparse.set_len(SIZE).unwrap();
         assert_eq!(reported(&sparse, SIZE), Some(SIZE / 2));
         assert!(sampled(&sparse, SIZE).unwrap().is_some());
-        // What the set does not use does not matter.
+        // Holes beyond the size in use do not matter.
         assert_eq!(reported(&sparse, SIZE / 2), None);
         assert_eq!(sampled(&sparse, SIZE / 2).unwrap(), None);
     }
 
     #[test]
-    fn the_source_s_file_system_reports_holes() {
+    fn the_file_system_of_the_source_reports_holes() {
         let folder = File::open(env!("CARGO_MANIFEST_DIR")).unwrap();
         assert_eq!(Reporting::of(folder.as_fd()), Reporting::SeekHole);
     }

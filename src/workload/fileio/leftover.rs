@@ -1,4 +1,4 @@
-//! Test files that a process which is gone has left in a directory.
+//! Test files that a dead process left in a directory.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -14,12 +14,12 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use super::{birth, files, mark};
 use crate::beneath;
 
-/// Removes the test files of this program from a directory, and returns the names of all other
-/// entries, sorted.
+/// Removes this program's test files from a directory, and returns the names of all other entries,
+/// sorted.
 ///
-/// A test file has the name of one and the mark of this program, or the temporary name of one that
-/// was being created. No symbolic link is followed, no mount point is crossed, and what can't be
-/// removed stays.
+/// A test file has a test file's name and this program's mark, or the temporary name of a file
+/// under creation. Follows no symbolic link and crosses no mount point; what cannot be removed
+/// stays.
 pub fn remove_test_files(dir: impl AsFd) -> nix::Result<Vec<String>> {
     let names = names_in(&dir)?;
     let is_entry = |name: &&CString| !matches!(name.to_bytes(), b"." | b"..");
@@ -30,8 +30,8 @@ pub fn remove_test_files(dir: impl AsFd) -> nix::Result<Vec<String>> {
     Ok(left)
 }
 
-/// Removes test files with temporary names, which only a process that was killed leaves behind.
-/// Nobody may be creating test files in the directory.
+/// Removes test files with temporary names, which only a killed process leaves behind. No process
+/// may be creating test files in the directory.
 pub(super) fn remove_temporaries(dir: impl AsFd) -> io::Result<()> {
     for name in names_in(&dir)? {
         if is_temporary(&name) {
@@ -55,7 +55,7 @@ fn is_temporary(name: &CStr) -> bool {
         .is_ok_and(|name| birth::is_temporary(name, files::is_name))
 }
 
-/// Removes an entry if it is a test file of this program. True if it is gone.
+/// Removes an entry if it is a test file of this program; returns whether it is gone.
 fn is_removed(dir: impl AsFd, name: &CStr) -> bool {
     remove(dir, name).is_ok_and(|gone| gone)
 }
@@ -64,14 +64,14 @@ fn remove(dir: impl AsFd, name: &CStr) -> io::Result<bool> {
     let temporary = is_temporary(name);
     let named_so = temporary || name.to_str().is_ok_and(files::is_name);
     let looked_at = || fstatat(&dir, name, AtFlags::AT_SYMLINK_NOFOLLOW);
-    // Before it is opened: opening a device may have effects.
+    // Checked before it is opened: opening a device may have side effects.
     if !named_so || !is_regular(&looked_at()?) {
         return Ok(false);
     }
     let opened = beneath::open(&dir, name, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?;
     let file = File::from(opened);
     let stat = fstat(&file)?;
-    // Under a temporary name, the mark comes after the name.
+    // A file gets its temporary name before its mark.
     let unmarked = temporary && stat.st_size == 0;
     if !is_regular(&stat) || !(unmarked || mark::is_on(&file)?) {
         return Ok(false);
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_marked_files_with_the_name_of_a_test_file_are_removed() {
+    fn only_marked_files_with_a_test_file_name_are_removed() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         let mut data = vec![0; 4096];

@@ -1,8 +1,8 @@
-//! The lock on a set of test files: one process writes them, or several read them.
+//! The lock on a set of test files: one writer or several readers.
 //!
-//! It is flock(2) on their directory: all sets of a directory have `test_file.0` in common, no file
-//! is needed that might be left behind, and the kernel releases it however the process ends. On
-//! NFS the lock of a directory holds among the processes of one host.
+//! It is flock(2) on their directory: all sets in a directory share `test_file.0`, no lock file can
+//! be left behind, and the kernel releases it however the process ends. On NFS the lock of a
+//! directory applies among the processes of one host.
 
 use std::fmt;
 use std::fs;
@@ -17,17 +17,17 @@ use rustix::io::Errno;
 use super::refusal::whole;
 use crate::plan::FileMode;
 
-/// What a process does with the files.
+/// Kind of access to the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Reads them, as others may meanwhile.
+    /// Reads them; others may read them too.
     Shared,
     /// Creates, writes or removes them.
     Exclusive,
 }
 
 impl Access {
-    /// What a run in this mode does.
+    /// Returns the access that a run in this mode needs.
     pub fn of(mode: FileMode) -> Self {
         match mode.writes() {
             true => Self::Exclusive,
@@ -52,10 +52,10 @@ impl fmt::Display for Unlocked {
     }
 }
 
-/// Locks the files in a directory until its descriptor and all copies of it are closed.
+/// Locks the files in a directory until its descriptor and all duplicates of it are closed.
 ///
-/// Fails if another process holds a lock that excludes this one. A lock that is held already is
-/// replaced; it is lost if that fails.
+/// Fails if another process holds a conflicting lock. A lock already held is converted; it is lost
+/// if that fails.
 pub(super) fn acquire(
     folder: BorrowedFd<'_>,
     path: &Path,
@@ -92,7 +92,7 @@ pub(super) fn acquire(
     }
 }
 
-/// Who holds the lock, as far as the kernel lists it: not processes of another container.
+/// Describes the holder of the lock, if the kernel lists it; other containers are not listed.
 fn holder(folder: BorrowedFd<'_>) -> String {
     let listed = || {
         let stat = fstat(folder).ok()?;
@@ -108,7 +108,7 @@ fn holder(folder: BorrowedFd<'_>) -> String {
     }
 }
 
-/// The first process that holds a lock of flock(2) on a file, by `/proc/locks`.
+/// Returns the first process that holds a flock(2) lock on a file, from `/proc/locks`.
 fn holder_in(locks: &str, device: libc::dev_t, inode: libc::ino_t) -> Option<u32> {
     let file = format!(
         "{:02x}:{:02x}:{inode}",
@@ -116,7 +116,7 @@ fn holder_in(locks: &str, device: libc::dev_t, inode: libc::ino_t) -> Option<u32
         libc::minor(device)
     );
     locks.lines().find_map(|line| {
-        // Lines with "->" behind the number are processes that wait.
+        // Lines with "->" after the number are waiting processes.
         match line.split_ascii_whitespace().collect::<Vec<_>>()[..] {
             [_, "FLOCK", _, _, pid, of, ..] if of == file => pid.parse().ok(),
             _ => None,
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn readers_share_the_files_and_a_writer_has_them_alone() {
+    fn readers_share_the_lock_and_a_writer_excludes_all_others() {
         let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let readers = [Access::Shared; 2].map(|access| lock(&folder, access).unwrap());
         let error = lock(&folder, Access::Exclusive).unwrap_err().to_string();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_reader_becomes_a_writer() {
+    fn a_sole_reader_can_become_a_writer() {
         let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let reader = lock(&folder, Access::Shared).unwrap();
         let unlocked = acquire(reader.as_fd(), folder.path(), Access::Exclusive).unwrap();
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_holder_is_found_among_those_who_wait_and_other_locks() {
+    fn the_holder_is_distinguished_from_waiting_processes_and_other_locks() {
         let locks = "\
 1: POSIX  ADVISORY  WRITE 11 fe:01:77 0 EOF
 2: FLOCK  ADVISORY  WRITE 12 fe:01:78 0 EOF

@@ -1,13 +1,13 @@
 //! How wbench recognizes its own test files.
 //!
-//! A file is marked before it has a name: by an extended attribute or, on file systems without
-//! user attributes, by a stamped first sector. The attribute stays when somebody else's data takes
-//! the place of ours, so it never counts alone. A file is ours if
+//! A file is marked before it has a name: by an extended attribute or, on file systems without user
+//! attributes, by a stamped first sector. The attribute survives when foreign data replaces ours,
+//! so it never suffices alone. A file is ours if
 //!
 //! - its data begins with our stamp, or
-//! - it has the attribute, and is empty, holds nothing but zeros, or the first bytes that are not
-//!   zero are our stamp: requests complete out of order, so the beginning of a file that a killed
-//!   run leaves may still be unwritten.
+//! - it has the attribute, and is empty, contains only zeros, or its first non-zero bytes are our
+//!   stamp: requests complete out of order, so the beginning of a file that a killed run leaves may
+//!   still be unwritten.
 
 use std::fs::File;
 use std::io;
@@ -21,7 +21,7 @@ use super::pattern;
 
 const ATTRIBUTE: &str = "user.wbench";
 
-/// Bytes read at a time: a multiple of every device block size, for O_DIRECT.
+/// Bytes read at a time: a multiple of every device block size, as O_DIRECT requires.
 const CHUNK: usize = 64 << 10;
 
 /// Marks an empty file as test file `number` of a set whose files have `size` bytes.
@@ -35,7 +35,7 @@ pub(super) fn put_on(file: &File, number: u32, size: u64) -> io::Result<()> {
     file.write_all_at(&sector[..len], 0)
 }
 
-/// Whether wbench created the file and nobody else's data has replaced ours.
+/// Returns whether wbench created the file and no foreign data has replaced ours.
 pub(super) fn is_on(file: &File) -> io::Result<bool> {
     let file = Uncached::new(file);
     let mut chunk = MmapMut::map_anon(CHUNK)?;
@@ -55,12 +55,12 @@ fn has_attribute(file: &File) -> bool {
     fgetxattr(file, ATTRIBUTE, &mut value).is_ok_and(|len| len > 0)
 }
 
-/// The first byte of a file that is not zero and those behind it, as many as tell a stamp; None
-/// if all bytes are zero.
+/// Returns the first non-zero byte of a file and those after it, enough to recognize a stamp;
+/// `None` if all bytes are zero.
 fn first_nonzero_bytes(file: &Uncached<'_>, chunk: &mut [u8]) -> io::Result<Option<Vec<u8>>> {
     let mut offset = 0;
     while let Some(data) = next_data(file.file(), offset) {
-        // From the start of a chunk, as O_DIRECT needs it.
+        // From the start of a chunk, as O_DIRECT requires.
         let start = data / CHUNK as u64 * CHUNK as u64;
         let read = file.read_at(chunk, start)?;
         if let Some(first) = chunk[..read].iter().position(|&byte| byte != 0) {
@@ -79,7 +79,7 @@ fn first_nonzero_bytes(file: &Uncached<'_>, chunk: &mut [u8]) -> io::Result<Opti
     Ok(None)
 }
 
-/// The next offset with data; the same one on file systems without holes, None behind the last.
+/// Returns the next offset with data, the same one without hole support; `None` past the last.
 fn next_data(file: &File, offset: u64) -> Option<u64> {
     match seek(file, SeekFrom::Data(offset)) {
         Ok(data) => Some(data),
@@ -92,7 +92,7 @@ fn next_data(file: &File, offset: u64) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// On the file system of the source, which has user attributes.
+    /// Creates a file on the source's file system, which has user attributes.
     fn file() -> File {
         tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap()
     }
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marked_file_is_ours_while_it_is_empty_or_its_first_data_is_ours() {
+    fn a_marked_file_is_ours_if_it_is_empty_or_its_first_data_is_ours() {
         let file = file();
         put_on(&file, 3, 1 << 20).unwrap();
         assert!(
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marked_file_with_other_data_is_not_ours() {
+    fn a_marked_file_with_foreign_data_is_not_ours() {
         for offset in [0, 4096, 300_000, (64 << 10) - 3] {
             let file = file();
             put_on(&file, 0, 1 << 20).unwrap();

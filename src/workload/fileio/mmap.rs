@@ -1,7 +1,7 @@
 //! Loads from and stores to mappings of the files.
 //!
-//! Bytes are moved by relaxed atomic loads and stores of 8 bytes: other threads may be busy with
-//! the same block, the same code runs on every CPU, and none of it may be optimised away.
+//! Bytes are moved by relaxed atomic loads and stores of 8 bytes: other threads may access the same
+//! block, the same code runs on every CPU, and none of it may be optimized away.
 
 use std::hint;
 use std::os::fd::OwnedFd;
@@ -21,14 +21,14 @@ use super::sigbus::Guard;
 /// The mappings of a set of files.
 #[derive(Debug)]
 pub struct Mappings {
-    /// Stands before the mappings, so that it is dropped before.
+    /// Declared before the mappings, so that it is dropped first.
     guard: Guard,
-    /// In the order of the files.
+    /// In file order.
     files: Vec<MmapRaw>,
 }
 
 impl Mappings {
-    /// Maps whole files, to be stored to or only loaded from.
+    /// Maps whole files, either writable or for loads only.
     pub(super) fn of(test_files: &TestFiles, files: &[OwnedFd], writable: bool) -> Result<Self> {
         let len = usize::try_from(test_files.set().file_size)?;
         let map = |(number, file): (u32, &OwnedFd)| {
@@ -57,13 +57,13 @@ impl Mappings {
         let mapping = &self.files[extent.file as usize];
         let offset = extent.offset as usize;
         assert!(offset + extent.len <= mapping.len());
-        // SAFETY: within the mapping, which lives as long as self; other threads and the kernel
-        // may change the bytes at any time, which atomics allow for. Pages that can't be had are
-        // replaced by the handler of SIGBUS.
+        // SAFETY: within the mapping, which lives as long as self; other threads and the kernel may
+        // change the bytes at any time, which atomics allow for. The SIGBUS handler replaces pages
+        // that the kernel cannot provide.
         unsafe { slice::from_raw_parts(mapping.as_mut_ptr().add(offset).cast(), extent.len) }
     }
 
-    /// Fails where a page of a mapping could not be had.
+    /// Fails if the kernel could not provide a page of a mapping.
     fn check(&self, doing: &str, fileio: &Fileio) -> Result<()> {
         let Some(address) = self.guard.fault() else {
             return Ok(());
@@ -83,7 +83,7 @@ impl Mappings {
     }
 }
 
-/// The way to files through their mappings.
+/// Access to files through their mappings.
 #[derive(Debug)]
 pub struct Mapped(pub Arc<Mappings>);
 
@@ -109,9 +109,9 @@ impl Access for Mapped {
     }
 }
 
-/// The whole words of mapped bytes, and what is before and behind them.
+/// Splits mapped bytes into whole 8-byte words and the bytes before and after them.
 fn words(bytes: &[AtomicU8]) -> (&[AtomicU8], &[AtomicU64], &[AtomicU8]) {
-    // SAFETY: an AtomicU64 may be any 8 bytes, and align_to gives aligned ones.
+    // SAFETY: any 8 bytes are a valid AtomicU64, and align_to returns aligned ones.
     unsafe { bytes.align_to::<AtomicU64>() }
 }
 
@@ -156,7 +156,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_stored_at_any_place_is_loaded_again_and_nothing_beside_it_changes(
+        fn bytes_stored_at_any_offset_are_loaded_again_and_no_others_change(
             data in prop::collection::vec(any::<u8>(), 0..100), at in 0usize..40
         ) {
             let mapped: Vec<AtomicU8> = (0..200).map(|_| AtomicU8::new(0xaa)).collect();

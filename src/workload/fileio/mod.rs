@@ -52,7 +52,7 @@ use transfer::{TransferError, retry};
 use uring::Uring;
 use validate::{Claim, Validator};
 
-/// Requests to the files of a set.
+/// Requests to a set of files.
 #[derive(Debug)]
 pub struct Fileio {
     params: FileioParams,
@@ -60,13 +60,13 @@ pub struct Fileio {
     test_files: Arc<TestFiles>,
     files: Vec<OwnedFd>,
     backend: Backend,
-    /// What the blocks must hold, under `--validate`.
+    /// Expected block contents, under `--validate`.
     validator: Option<Arc<Validator>>,
-    /// Writes that have ended: the final fsyncs wait for all that were given out.
+    /// Completed writes: the final fsyncs wait for all writes handed out.
     writes_done: AtomicU64,
 }
 
-/// The way to the files, with what all threads share of it.
+/// The access method, with the state that all threads share.
 #[derive(Debug)]
 enum Backend {
     Sync,
@@ -76,7 +76,7 @@ enum Backend {
 }
 
 impl Fileio {
-    /// Opens the files; in the mode that creates them, makes them anew.
+    /// Opens the files; in the mode that creates them, creates them anew.
     pub fn open(
         params: &FileioParams,
         seed: Seed,
@@ -139,7 +139,7 @@ impl Fileio {
         .into()
     }
 
-    /// Compares what was read with what must be there.
+    /// Compares the data read with the expected content.
     fn check(&self, claim: &Claim, data: &[u8]) -> Result<()> {
         let Some(validator) = &self.validator else {
             return Ok(());
@@ -155,7 +155,7 @@ impl Fileio {
         }
     }
 
-    /// A write has been acknowledged.
+    /// Notes that a write was acknowledged.
     #[inline]
     fn write_ended(&self, claim: Option<Claim>) {
         if let Some(claim) = claim {
@@ -164,15 +164,15 @@ impl Fileio {
         self.writes_done.fetch_add(1, Ordering::Release);
     }
 
-    /// Waits for the writes that other threads have in hand, so that the fsyncs cover them;
-    /// false where the run ends meanwhile.
+    /// Waits for the writes of other threads, so that the fsyncs cover them; returns false if the
+    /// run ends first.
     fn all_writes_done<C: Clock>(&self, recorder: &Recorder<C>) -> bool {
         let done = || self.writes_done.load(Ordering::Acquire) >= self.requests.writes_given();
         wait_for(recorder, || done().then_some(())).is_some()
     }
 }
 
-/// Asks until there is an answer; None where the run ends before.
+/// Polls until there is an answer; `None` if the run ends first.
 fn wait_for<C: Clock, T>(recorder: &Recorder<C>, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     loop {
         if let Some(answer) = ask() {
@@ -209,16 +209,16 @@ impl Workload for Fileio {
     }
 }
 
-/// One thread's part. The loop is compiled for each way to the files.
+/// One worker thread. The loop is compiled for each access method.
 #[derive(Debug)]
 pub enum FileioWorker {
-    /// By system calls that wait.
+    /// Blocking system calls.
     Sync(OneByOne<Calls>),
-    /// By native AIO.
+    /// Native AIO.
     Aio(Queued<Aio>),
-    /// By io_uring.
+    /// io_uring.
     Uring(Queued<Uring>),
-    /// By mappings.
+    /// Memory mappings.
     Mmap(OneByOne<Mapped>),
 }
 

@@ -1,4 +1,4 @@
-//! A thread that does one request after the other, and waits for each.
+//! A worker thread that issues one request at a time and waits for it.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::engine::{Events, Issued, Recorder};
 use crate::measure::Transfer;
 
-/// A way to the files that returns when the request is done.
+/// An access method that returns when the request is done.
 pub trait Access {
     /// Fills the target, which is as long as the extent.
     fn read(&self, fileio: &Fileio, extent: Extent, target: &mut [u8]) -> Result<()>;
@@ -20,18 +20,18 @@ pub trait Access {
     /// Writes the source, which is as long as the extent.
     fn write(&self, fileio: &Fileio, extent: Extent, source: &[u8]) -> Result<()>;
 
-    /// Has all that was written to a file reach its device.
+    /// Flushes everything written to a file to its device.
     fn flush(&self, fileio: &Fileio, file: u32) -> Result<()>;
 }
 
-/// One thread's part.
+/// One worker thread.
 #[derive(Debug)]
 pub struct OneByOne<A> {
     fileio: Arc<Fileio>,
     access: A,
-    /// Where reads go; page-aligned, as O_DIRECT demands.
+    /// Target of reads; page-aligned, as O_DIRECT requires.
     target: MmapMut,
-    /// What writes take; only where the mode writes.
+    /// Data for writes; only if the mode writes.
     source: Option<Source>,
     drawn: Drawn,
 }
@@ -85,7 +85,7 @@ impl<A: Access> OneByOne<A> {
             validator.seal(&granted, data);
             claim = Some(granted);
         }
-        // Making the data is not part of writing it.
+        // Generating the data is not part of the write.
         recorder.begin_event();
         self.access.write(fileio, extent, data)?;
         if fileio.params.fsync_all {

@@ -1,8 +1,8 @@
-//! Filling the test files at the speed of the disk.
+//! Fills the test files at the speed of the disk.
 //!
-//! Several files are written at once, each by one thread from start to end, in large pieces and
-//! past the page cache where the file system allows that, while a second thread makes the data.
-//! A file that has its full size so has all of its data.
+//! Several files are written concurrently, each by one thread from start to end, in large pieces
+//! and bypassing the page cache if the file system allows it, while a second thread generates the
+//! data. So a file that has its full size has all of its data.
 
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,25 +20,25 @@ use super::transfer::{TransferError, retry};
 use super::{direct, source};
 use crate::signal;
 
-/// Files that are written at once.
+/// Number of files written concurrently.
 const LANES: usize = 4;
 
-/// Pieces that are made ahead of each writer.
+/// Number of pieces generated ahead of each writer.
 const AHEAD: usize = 2;
 
-/// O_DIRECT is taken for whole multiples of this only; the end of a file may have less.
+/// O_DIRECT is used only for whole multiples of this; the end of a file may be shorter.
 const DIRECT_UNIT: usize = 4096;
 
-/// Writes the whole set and syncs it; `written` is called with the set's bytes as they are there.
+/// Writes the whole set and syncs it; calls `written` with each number of bytes completed.
 ///
-/// Files that are complete already stay as they are. On an error, what was made is left to
+/// Complete files stay unchanged. On an error, the created files are left to
 /// [`TestFiles::remove_made`].
 pub fn prepare(files: &TestFiles, written: &mut dyn FnMut(u64)) -> Result<()> {
     let numbers = files.to_be_written()?;
     write(files, &numbers, written)
 }
 
-/// As [`prepare`], for these files of the set alone.
+/// Like [`prepare`], but only for these files of the set.
 pub fn write(files: &TestFiles, numbers: &[u32], written: &mut dyn FnMut(u64)) -> Result<()> {
     let set = files.set();
     let complete = u64::from(set.files.get()) - numbers.len() as u64;
@@ -48,7 +48,7 @@ pub fn write(files: &TestFiles, numbers: &[u32], written: &mut dyn FnMut(u64)) -
     files.sync_folder()
 }
 
-/// What the threads have in common.
+/// State shared by the threads.
 struct Shared<'a> {
     files: &'a TestFiles,
     content: Content,
@@ -86,7 +86,7 @@ fn write_files(files: &TestFiles, numbers: &[u32], written: &mut dyn FnMut(u64))
     })
 }
 
-/// Starts a thread; fails where the system has no more of them.
+/// Starts a thread; fails if the system cannot create more.
 fn spawn<'scope>(
     scope: &'scope Scope<'scope, '_>,
     work: impl FnOnce() + Send + 'scope,
@@ -98,11 +98,11 @@ fn spawn<'scope>(
     )
 }
 
-/// Fills files until none waits or another thread has failed; reports the bytes of each piece, or
-/// its own failure.
+/// Fills files until none is waiting or another thread has failed; reports the bytes of each piece,
+/// or its own failure.
 fn fill_files(shared: &Shared<'_>, report: &mpsc::Sender<Result<u64>>) {
     let progress = |bytes| {
-        // The receiver stays until the last of these threads has ended.
+        // The receiver outlives these threads.
         let _ = report.send(Ok(bytes));
         !shared.stopped.load(Ordering::Relaxed)
     };
@@ -112,8 +112,8 @@ fn fill_files(shared: &Shared<'_>, report: &mpsc::Sender<Result<u64>>) {
     }
 }
 
-/// Fills files one after the other until none waits, or `progress`, which is called with the bytes
-/// of each piece, returns false.
+/// Fills files one after another until none is waiting, or `progress`, which is called with the
+/// bytes of each piece, returns false.
 fn fill_until(shared: &Shared<'_>, mut progress: impl FnMut(u64) -> bool) -> Result<()> {
     let Shared { files, content, .. } = *shared;
     let (spent, reused) = mpsc::channel();
@@ -125,7 +125,7 @@ fn fill_until(shared: &Shared<'_>, mut progress: impl FnMut(u64) -> bool) -> Res
         spawn(scope, move || {
             content.make_pieces(&shared.waiting, &reused, &made);
         })?;
-        // These ends of the channels go with this closure, so that the other thread ends with it.
+        // These channel ends are dropped with this closure, which ends the other thread.
         let (pieces, spent) = (pieces, spent);
         let mut sink = None;
         for piece in &pieces {
@@ -144,7 +144,7 @@ fn fill_until(shared: &Shared<'_>, mut progress: impl FnMut(u64) -> bool) -> Res
             if !progress(bytes) {
                 break;
             }
-            // The maker may have finished already.
+            // The generating thread may have finished already.
             let _ = spent.send(piece.into_memory());
         }
         Ok(())
@@ -174,8 +174,8 @@ impl<'a> Sink<'a> {
         Ok(sink)
     }
 
-    /// Reserves the file's space in one go, so that files which are written at once don't lie in
-    /// turns on the disk. All of it is written then.
+    /// Reserves the file's space at once, so that files written concurrently are not interleaved on
+    /// the disk. All of it is written afterwards.
     fn reserve(&self) -> Result<()> {
         let size = i64::try_from(self.files.set().file_size)?;
         match retry(|| fallocate(&self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, size)) {
@@ -187,7 +187,7 @@ impl<'a> Sink<'a> {
                     path.display()
                 )
             }
-            // Where a file system can't reserve, it writes all the same.
+            // A file system that cannot reserve space can still write.
             _ => Ok(()),
         }
     }
@@ -222,7 +222,7 @@ impl<'a> Sink<'a> {
             .with_context(|| format!("syncing {}", self.files.path_of(self.number).display()))
     }
 
-    /// What follows goes through the page cache.
+    /// Switches the following writes to the page cache.
     fn leave_direct(&mut self) -> Result<()> {
         if std::mem::replace(&mut self.direct, false) {
             direct::switch(&self.file, false).context("switching O_DIRECT off")?;

@@ -1,12 +1,12 @@
-//! A thread that keeps several requests in flight in a queue of the kernel.
+//! A worker thread that keeps several requests in flight in a kernel queue.
 //!
-//! It draws from the request stream whenever there is room, so that the order of submission is
-//! the order of the stream. A request is timed from just before it is handed to the kernel to
-//! when its completion is seen. Each is handed over by itself: a batch would have the device wait
-//! for its last, and come back as a batch. An fsync of the stream stands where it stands for a thread that
-//! waits for each request: all that the thread has in flight completes first, so that the fsync
-//! covers the writes before it, and no request's time includes an fsync that it did not wait for.
-//! The fsync that follows each write under fsync-all goes through the queue itself.
+//! It draws from the request stream whenever there is room, so requests are submitted in stream
+//! order. A request is timed from just before it is submitted until its completion is seen. Each is
+//! submitted separately: with a batch, the device would wait for the last request, and the
+//! completions would come as a batch. An fsync of the stream has the same place as for a thread
+//! that waits for each request: all that the thread has in flight completes first, so that the
+//! fsync covers the writes before it, and no request's time includes an fsync that it did not wait
+//! for. The fsync that follows each write under fsync-all goes through the queue itself.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,62 +25,62 @@ use crate::clock::{Clock, Ticks};
 use crate::engine::{Events, Issued, Recorder};
 use crate::measure::Transfer;
 
-/// What the kernel is to do.
+/// A kernel operation.
 #[derive(Debug, Clone, Copy)]
 pub enum Operation {
-    /// Fill the memory from there.
+    /// Read the extent into memory.
     Read(Extent, *mut u8),
-    /// Write the memory to there.
+    /// Write memory to the extent.
     Write(Extent, *const u8),
     /// Flush this file.
     Flush(u32),
 }
 
-/// An operation that has ended.
+/// A completed operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Completion {
-    /// The number that it was pushed with.
+    /// The token that it was pushed with.
     pub token: u32,
     /// Bytes moved.
     pub moved: nix::Result<usize>,
 }
 
-/// A queue of the kernel.
+/// A kernel queue.
 ///
-/// Dropping it waits until the kernel has let go of the memory of all operations.
+/// Dropping it waits until the kernel no longer uses the memory of any operation.
 pub trait Queue {
-    /// Takes one more operation, for the next [`Queue::submit`].
+    /// Adds an operation for the next [`Queue::submit`].
     ///
     /// # Safety
     ///
-    /// The operation's memory must be valid for its length, and belong to the operation alone,
-    /// until its completion was given or the queue has been dropped.
+    /// The operation's memory must be valid for its length, and used by nothing else, until its
+    /// completion was returned or the queue was dropped.
     unsafe fn push(&mut self, token: u32, operation: Operation);
 
-    /// Operations that were pushed and whose completion was not given yet.
+    /// Returns the number of operations pushed whose completion was not returned yet.
     fn in_flight(&self) -> usize;
 
-    /// Hands to the kernel what was pushed, as far as it takes it now.
+    /// Submits the pushed operations, as many as the kernel accepts now.
     ///
-    /// An error is the queue's, not an operation's: what was not handed over is forgotten then.
+    /// An error concerns the queue, not an operation: what was not submitted is then dropped.
     fn submit(&mut self) -> nix::Result<()>;
 
-    /// Submits what is left, waits for at least one completion, and gives all that there are.
+    /// Submits the rest, waits for at least one completion, and returns all that are available.
     ///
-    /// Returns without any after `timeout`, if there is one and the kernel has such a wait. Errors
+    /// Returns without any after `timeout`, if given and if the kernel supports such a wait. Errors
     /// are those of [`Queue::submit`].
     fn wait(&mut self, done: &mut Vec<Completion>, timeout: Option<Duration>) -> nix::Result<()>;
 }
 
-/// One thread's part.
+/// One worker thread.
 #[derive(Debug)]
 pub struct Queued<Q> {
-    /// Stands before the memory, so that it is dropped before.
+    /// Declared before the memory, so that it is dropped first.
     queue: Q,
     memory: Memory,
     fileio: Arc<Fileio>,
     drawn: Drawn,
-    /// What is in flight, by its token.
+    /// Requests in flight, by token.
     flights: Vec<Option<Flight>>,
     free: Vec<u32>,
     done: Vec<Completion>,
@@ -98,14 +98,14 @@ struct Flight {
 #[derive(Debug, Clone, Copy)]
 enum Stage {
     Reading,
-    /// From this part of the memory for writes.
+    /// The source is this part of the write memory.
     Writing(u32),
-    /// Written then; the fsync that belongs to it is under way.
+    /// Written at this time; the fsync that belongs to it is in flight.
     Flushing(Ticks),
 }
 
 impl<Q: Queue> Queued<Q> {
-    /// Makes the worker of a thread, with a queue over its memory.
+    /// Creates the worker of a thread, with a queue over its memory.
     pub(super) fn new(
         fileio: Arc<Fileio>,
         thread: usize,
@@ -138,7 +138,7 @@ impl<Q: Queue> Queued<Q> {
         let target = self.memory.target(token, extent.len).as_mut_ptr();
         let start = recorder.begin_event();
         self.takes_off(token, extent, start, Stage::Reading, claim);
-        // SAFETY: the token's part of the memory is this request's until it completes.
+        // SAFETY: the token's part of the memory belongs to this request until it completes.
         unsafe { self.queue.push(token, Operation::Read(extent, target)) };
         self.queue.submit().map_err(queue_failed)?;
         Ok(Issued::Pending)
@@ -162,13 +162,13 @@ impl<Q: Queue> Queued<Q> {
         let token = self.take_token();
         let start = recorder.begin_event();
         self.takes_off(token, extent, start, Stage::Writing(part), claim);
-        // SAFETY: the part is taken from those that are free, and comes back on completion.
+        // SAFETY: the part is taken from the free ones, and returned on completion.
         unsafe { self.queue.push(token, Operation::Write(extent, source)) };
         self.queue.submit().map_err(queue_failed)?;
         Ok(Issued::Pending)
     }
 
-    /// A token for a request; one is free where a request is drawn from the stream.
+    /// Takes a token for a request; one is free whenever a request is drawn from the stream.
     fn take_token(&mut self) -> u32 {
         self.free
             .pop()
@@ -191,7 +191,7 @@ impl<Q: Queue> Queued<Q> {
         });
     }
 
-    /// Claims blocks for validation; None where the run ends before they are free.
+    /// Claims blocks for validation; `None` if the run ends before they are free.
     fn claim<C: Clock>(
         &mut self,
         recorder: &mut Recorder<C>,
@@ -200,13 +200,13 @@ impl<Q: Queue> Queued<Q> {
         if let Some(claim) = claim(&self.fileio) {
             return Ok(Some(claim));
         }
-        // Who waits holds nothing itself, so that no two wait for each other.
+        // A waiting thread holds no claims, so that no two wait for each other.
         self.complete_all(recorder)?;
         Ok(super::wait_for(recorder, || claim(&self.fileio)))
     }
 
-    /// Waits for at least one completion, or this long, and records all that there are. Returns the
-    /// time when the wait ended.
+    /// Waits for at least one completion, or until the timeout, and records all that are available.
+    /// Returns the time when the wait ended.
     fn wait<C: Clock>(
         &mut self,
         recorder: &mut Recorder<C>,
@@ -333,7 +333,7 @@ impl<Q: Queue> Events for Queued<Q> {
 
     fn drain<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<()> {
         let drained = self.complete_all(recorder);
-        // An error may have come before the last completion. A second one means that the queue gives
+        // An error may precede the last completion. A second one means that the queue returns
         // nothing more; dropping it waits then.
         let rest = match drained.is_err() {
             true => self.complete_all(recorder),
@@ -349,10 +349,10 @@ fn queue_failed(errno: Errno) -> Error {
 }
 
 /// The memory of one thread's requests: a part for each read in flight, and random bytes for
-/// writes, in parts that are used one after the other.
+/// writes, in parts that are used in turn.
 #[derive(Debug)]
 struct Memory {
-    /// Page-aligned, as O_DIRECT demands: the parts for reads, then those for writes.
+    /// Page-aligned, as O_DIRECT requires: the parts for reads, then those for writes.
     bytes: MmapMut,
     part: usize,
     reads: usize,
@@ -384,15 +384,15 @@ impl Memory {
         })
     }
 
-    /// Where the read of a token goes.
+    /// Returns the target of a token's read.
     fn target(&mut self, token: u32, len: usize) -> &mut [u8] {
         let at = token as usize * self.part;
         &mut self.bytes[at..at + len]
     }
 
-    /// Stamped data for a write, and the number of its part.
+    /// Returns stamped data for a write, and the number of its part.
     ///
-    /// There are at least as many parts as tokens, so that one is free where a token is.
+    /// There are at least as many parts as tokens, so a free token implies a free part.
     fn next_source(&mut self, extent: Extent) -> (u32, &mut [u8]) {
         let part = self
             .free_sources

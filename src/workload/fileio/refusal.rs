@@ -1,4 +1,4 @@
-//! Why a test file could not be opened, with what to do about it.
+//! Why a test file could not be opened, and what to do about it.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
 
-/// What is wrong where O_DIRECT is refused.
+/// Explains that O_DIRECT was refused.
 pub(super) fn no_direct(folder: &Path) -> String {
     format!(
         "the file system of {} does not support O_DIRECT; choose a directory on a disk with --dir (in a \
@@ -17,7 +17,7 @@ pub(super) fn no_direct(folder: &Path) -> String {
     )
 }
 
-/// The error of a file in this folder that was to be opened with these flags.
+/// Returns the error of opening a file in this directory with these flags.
 pub(super) fn of_opening(doing: String, folder: &Path, flags: OFlag, errno: Errno) -> Error {
     let place = whole(folder);
     let place = place.display();
@@ -39,7 +39,7 @@ pub(super) fn of_opening(doing: String, folder: &Path, flags: OFlag, errno: Errn
     Error::new(errno).context(format!("{doing}: {why}"))
 }
 
-/// The folder, where it was named from the current one.
+/// Returns the absolute path of a directory, if it can be determined.
 pub(super) fn whole(folder: &Path) -> Cow<'_, Path> {
     std::path::absolute(folder).map_or(folder.into(), Cow::Owned)
 }

@@ -1,7 +1,7 @@
 //! The request stream: which file, offset, length and fsync comes next.
 //!
-//! Pure: it touches no disk. With one thread the stream is sysbench 0.4.12's; more threads draw
-//! from the same stream, each request given out once.
+//! Pure: performs no I/O. With one thread the stream is that of sysbench 0.4.12; several threads
+//! draw from the same stream, and each request is handed out once.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,14 +12,14 @@ use rand::{Rng as _, TryRng};
 use crate::engine::Progress;
 use crate::plan::{FileMode, FileSet, FileioParams, Seed};
 
-/// What a thread does next.
+/// The next request of a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request {
-    /// Read this part.
+    /// Read this extent.
     Read(Extent),
-    /// Write this part.
+    /// Write this extent.
     Write(Extent),
-    /// Flush this file, in the midst of the run.
+    /// Flush this file during the run.
     Fsync(u32),
     /// Flush this file, after all writes of the run.
     FinalFsync(u32),
@@ -28,25 +28,25 @@ pub enum Request {
 /// A part of a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Extent {
-    /// The file's number.
+    /// File number.
     pub file: u32,
-    /// Bytes from the file's start.
+    /// Offset in bytes.
     pub offset: u64,
-    /// Bytes.
+    /// Length in bytes.
     pub len: usize,
 }
 
 /// The requests of a run, for any number of threads.
 #[derive(Debug)]
 pub enum Requests {
-    /// Through the files from the first byte to the last, once.
+    /// All files from the first byte to the last, once.
     Sequential(Sequential),
-    /// Wherever the generator says.
+    /// At random positions.
     Random(Random),
 }
 
 impl Requests {
-    /// The stream of validated parameters.
+    /// Creates the stream of validated parameters.
     pub fn new(
         params: &FileioParams,
         files: FileSet,
@@ -59,7 +59,7 @@ impl Requests {
         }
     }
 
-    /// The next request for a thread that has drawn these; None at the end.
+    /// Returns the next request for a thread that has drawn these reads; `None` at the end.
     #[inline]
     pub fn next(&self, drawn: &mut Drawn) -> Option<Request> {
         match self {
@@ -68,7 +68,7 @@ impl Requests {
         }
     }
 
-    /// How many writes were given out; final once a [`Request::FinalFsync`] was.
+    /// Returns how many writes were handed out; final once a [`Request::FinalFsync`] was.
     pub fn writes_given(&self) -> u64 {
         match self {
             Self::Sequential(stream) => stream.data_requests,
@@ -76,7 +76,7 @@ impl Requests {
         }
     }
 
-    /// How many data requests were given out.
+    /// Returns how many data requests were handed out.
     pub fn progress(&self) -> Progress {
         match self {
             Self::Sequential(stream) => stream.progress(),
@@ -85,7 +85,7 @@ impl Requests {
     }
 }
 
-/// Requests one after the other through the files.
+/// Sequential requests through the files.
 #[derive(Debug)]
 pub struct Sequential {
     files: FileSet,
@@ -142,10 +142,10 @@ impl Sequential {
     }
 }
 
-/// Reads that a thread has taken from the stream and not yet done.
+/// Reads that a thread has taken from the stream but not yet done.
 ///
-/// Where nothing but the generator decides what comes next, a thread takes several at a time:
-/// the lock and the divisions then cost a small part of what they would for each.
+/// If only the generator decides what comes next, a thread takes several at a time, which shares
+/// the cost of the lock and the divisions among them.
 #[derive(Debug, Default)]
 pub struct Drawn {
     reads: [Extent; Self::MOST],
@@ -164,7 +164,7 @@ impl Drawn {
     }
 }
 
-/// Requests at random positions, with fsyncs between.
+/// Requests at random positions, with fsyncs in between.
 #[derive(Debug)]
 pub struct Random {
     mode: FileMode,
@@ -181,11 +181,11 @@ struct RandomState {
     positions: Lrand48,
     reads: u64,
     writes: u64,
-    /// Something was written since the last complete round of fsyncs.
+    /// Whether anything was written since the last complete round of fsyncs.
     dirty: bool,
-    /// The file whose fsync comes next in the round.
+    /// File of the next fsync in the round.
     round: u32,
-    /// The file whose fsync comes next at the end.
+    /// File of the next fsync at the end.
     last_round: u32,
 }
 
@@ -221,7 +221,7 @@ impl Random {
                 drawn.take()
             });
         }
-        // Inside the lock: which kind of request, and one draw. The position follows outside.
+        // Inside the lock: the kind of request, and one draw. The position is computed outside.
         let mut state = self.state();
         let given = state.reads + state.writes;
         if self.max_requests.is_some_and(|max| given >= max) {
@@ -275,12 +275,12 @@ impl Random {
         (drawn.next, drawn.end) = (0, count);
     }
 
-    /// The block that a draw falls into: trunc(draw / modulus * total) in double precision.
+    /// Returns the block of a draw: trunc(draw / modulus * total) in double precision.
     #[inline]
     fn extent(&self, draw: u32) -> Extent {
         let share = f64::from(draw) / f64::from(Lrand48::MODULUS);
         let position = (share * self.files.total_size() as f64) as u64;
-        // A file is whole blocks, so that the block's start has the same file.
+        // A file consists of whole blocks, so a block lies in a single file.
         let (file, within) = (
             position / self.files.file_size,
             position % self.files.file_size,
@@ -293,7 +293,7 @@ impl Random {
     }
 
     fn state(&self) -> MutexGuard<'_, RandomState> {
-        // No panic can leave the state half changed: it is integers.
+        // A panic cannot leave the state inconsistent: it consists of integers.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -306,32 +306,32 @@ impl Random {
     }
 }
 
-/// The generator of lrand48(3) as sysbench 0.4.12 uses it.
+/// The lrand48(3) generator as sysbench 0.4.12 uses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lrand48(u64);
 
 impl Lrand48 {
-    /// What a draw is reduced by.
+    /// Modulus that reduces a draw.
     pub const MODULUS: u32 = 0x3fff_ffff;
 
-    /// The multiplier and addend of POSIX's drand48 family.
+    /// Multiplier and addend of POSIX's drand48 family.
     const A: u64 = 0x5_DEEC_E66D;
     const C: u64 = 0xB;
     const MASK: u64 = (1 << 48) - 1;
 
-    /// Without a seed X = 0, as an unseeded C library starts; else as srand48(3) seeds.
+    /// Without a seed X = 0, as in an unseeded C library; otherwise seeds as srand48(3).
     pub fn new(seed: Seed) -> Self {
         Self(seed.0.map_or(0, |s| u64::from(s) * 65536 + 0x330E))
     }
 
-    /// A number from 0 to below [`Self::MODULUS`].
+    /// Returns a number below [`Self::MODULUS`].
     #[inline]
     pub fn draw(&mut self) -> u32 {
         self.next_u32() % Self::MODULUS
     }
 }
 
-/// 31 bits at a time, as lrand48(3) gives; longer values are made of several.
+/// Yields 31 bits at a time, as lrand48(3) does; longer values combine several.
 impl TryRng for Lrand48 {
     type Error = Infallible;
 
@@ -437,7 +437,7 @@ mod tests {
         }
 
         #[test]
-        fn the_ratio_of_reads_to_writes_is_kept(ratio in 0.0f64..20.0) {
+        fn the_read_write_ratio_is_kept(ratio in 0.0f64..20.0) {
             let set = files(2, 10);
             let params = FileioParams { rw_ratio: ratio, ..params(FileMode::Rndrw, set) };
             let requests = all(&stream(&params, set, Some(5000)));
@@ -469,7 +469,7 @@ mod tests {
         }
 
         #[test]
-        fn threads_draw_each_request_of_the_one_stream_once(threads in 1usize..5, reads: bool) {
+        fn threads_together_draw_each_request_of_the_stream_once(threads in 1usize..5, reads: bool) {
             let set = files(3, 50);
             let mode = if reads { FileMode::Rndrd } else { FileMode::Rndwr };
             let params = FileioParams { fsync_end: true, fsync_freq: 7, ..params(mode, set) };
@@ -488,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writing_run_ends_with_one_fsync_of_each_file_and_the_writes_given_are_final_then() {
+    fn a_writing_run_ends_with_one_fsync_per_file_and_a_final_write_count() {
         for (mode, max) in [(FileMode::Seqwr, None), (FileMode::Rndwr, Some(20))] {
             let set = files(3, 5);
             let params = FileioParams {
@@ -534,12 +534,12 @@ mod tests {
     }
 
     #[test]
-    fn the_generator_is_that_of_the_c_library() {
-        // srand48(1); lrand48(), as the GNU C library gives it, before the reduction.
+    fn the_generator_matches_the_c_library() {
+        // srand48(1); lrand48() of the GNU C library, before the reduction.
         let mut seeded = Lrand48::new(Seed(Some(1)));
         let first: Vec<u32> = (0..4).map(|_| seeded.try_next_u32().unwrap()).collect();
         assert_eq!(first, [89400484, 976015093, 1792756325, 721524505]);
-        // Unseeded, X begins at 0: the first draw is 11 >> 17.
+        // Unseeded, X starts at 0: the first draw is 11 >> 17.
         assert_eq!(Lrand48::new(Seed(None)).draw(), 0);
     }
 

@@ -1,6 +1,6 @@
-//! The seal of a block: by it a reader tells whether a block is whole, in its place and recent.
+//! The seal of a block, which shows whether the block is intact, in its place and current.
 //!
-//! It stands behind the stamp of the block's first sector, in little-endian numbers:
+//! It follows the stamp of the block's first sector, in little-endian integers:
 //!
 //! | bytes  | what                                            |
 //! | ------ | ----------------------------------------------- |
@@ -8,7 +8,7 @@
 //! | 24..32 | the generation, 0 for what `prepare` wrote      |
 //! | 32..40 | the block's offset in its file                  |
 //! | 40..44 | the number of its file                          |
-//! | 44..48 | CRC-32 (IEEE 802.3) of all the block but itself |
+//! | 44..48 | CRC-32 (IEEE 802.3) of the rest of the block    |
 
 use std::fmt;
 use std::ops::Range;
@@ -22,7 +22,7 @@ const OFFSET_AT: Range<usize> = 32..40;
 const FILE_AT: Range<usize> = 40..44;
 const CRC_AT: Range<usize> = 44..48;
 
-/// Which write of a block it was: a later one has a higher number.
+/// Generation of a block: a later write has a higher number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Generation(pub u64);
 
@@ -36,25 +36,25 @@ impl Generation {
 pub enum Damage {
     /// It has no seal.
     Unsealed,
-    /// Its content is not what was sealed.
+    /// The content does not match the seal.
     Checksum {
-        /// As sealed.
+        /// Checksum in the seal.
         sealed: u32,
-        /// Of what is there.
+        /// Checksum of the content.
         found: u32,
     },
-    /// It is whole, and belongs elsewhere.
+    /// Intact, but belongs elsewhere.
     Misplaced {
-        /// The file that it belongs to.
+        /// File that it belongs to.
         file: u32,
-        /// Its place there.
+        /// Offset that it belongs to.
         offset: u64,
     },
-    /// It is whole and in its place, but not what was written last.
+    /// Intact and in its place, but not the last write.
     Stale {
-        /// What was written last.
+        /// Generation written last.
         written: Generation,
-        /// What is there.
+        /// Generation found.
         found: Generation,
     },
 }
@@ -83,7 +83,7 @@ impl fmt::Display for Damage {
     }
 }
 
-/// Seals a stamped block, of 512 bytes or more.
+/// Seals a stamped block of 512 bytes or more.
 pub fn seal(block: &mut [u8], file: u32, offset: u64, generation: Generation) {
     block[MAGIC_AT].copy_from_slice(&MAGIC);
     block[GENERATION_AT].copy_from_slice(&generation.0.to_le_bytes());
@@ -93,7 +93,7 @@ pub fn seal(block: &mut [u8], file: u32, offset: u64, generation: Generation) {
     block[CRC_AT].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// Seals each block of a part of a file, which begins with a block.
+/// Seals each block of a part of a file that starts at a block boundary.
 pub fn seal_all(
     data: &mut [u8],
     file: u32,
@@ -107,7 +107,7 @@ pub fn seal_all(
     }
 }
 
-/// The generation of a block that is whole and in its place.
+/// Returns the generation of a block that is intact and in its place.
 pub fn open(block: &[u8], place: Extent) -> Result<Generation, Damage> {
     if block[MAGIC_AT] != MAGIC {
         return Err(Damage::Unsealed);
@@ -178,7 +178,7 @@ mod tests {
         }
 
         #[test]
-        fn any_flipped_bit_is_found(place in place(), generation: u64, at: prop::sample::Index, bit in 0..8) {
+        fn any_flipped_bit_is_detected(place in place(), generation: u64, at: prop::sample::Index, bit in 0..8) {
             let mut block = sealed(place, generation);
             let at = at.index(block.len());
             block[at] ^= 1u8 << bit;
@@ -190,7 +190,7 @@ mod tests {
         }
 
         #[test]
-        fn a_block_in_another_place_says_where_it_belongs(home in place(), file: u32, offset: u64) {
+        fn a_misplaced_block_reports_where_it_belongs(home in place(), file: u32, offset: u64) {
             let elsewhere = Extent { file, offset, ..home };
             prop_assume!(elsewhere != home);
             prop_assert_eq!(
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_checksum_is_that_of_ieee_802_3() {
+    fn the_checksum_is_crc_32_of_ieee_802_3() {
         // The check value of CRC-32/ISO-HDLC, https://reveng.sourceforge.io/crc-catalogue/
         assert_eq!(crc32fast::hash(b"123456789"), 0xcbf4_3926);
     }

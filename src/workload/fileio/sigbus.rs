@@ -1,9 +1,9 @@
-//! A page of a mapped file that the kernel can't provide is a SIGBUS, which ends a process.
+//! SIGBUS, by which the kernel ends a process if it cannot provide a page of a mapped file.
 //!
-//! It comes when the file was truncated behind the mapping, when the disk is full under a hole,
-//! or when reading the page failed. Here the handler puts a page of zeros in the place of the
-//! missing one, so that the access goes on, and notes the address; who made the access looks for
-//! that note right after it, and fails in the orderly way.
+//! It occurs if the file was truncated behind the mapping, if the disk is full under a hole, or if
+//! reading the page failed. The handler here replaces the missing page by one of zeros, so that the
+//! access continues, and records the address; the accessing code checks for it right afterwards and
+//! returns an error.
 
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
@@ -16,20 +16,20 @@ use anyhow::{Context, Result};
 use memmap2::MmapRaw;
 use nix::errno::Errno;
 
-/// The addresses that are guarded. A set stays for the life of the process, since a handler may
-/// be reading it at any time.
+/// Guarded addresses. A set lives as long as the process, because a handler may be reading it at
+/// any time.
 static GUARDED: AtomicPtr<Vec<Range<usize>>> = AtomicPtr::new(ptr::null_mut());
 
-/// The first address that had no page, 0 for none.
+/// First address that had no page; 0 for none.
 static FAULT: AtomicUsize = AtomicUsize::new(0);
 
-/// The bytes of a page.
+/// Page size in bytes.
 static PAGE: AtomicUsize = AtomicUsize::new(4096);
 
-/// What SIGBUS did before.
+/// Previous action for SIGBUS.
 static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
 
-/// Guards mappings against SIGBUS as long as it lives; to be dropped before them.
+/// Guards mappings against SIGBUS as long as it lives; must be dropped before them.
 #[derive(Debug)]
 pub(super) struct Guard(());
 
@@ -46,10 +46,10 @@ impl Guard {
         Ok(Self(()))
     }
 
-    /// The address of the first access that found no page.
+    /// Returns the address of the first access that found no page.
     #[inline(always)]
     pub fn fault(&self) -> Option<usize> {
-        // The handler runs on the thread of the access, so that the compiler's order is enough.
+        // The handler runs on the accessing thread, so compiler ordering suffices.
         compiler_fence(Ordering::SeqCst);
         match FAULT.load(Ordering::Relaxed) {
             0 => None,
@@ -69,7 +69,7 @@ fn install() -> Result<()> {
     if BEFORE.get().is_some() {
         return Ok(());
     }
-    // SAFETY: sysconf has no memory to go wrong with.
+    // SAFETY: sysconf has no memory safety requirements.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     PAGE.store(usize::try_from(page).unwrap_or(4096), Ordering::Relaxed);
     // SAFETY: all zeros are a valid sigaction.
@@ -78,29 +78,29 @@ fn install() -> Result<()> {
     let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut libc::c_void) = on_sigbus;
     action.sa_sigaction = handler as usize;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-    // SAFETY: the handler calls nothing but what a handler may: atomics and system calls.
+    // SAFETY: the handler uses only async-signal-safe operations: atomics and system calls.
     let done = unsafe { libc::sigaction(libc::SIGBUS, &raw const action, &raw mut before) };
     Errno::result(done).context("installing the handler of SIGBUS")?;
-    // Another thread can't have been here: files are mapped before the threads begin.
+    // No other thread can have set it: files are mapped before the threads start.
     let _ = BEFORE.set(before);
     Ok(())
 }
 
 extern "C" fn on_sigbus(_: c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
-    // SAFETY: the kernel gives a valid siginfo to a handler with SA_SIGINFO.
+    // SAFETY: the kernel passes a valid siginfo to a handler with SA_SIGINFO.
     let (address, from_kernel) = unsafe { ((*info).si_addr() as usize, (*info).si_code > 0) };
     if from_kernel && is_guarded(address) && put_zeros_at(address) {
         let _ = FAULT.compare_exchange(0, address, Ordering::Relaxed, Ordering::Relaxed);
         return;
     }
     match BEFORE.get() {
-        // SAFETY: an action that the kernel gave. The access is made again after the return, and
-        // finds that action.
+        // SAFETY: the kernel returned this action. The access is repeated after the return, and
+        // triggers that action.
         Some(before) if from_kernel => unsafe {
             libc::sigaction(libc::SIGBUS, before, ptr::null_mut());
         },
         // Another process sent it, and no access will repeat it.
-        // SAFETY: both calls are allowed in a handler; the signal comes again after the return.
+        // SAFETY: both calls are async-signal-safe; the signal is delivered again after the return.
         _ => unsafe {
             libc::signal(libc::SIGBUS, libc::SIG_DFL);
             libc::raise(libc::SIGBUS);
@@ -109,7 +109,7 @@ extern "C" fn on_sigbus(_: c_int, info: *mut libc::siginfo_t, _: *mut libc::c_vo
 }
 
 fn is_guarded(address: usize) -> bool {
-    // SAFETY: null, or a set that is never freed nor changed.
+    // SAFETY: null, or a set that is never freed or changed.
     let guarded = unsafe { GUARDED.load(Ordering::Acquire).as_ref() };
     guarded.is_some_and(|ranges| ranges.iter().any(|range| range.contains(&address)))
 }
@@ -117,8 +117,8 @@ fn is_guarded(address: usize) -> bool {
 fn put_zeros_at(address: usize) -> bool {
     let page = PAGE.load(Ordering::Relaxed);
     let start = address & !(page - 1);
-    // SAFETY: replaces one page of a guarded mapping, which nobody uses but by atomic accesses,
-    // and which its owner unmaps with the rest.
+    // SAFETY: replaces one page of a guarded mapping, which is accessed only by atomics, and which
+    // its owner unmaps with the rest.
     let mapped = unsafe {
         libc::mmap(
             start as *mut libc::c_void,
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_access_beyond_the_end_of_a_truncated_file_reads_zeros_and_leaves_its_address() {
+    fn an_access_beyond_the_end_of_a_truncated_file_reads_zeros_and_records_its_address() {
         let page = 4096;
         let file = tempfile::tempfile().unwrap();
         file.set_len(4 * page as u64).unwrap();
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(guard.fault(), None);
         file.set_len(page as u64).unwrap();
         let beyond = mappings[0].as_mut_ptr().wrapping_add(2 * page + 5);
-        // SAFETY: within the mapping, where the guard puts a page.
+        // SAFETY: within the mapping, where the guard provides a page.
         let byte = unsafe { beyond.read_volatile() };
         assert_eq!(byte, 0);
         assert_eq!(guard.fault(), Some(beyond as usize));

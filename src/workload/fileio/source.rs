@@ -1,4 +1,4 @@
-//! Data to write: random bytes, of which each request takes a part and stamps it anew.
+//! Data to write: random bytes, of which each request stamps the next part anew.
 
 use anyhow::{Context, Result};
 use memmap2::MmapMut;
@@ -6,7 +6,7 @@ use memmap2::MmapMut;
 use super::pattern;
 use super::requests::Extent;
 
-/// The stamps of one thread: no two are alike.
+/// The stamps of one thread, all distinct.
 #[derive(Debug)]
 pub(super) struct Stamper {
     serial: u64,
@@ -26,10 +26,10 @@ impl Stamper {
     }
 }
 
-/// A pool of random bytes that each request takes the next part of.
+/// A pool of random bytes, of which each request takes the next part.
 #[derive(Debug)]
 pub(super) struct Source {
-    /// Page-aligned, as O_DIRECT demands.
+    /// Page-aligned, as O_DIRECT requires.
     pool: MmapMut,
     next: usize,
     stamper: Stamper,
@@ -58,17 +58,17 @@ impl Source {
     }
 }
 
-/// The stream of random bytes for a thread, kept from those that prepare has for its files.
+/// Returns a thread's stream of random bytes, distinct from those of `prepare`'s files.
 pub(super) fn stream_of(thread: usize) -> u64 {
     u64::MAX - thread as u64
 }
 
-/// Page-aligned memory, all zeros, of which no page is there yet.
+/// Maps page-aligned memory, all zeros, whose pages are not allocated yet.
 pub(super) fn map(len: usize) -> Result<MmapMut> {
     MmapMut::map_anon(len).with_context(|| format!("mapping a buffer of {len} bytes"))
 }
 
-/// Page-aligned memory whose pages are there already.
+/// Maps page-aligned memory whose pages are already allocated.
 pub(super) fn map_touched(len: usize) -> Result<MmapMut> {
     let mut buffer = map(len)?;
     buffer.fill(1);

@@ -8,7 +8,7 @@ use super::one_by_one::Access;
 use super::requests::Extent;
 use super::transfer::retry;
 
-/// System calls that return when the request is done.
+/// Blocking system calls.
 #[derive(Debug)]
 pub struct Calls;
 

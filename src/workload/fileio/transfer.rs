@@ -1,11 +1,11 @@
-//! System calls on test files: tried again after a signal, and told of when they fail.
+//! System calls on test files: retried after a signal, and reported when they fail.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
 
-/// Calls again where a signal came between.
+/// Repeats a call that a signal interrupted.
 pub(super) fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
     loop {
         match call() {
@@ -19,16 +19,16 @@ pub(super) fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<
 pub(super) const TOO_LARGE: &str = "file too large for the file size limit (ulimit -f) or the file \
      system (EFBIG); raise the limit, or make the files smaller with a higher --files";
 
-/// A failed or short transfer, with all that is needed to find it.
+/// A failed or short transfer, and where it occurred.
 #[derive(Debug)]
 pub struct TransferError {
     /// "reading" or "writing".
     pub doing: &'static str,
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
-    /// Bytes from its start.
+    /// Offset in bytes.
     pub offset: u64,
-    /// Bytes asked for.
+    /// Bytes requested.
     pub len: usize,
     /// Bytes moved, or why none were.
     pub moved: nix::Result<usize>,

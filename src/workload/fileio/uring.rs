@@ -14,20 +14,20 @@ use super::queued::{Completion, Operation, Queue};
 use crate::plan::FsyncMode;
 use crate::size::Size;
 
-/// The one registered buffer, which holds the memory of all requests.
+/// The only registered buffer, which contains the memory of all requests.
 const BUFFER: u16 = 0;
 
-/// How long, and how often, the kernel is asked again when it has no resources for a request.
+/// Pause between retries, and their number, when the kernel lacks resources for a request.
 const PAUSE: Duration = Duration::from_millis(1);
 const PATIENCE: u32 = 1000;
 
-/// A thread's ring.
+/// io_uring of one thread.
 pub struct Uring {
     ring: IoUring,
     flush: FsyncFlags,
-    /// Pushed, and not completed.
+    /// Pushed, but not completed.
     in_flight: usize,
-    /// The kernel is given nothing more; what it has still completes.
+    /// Nothing more is submitted; requests that the kernel has still complete.
     broken: bool,
 }
 
@@ -41,7 +41,7 @@ impl std::fmt::Debug for Uring {
 }
 
 impl Uring {
-    /// A ring for as many requests as the parameters want in flight, out of this memory.
+    /// Creates a ring over this memory for the configured queue depth.
     pub(super) fn new(fileio: &Fileio, memory: &mut [u8]) -> Result<Self> {
         let ring = build(fileio.params.depth.get()).map_err(forbidden)?;
         let files: Vec<RawFd> = fileio.files.iter().map(AsRawFd::as_raw_fd).collect();
@@ -53,7 +53,7 @@ impl Uring {
             iov_base: memory.as_mut_ptr().cast(),
             iov_len: memory.len(),
         };
-        // SAFETY: the memory is mapped; the worker that owns it drops this ring before.
+        // SAFETY: the memory is mapped; the worker that owns it drops this ring first.
         unsafe { submitter.register_buffers(&[buffer]) }.with_context(|| {
             format!(
                 "registering a buffer of {} with io_uring: raise the limit of locked memory \
@@ -72,8 +72,8 @@ impl Uring {
         })
     }
 
-    /// Enters the kernel: submits what was pushed, and waits for this many completions, or this
-    /// long.
+    /// Enters the kernel: submits what was pushed, and waits for this many completions, or until
+    /// the timeout.
     fn enter(&mut self, completions: usize, timeout: Option<Duration>) -> nix::Result<()> {
         let timeout = timeout.filter(|_| self.ring.params().is_feature_ext_arg());
         let entered = self.try_to_enter(completions, timeout.map(Timespec::from).as_ref());
@@ -97,7 +97,7 @@ impl Uring {
             match entered.map_err(errno_of) {
                 Ok(_) | Err(Errno::ETIME) => return Ok(()),
                 Err(Errno::EINTR) => {}
-                // Completions that wait to be taken, or memory that is short for a moment.
+                // Completions wait to be taken, or memory is temporarily short.
                 Err(Errno::EAGAIN | Errno::EBUSY) if !self.ring.completion().is_empty() => {
                     return Ok(());
                 }
@@ -139,7 +139,7 @@ impl Queue for Uring {
             }
             Operation::Flush(file) => opcode::Fsync::new(Fixed(file)).flags(self.flush).build(),
         };
-        // SAFETY: the memory stays as long as the operation, as was promised to this function.
+        // SAFETY: the caller guarantees that the memory outlives the operation.
         let pushed = unsafe { self.ring.submission().push(&entry.user_data(token.into())) };
         pushed.expect("the ring has an entry for each token");
         self.in_flight += 1;
@@ -155,7 +155,7 @@ impl Queue for Uring {
 
     fn wait(&mut self, done: &mut Vec<Completion>, timeout: Option<Duration>) -> nix::Result<()> {
         if self.broken {
-            // Completions come by themselves when this thread leaves any system call.
+            // Any system call of this thread delivers completions when it returns.
             std::thread::yield_now();
             self.take(done);
             return Ok(());
@@ -173,14 +173,14 @@ impl Drop for Uring {
             self.in_flight -= self.ring.submission().len();
         }
         while self.in_flight > 0 {
-            // In the broken state a wait has no error.
+            // A wait on a broken ring returns no error.
             let _ = self.wait(&mut done, None);
         }
     }
 }
 
-/// A ring whose completions interrupt nothing, where the kernel can do that (since 5.19; one
-/// issuer since 6.0).
+/// Builds a ring whose completions do not interrupt the thread, if the kernel supports that (since
+/// 5.19; single issuer since 6.0).
 fn build(entries: u32) -> io::Result<IoUring> {
     let quiet = IoUring::builder()
         .setup_coop_taskrun()

@@ -1,9 +1,9 @@
-//! `--validate`: what each block must hold, and who is busy with it.
+//! `--validate`: the expected content of each block, and the requests that use it.
 //!
-//! A block that this run wrote must hold what it wrote last; one that it has not written, any
-//! whole block that belongs there. A read during a write of the same block may give parts of
-//! both, and two writes at once may leave parts of both: neither is an error of the storage, so
-//! that requests to one block wait for each other here. Without `--validate` none of this exists.
+//! A block that this run wrote must contain its last write; one that it has not written, any intact
+//! block that belongs there. A read during a write of the same block may return parts of both, and
+//! two concurrent writes may leave parts of both: neither is a storage error, so requests to one
+//! block wait for each other here. Without `--validate` none of this exists.
 
 use std::fmt;
 use std::fs::File;
@@ -22,8 +22,8 @@ use super::transfer::{TransferError, retry};
 use crate::plan::FileSet;
 use crate::signal;
 
-/// The state of a block: someone writes it, some read it, and the number of the write of this
-/// run that it holds, 0 for none.
+/// State of a block: its writer or readers, and the number of this run's write that it contains, 0
+/// for none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct State(u64);
 
@@ -47,7 +47,7 @@ impl State {
     }
 }
 
-/// Permission to read or write the blocks of one request; to be given back.
+/// Permission to read or write the blocks of one request; must be released.
 #[derive(Debug)]
 #[must_use]
 pub struct Claim {
@@ -62,23 +62,23 @@ enum Held {
     Exclusive(u64),
 }
 
-/// What every block of a set must hold.
+/// Expected content of every block of a set.
 #[derive(Debug)]
 pub struct Validator {
     set: FileSet,
-    /// Of each block, in the order of the files.
+    /// State of each block, in file order.
     blocks: Vec<AtomicU64>,
-    /// The number of the next write.
+    /// Number of the next write.
     next: AtomicU64,
-    /// The generation of write number 0, above all of earlier runs.
+    /// Generation of write number 0, above those of all earlier runs.
     base: u64,
 }
 
 impl Validator {
-    /// Knows nothing of the set's content yet. Takes 8 bytes of memory for each block.
+    /// Creates a validator that knows nothing of the set's content. Takes 8 bytes per block.
     pub fn new(set: FileSet) -> Self {
         let blocks = set.total_size() / set.block_size;
-        // The nanoseconds since 1970: no run makes as many writes as it takes nanoseconds.
+        // Nanoseconds since 1970: no run makes more than one write per nanosecond.
         let now = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_or(0, |since| since.as_nanos() as u64);
@@ -90,7 +90,7 @@ impl Validator {
         }
     }
 
-    /// Claims the blocks of a request to read; None while one of them is being written.
+    /// Claims the blocks of a read; `None` while one of them is being written.
     pub fn claim_read(&self, extent: Extent) -> Option<Claim> {
         self.claim(extent, State::with_reader, |block| {
             block.fetch_sub(State::READER, Ordering::Release);
@@ -101,7 +101,7 @@ impl Validator {
         })
     }
 
-    /// Claims the blocks of a request to write; None while one of them is being used.
+    /// Claims the blocks of a write; `None` while one of them is in use.
     pub fn claim_write(&self, extent: Extent) -> Option<Claim> {
         self.claim(extent, State::with_writer, |block| {
             block.fetch_and(!State::WRITER, Ordering::Release);
@@ -142,7 +142,7 @@ impl Validator {
         }
     }
 
-    /// The request was done: what it wrote must be there from now on.
+    /// Releases the blocks of a completed request, which must contain its data from now on.
     pub fn release(&self, claim: Claim) {
         for block in self.blocks_of(claim.extent) {
             match claim.held {
@@ -152,7 +152,7 @@ impl Validator {
         }
     }
 
-    /// Compares what a request read with what the blocks must hold.
+    /// Compares the data of a read with the expected content of the blocks.
     pub fn check(&self, claim: &Claim, data: &[u8]) -> Result<(), Mismatch> {
         let size = self.block_size();
         let states = self.blocks_of(claim.extent).iter();
@@ -178,10 +178,10 @@ impl Validator {
         }
     }
 
-    /// Reads all blocks again that this run has written, and checks them; from the device as far
-    /// as the kernel lets its pages go.
+    /// Reads all blocks again that this run has written, and checks them; from the device if the
+    /// kernel drops their pages.
     ///
-    /// Fails at the first that is not what was written last, and where a file can't be read.
+    /// Fails at the first that does not contain its last write, and if a file cannot be read.
     pub fn verify(&self, files: &TestFiles) -> Result<()> {
         let mut data = map(self.block_size())?;
         let mut opened: Option<(u32, File)> = None;
@@ -210,7 +210,7 @@ impl Validator {
         Ok(())
     }
 
-    /// The blocks that this run has written.
+    /// Returns the blocks that this run has written.
     fn written(&self) -> impl Iterator<Item = Extent> {
         let a_file = self.set.file_size / self.set.block_size;
         let written = |block: &AtomicU64| State(block.load(Ordering::Acquire)).number() > 0;
@@ -235,7 +235,7 @@ impl Validator {
     }
 }
 
-/// A block that does not hold what it must.
+/// A block with unexpected content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mismatch {
     place: Extent,
@@ -243,12 +243,12 @@ pub struct Mismatch {
 }
 
 impl Mismatch {
-    /// The number of the file.
+    /// Returns the file number.
     pub fn file(&self) -> u32 {
         self.place.file
     }
 
-    /// With the file's path, as an error to be told.
+    /// Adds the file's path, which makes it an error to report.
     pub fn at(self, path: PathBuf) -> ValidationError {
         ValidationError {
             path,
@@ -257,7 +257,7 @@ impl Mismatch {
     }
 }
 
-/// A [`Mismatch`], with all that is needed to find it.
+/// A [`Mismatch`], with the path of its file.
 #[derive(Debug)]
 pub struct ValidationError {
     path: PathBuf,
@@ -300,7 +300,7 @@ mod tests {
         }
     }
 
-    /// What a write of the validator puts there.
+    /// Returns the data of a write by the validator.
     fn write(validator: &Validator, extent: Extent) -> Vec<u8> {
         let claim = validator.claim_write(extent).unwrap();
         let mut data = vec![0; extent.len];
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_last_is_right_and_what_was_before_is_stale() {
+    fn the_last_write_is_valid_and_earlier_ones_are_stale() {
         let validator = validator();
         let place = blocks(1, 2, 2);
         let first = write(&validator, place);
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_this_run_has_not_written_may_be_of_any_generation() {
+    fn a_block_not_written_by_this_run_may_have_any_generation() {
         let (earlier, this) = (validator(), validator());
         let place = blocks(0, 0, 4);
         let data = write(&earlier, place);
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn readers_share_a_block_and_a_writer_has_it_alone() {
+    fn readers_share_a_block_and_a_writer_excludes_all_others() {
         let validator = validator();
         let (wide, last) = (blocks(0, 0, 4), blocks(0, 3, 1));
         let readers = [wide, last].map(|extent| validator.claim_read(extent).unwrap());
@@ -351,7 +351,7 @@ mod tests {
             .for_each(|claim| validator.release(claim));
         let writer = validator.claim_write(last).unwrap();
         assert!(validator.claim_read(wide).is_none());
-        // The blocks before the one that is busy are free again.
+        // The blocks before the busy one are free again.
         let first = validator.claim_write(blocks(0, 0, 3)).unwrap();
         validator.release(first);
         validator.release(writer);
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn the_blocks_written_are_told_in_order() {
+    fn written_blocks_are_listed_in_order() {
         let validator = validator();
         for place in [blocks(1, 1, 2), blocks(0, 3, 1)] {
             write(&validator, place);

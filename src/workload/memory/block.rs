@@ -9,8 +9,8 @@ use crate::size::Size;
 
 /// A page-aligned block of anonymous memory that threads may share.
 ///
-/// It is reached through a raw pointer only: threads store to a global block at the same time,
-/// which references would not allow.
+/// Accessed through a raw pointer only: threads store to a global block concurrently, which
+/// references would not allow.
 #[derive(Debug)]
 pub struct Block {
     map: MmapRaw,
@@ -37,18 +37,18 @@ impl Block {
         })
     }
 
-    /// Where it begins; aligned to a page.
+    /// Returns the start, aligned to a page.
     pub fn start(&self) -> *mut u8 {
         self.map.as_mut_ptr()
     }
 
-    /// Its length in bytes, a multiple of 4.
+    /// Returns the length in bytes, a multiple of 4.
     pub fn size(&self) -> usize {
         self.len
     }
 }
 
-/// A mapping of whole huge pages of the system's default size: munmap(2) takes no part of one.
+/// Maps whole huge pages of the system's default size: munmap(2) cannot release part of one.
 fn map_huge(size: u64) -> Result<memmap2::MmapMut> {
     let pool = HugePages::read()?;
     let len = size
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_begins_at_a_page_and_has_its_length() {
+    fn a_block_is_page_aligned_and_has_its_length() {
         for size in [4, 1024, 4096, 10_000_000] {
             let block = Block::map(size, false).unwrap();
             assert_eq!(block.start() as usize % 4096, 0);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_no_machine_has_is_an_error_with_a_hint() {
+    fn an_impossible_block_size_is_an_error_with_a_hint() {
         let error = Block::map(1 << 62, false).unwrap_err().to_string();
         assert!(error.contains("--block-size"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! The memory test: every byte of a block loaded or stored once an event.
+//! The memory test: each event loads or stores every byte of a block once.
 
 mod block;
 mod touch;
@@ -18,7 +18,7 @@ use crate::plan::{MemoryAccess, MemoryOper, MemoryParams, MemoryScope, Seed};
 
 pub use block::Block;
 
-/// Events that claim at once at most so many bytes, so that the threads end together.
+/// Maximum bytes claimed at once, so that the threads end together.
 const BATCH_BYTES: u64 = 1 << 20;
 
 /// Events that each touch a block of memory.
@@ -26,15 +26,15 @@ const BATCH_BYTES: u64 = 1 << 20;
 pub struct Memory {
     params: MemoryParams,
     seed: Seed,
-    /// One for each thread, or one for all.
+    /// One per thread, or one for all.
     blocks: Vec<Block>,
     claims: Claims,
 }
 
 impl Memory {
-    /// Maps the blocks and touches each page of them, so that no event meets a page fault.
+    /// Maps the blocks and touches each of their pages, so that no event takes a page fault.
     ///
-    /// `events` in all, for `threads` threads.
+    /// `events` is the total for all `threads` threads.
     pub fn new(params: &MemoryParams, seed: Seed, events: u64, threads: usize) -> Result<Self> {
         let blocks = (0..params.blocks(threads))
             .map(|_| Block::map(params.block_size_bytes, params.hugetlb))
@@ -66,7 +66,7 @@ impl Workload for Memory {
     }
 }
 
-/// One thread's part.
+/// One worker thread.
 #[derive(Debug)]
 pub struct MemoryWorker {
     shared: Arc<Memory>,
@@ -80,7 +80,7 @@ impl Worker for MemoryWorker {
         let (params, claims) = (&memory.params, &memory.claims);
         let bytes = params.block_size_bytes;
         let (load, store) = (Transfer::Read(bytes), Transfer::Write(bytes));
-        // Each kind of access has a loop of its own, with nothing but its own work in it.
+        // Each kind of access has its own loop, which contains nothing but its own work.
         let Some(block) = memory.block_of(self.thread) else {
             return events.run(&mut Repeated::new(claims, Transfer::None, || {}));
         };
@@ -104,7 +104,7 @@ impl Worker for MemoryWorker {
 }
 
 impl Memory {
-    /// The block that a thread touches; None where events are empty.
+    /// Returns the block that a thread touches; `None` if events are empty.
     fn block_of(&self, thread: usize) -> Option<&Block> {
         match self.params.scope {
             MemoryScope::Global => self.blocks.first(),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_share_the_global_block_and_have_local_ones_each() {
+    fn threads_share_the_global_block_but_each_has_its_own_local_one() {
         let blocks = |scope| {
             let memory = Memory::new(&params(MemoryOper::Read, scope), Seed(None), 9, 3).unwrap();
             (0..3)
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn no_block_is_mapped_where_none_is_touched() {
+    fn no_block_is_mapped_if_none_is_touched() {
         let memory = Memory::new(
             &params(MemoryOper::None, MemoryScope::Local),
             Seed(None),

@@ -1,14 +1,14 @@
 //! The measured loops over memory.
 //!
-//! Written in assembly on x86-64, so that what runs is what stands here: 16-byte SSE2 accesses,
-//! which every x86-64 has, 64 bytes a turn. No memset, no choice by CPU features, and nothing
-//! that a compiler could find useless and drop.
+//! Written in assembly on x86-64, so that exactly this code runs: 16-byte SSE2 accesses, which
+//! every x86-64 has, 64 bytes per iteration. No memset, no dispatch by CPU features, and nothing
+//! that a compiler could drop as useless.
 
 use rand::Rng;
 
 use super::block::Block;
 
-/// What is stored: no zero, which some memory managers treat as a case of its own.
+/// Value stored: not zero, which some memory managers treat specially.
 const WORD: u32 = 0xa5a5_5a5a;
 
 /// Loads every byte of the block once, from start to end.
@@ -23,7 +23,7 @@ pub(super) fn store_all(block: &Block) {
     arch::store_all(block.start(), block.size());
 }
 
-/// Loads length / 4 words, each from a position drawn for it.
+/// Loads length / 4 words, each at a random position.
 #[inline(always)]
 pub(super) fn load_at_random(block: &Block, positions: &mut impl Rng) {
     for _ in 0..words(block) {
@@ -31,7 +31,7 @@ pub(super) fn load_at_random(block: &Block, positions: &mut impl Rng) {
     }
 }
 
-/// Stores length / 4 words, each at a position drawn for it.
+/// Stores length / 4 words, each at a random position.
 #[inline(always)]
 pub(super) fn store_at_random(block: &Block, positions: &mut impl Rng) {
     for _ in 0..words(block) {
@@ -43,7 +43,7 @@ fn words(block: &Block) -> usize {
     block.size() / 4
 }
 
-/// The address of a word, each as likely: the high part of a 64-bit product (Lemire, "Fast
+/// Returns the address of a uniformly random word: the high part of a 64-bit product (Lemire, "Fast
 /// random integer generation in an interval", 2019; the bias is below 2^-32).
 #[inline(always)]
 fn draw(block: &Block, positions: &mut impl Rng) -> *mut u32 {
@@ -99,7 +99,7 @@ mod arch {
 
     #[inline(always)]
     pub fn store_all(start: *mut u8, len: usize) {
-        // SAFETY: as in `load_all`; the bytes stored to are reached through raw pointers only.
+        // SAFETY: as in `load_all`; the stored bytes are accessed through raw pointers only.
         unsafe {
             asm!(
                 "movd xmm0, {word:e}",
@@ -150,8 +150,8 @@ mod arch {
 
     #[inline(always)]
     pub fn store_word(at: *mut u32) {
-        // SAFETY: the caller drew the address within a mapped block, which is reached through
-        // raw pointers only.
+        // SAFETY: the caller drew the address within a mapped block, which is accessed through raw
+        // pointers only.
         unsafe {
             asm!("mov dword ptr [{at}], {value:e}", at = in(reg) at, value = in(reg) WORD,
                  options(nostack, preserves_flags));
@@ -159,7 +159,7 @@ mod arch {
     }
 }
 
-/// The same accesses by relaxed atomics of 8 and 4 bytes, which compilers neither merge nor drop.
+/// The same accesses as relaxed atomics of 8 and 4 bytes, which compilers neither merge nor drop.
 #[cfg(any(test, not(target_arch = "x86_64")))]
 #[cfg_attr(target_arch = "x86_64", allow(dead_code))]
 mod portable {
@@ -203,7 +203,7 @@ mod portable {
     }
 
     fn long<'a>(at: *mut u64) -> &'a AtomicU64 {
-        // SAFETY: the address lies in a mapped block, aligned, reached by atomics only.
+        // SAFETY: the address is in a mapped block, aligned, and accessed by atomics only.
         unsafe { AtomicU64::from_ptr(at) }
     }
 
@@ -223,7 +223,7 @@ mod tests {
     use rand::rngs::Xoshiro256PlusPlus;
 
     fn bytes(block: &Block) -> Vec<u8> {
-        // SAFETY: the block is mapped for its length, and no other thread has it.
+        // SAFETY: the block is mapped for its length, and no other thread uses it.
         unsafe { std::slice::from_raw_parts(block.start(), block.size()) }.to_vec()
     }
 
@@ -266,14 +266,14 @@ mod tests {
     }
 
     #[test]
-    fn one_random_event_stores_fewer_words_than_the_block_has_as_some_are_drawn_twice() {
+    fn a_random_event_stores_fewer_words_than_the_block_has_because_some_are_drawn_twice() {
         let block = Block::map(4096, false).unwrap();
         store_at_random(&block, &mut Xoshiro256PlusPlus::seed_from_u64(7));
         let stored = bytes(&block)
             .chunks(4)
             .filter(|w| **w == WORD.to_ne_bytes())
             .count();
-        // 1 - 1/e of 1024 words are drawn at least once: 647 on average, 16 the deviation.
+        // 1 - 1/e of 1024 words are drawn at least once: 647 on average, standard deviation 16.
         assert!((550..750).contains(&stored), "{stored}");
     }
 }

@@ -1,4 +1,4 @@
-//! Files in folders of their own.
+//! Tests on files in temporary directories.
 
 use super::super::prepare::prepare;
 use super::*;
@@ -36,7 +36,7 @@ fn prepared_files_have_their_size_and_pass_the_check() {
 }
 
 #[test]
-fn prepared_data_is_the_same_every_time_and_has_no_sector_twice() {
+fn prepared_data_is_reproducible_and_repeats_no_sector() {
     let contents = || {
         let folder = tempfile::tempdir().unwrap();
         let files = test_files(&folder, Rule::Stamp);
@@ -64,7 +64,7 @@ fn missing_files_are_named() {
 }
 
 #[test]
-fn a_file_that_is_too_small_is_named_with_both_sizes() {
+fn a_file_that_is_too_small_is_reported_with_both_sizes() {
     let folder = tempfile::tempdir().unwrap();
     let files = test_files(&folder, Rule::Stamp);
     prepare(&files, &mut |_| {}).unwrap();
@@ -82,7 +82,7 @@ fn a_file_that_is_too_small_is_named_with_both_sizes() {
 }
 
 #[test]
-fn a_file_of_somebody_else_is_neither_used_nor_replaced_nor_removed() {
+fn a_foreign_file_is_not_used_replaced_or_removed() {
     let folder = tempfile::tempdir().unwrap();
     let files = test_files(&folder, Rule::Stamp);
     let foreign = vec![7; 5120];
@@ -100,8 +100,8 @@ fn a_file_of_somebody_else_is_neither_used_nor_replaced_nor_removed() {
 }
 
 #[test]
-fn an_empty_file_that_this_program_made_is_known_and_another_s_is_not() {
-    // In the target folder, as the attribute needs a file system that has them.
+fn an_empty_file_is_recognized_only_if_this_program_created_it() {
+    // In the source directory, because the mark needs a file system with extended attributes.
     let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
     let killed = test_files(&folder, Rule::Stamp);
     killed.create_one(0).unwrap();
@@ -113,12 +113,12 @@ fn an_empty_file_that_this_program_made_is_known_and_another_s_is_not() {
 }
 
 #[test]
-fn a_marked_file_with_other_content_is_neither_used_nor_replaced_nor_removed() {
-    // On the file system of the source, because the mark is an attribute.
+fn a_marked_file_with_foreign_content_is_not_used_replaced_or_removed() {
+    // On the source's file system, because the mark is an extended attribute.
     let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
     let files = test_files(&folder, Rule::Stamp);
     prepare(&files, &mut |_| {}).unwrap();
-    // As a shell's redirection or an editor does: the inode and its attributes stay.
+    // Like a shell redirection or an editor: the inode and its attributes stay.
     let precious = vec![7; 5120];
     std::fs::write(files.path_of(1), &precious).unwrap();
     let files = test_files(&folder, Rule::Stamp);
@@ -131,7 +131,7 @@ fn a_marked_file_with_other_content_is_neither_used_nor_replaced_nor_removed() {
 }
 
 #[test]
-fn a_file_that_was_not_written_in_full_is_unfit_and_prepare_writes_it_again() {
+fn an_incomplete_file_is_unfit_and_prepare_rewrites_it() {
     let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
     let plan = FilePlan {
         dir: folder.path().to_owned(),
@@ -141,7 +141,7 @@ fn a_file_that_was_not_written_in_full_is_unfit_and_prepare_writes_it_again() {
     };
     let files = TestFiles::of(&plan, Rule::Stamp).unwrap();
     prepare(&files, &mut |_| {}).unwrap();
-    // The first and the last block are there, as after a killed run with requests in flight.
+    // The first and the last block exist, as after a killed run with requests in flight.
     let whole = std::fs::read(files.path_of(1)).unwrap();
     let sparse = File::options().write(true).open(files.path_of(1)).unwrap();
     sparse.set_len(8192).unwrap();
@@ -163,7 +163,7 @@ fn a_file_that_was_not_written_in_full_is_unfit_and_prepare_writes_it_again() {
 }
 
 #[test]
-fn temporary_files_of_a_killed_process_are_removed_and_others_are_not() {
+fn only_temporary_files_of_a_killed_process_are_removed() {
     let folder = tempfile::tempdir().unwrap();
     let files = test_files(&folder, Rule::Stamp);
     prepare(&files, &mut |_| {}).unwrap();
@@ -182,11 +182,11 @@ fn temporary_files_of_a_killed_process_are_removed_and_others_are_not() {
 }
 
 #[test]
-fn a_file_that_took_the_place_of_one_that_was_made_stays() {
+fn a_file_that_replaced_a_created_one_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let files = test_files(&folder, Rule::Stamp);
     prepare(&files, &mut |_| {}).unwrap();
-    // Both exist at once, so that they differ in their numbers.
+    // Both exist at once, so their inode numbers differ.
     let other = folder.path().join("other");
     std::fs::write(&other, "precious").unwrap();
     std::fs::rename(&other, files.path_of(1)).unwrap();
@@ -211,7 +211,7 @@ fn a_symbolic_link_is_never_followed() {
 }
 
 #[test]
-fn files_that_are_right_are_not_written_again() {
+fn complete_files_are_not_rewritten() {
     let folder = tempfile::tempdir().unwrap();
     let files = test_files(&folder, Rule::Stamp);
     prepare(&files, &mut |_| {}).unwrap();
@@ -228,7 +228,7 @@ fn files_that_are_right_are_not_written_again() {
 }
 
 #[test]
-fn only_what_was_made_is_removed() {
+fn only_created_files_are_removed() {
     let folder = tempfile::tempdir().unwrap();
     prepare(&test_files(&folder, Rule::Stamp), &mut |_| {}).unwrap();
     std::fs::remove_file(folder.path().join("test_file.1")).unwrap();
