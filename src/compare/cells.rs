@@ -1,4 +1,4 @@
-//! Runs in their places become samples and statements.
+//! Turns the runs in each cell of a table into samples and compares them.
 
 use std::collections::BTreeMap;
 
@@ -15,14 +15,14 @@ use super::stats::{self, Sample};
 use crate::result::Warning;
 use crate::warning::ComparisonWarning;
 
-/// The runs of each group, for each work and each value of the second axis.
+/// The runs of each group, by workload key and value of the second axis.
 pub struct Cells<'a> {
     works: Vec<BTreeMap<Option<String>, Vec<Vec<&'a Run>>>>,
     groups: usize,
 }
 
 impl<'a> Cells<'a> {
-    /// No runs, for so many works and groups.
+    /// Creates empty cells for this many workload keys and groups.
     pub fn new(works: usize, groups: usize) -> Self {
         Self {
             works: vec![BTreeMap::new(); works],
@@ -30,7 +30,7 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// Puts a run in its place.
+    /// Adds a run to its cell.
     pub fn put(&mut self, work: usize, value: Option<String>, group: usize, run: &'a Run) {
         let groups = self.groups;
         let point = self.works[work].entry(value);
@@ -43,7 +43,8 @@ impl<'a> Cells<'a> {
         groups.flatten().map(Vec::as_slice)
     }
 
-    /// Compares, each value of the second axis of each work by itself; p is not yet corrected.
+    /// Compares the groups, separately for each workload key and value of the second axis. The
+    /// p-values are not yet corrected.
     pub fn into_sections(
         self,
         works: Vec<Work>,
@@ -51,7 +52,7 @@ impl<'a> Cells<'a> {
     ) -> (Vec<Section>, Vec<Warning>) {
         let distinct = distinct_params(&works);
         let cells: Vec<&[&Run]> = self.iter().collect();
-        // Nearly all of the time goes here.
+        // Nearly all of the time is spent here.
         let merged: Vec<_> = cells
             .par_iter()
             .map(|runs| (merged(Of::Events, runs), merged(Of::Fsyncs, runs)))
@@ -87,7 +88,7 @@ impl<'a> Cells<'a> {
     }
 }
 
-/// For each work, the names of the parameters in which those of its test differ.
+/// For each workload key, the names of the parameters that differ between the keys of its test.
 fn distinct_params(works: &[Work]) -> Vec<Vec<String>> {
     let differs = |work: &Work, name: &String| {
         let value = work.params.get(name);
@@ -132,7 +133,7 @@ fn section(
         let points = points.iter();
         points.map(move |(point, groups)| entries(metric, groups, point, question.test))
     };
-    // A metric that none of the runs tells has no table.
+    // A metric that no run has gets no table.
     let told = |table: &Table| table.rows.iter().flatten().any(Option::is_some);
     let tables = metrics.into_iter().map(|metric| Table {
         metric,
@@ -146,8 +147,8 @@ fn section(
     }
 }
 
-/// The durations of some runs together; None where one has no histogram, and a warning where one
-/// can't be decoded.
+/// Merges the durations of several runs. `None` if a run has no histogram; a warning if one cannot
+/// be decoded.
 fn merged(of: Of, runs: &[&Run]) -> Result<Option<Merged>, Warning> {
     let mut merger = Merger::default();
     let mut longest: f64 = 0.0;

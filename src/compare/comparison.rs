@@ -1,4 +1,4 @@
-//! The answer: each work, each group in it, beside the baseline.
+//! The result of a comparison: each group beside the baseline, for each workload key.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -12,121 +12,121 @@ use super::metric::{Metric, Of, Point};
 use super::run::Source;
 use super::stats::{self, ALPHA, Estimate, Outcome, Summary, holm};
 
-/// The answer.
+/// The result of a comparison.
 #[derive(Debug)]
 pub struct Comparison {
-    /// How a difference is told from chance.
+    /// The significance test.
     pub test: stats::Test,
-    /// The groups' names, the baseline first.
+    /// Names of the groups, baseline first.
     pub groups: Vec<String>,
-    /// The second axis.
+    /// Name of the second axis.
     pub vary: Option<String>,
-    /// Each work, by test and parameters.
+    /// One section per workload key, by test and parameters.
     pub sections: Vec<Section>,
-    /// How many p were corrected together.
+    /// Number of p-values corrected together.
     pub corrected: usize,
-    /// Runs that don't count, as they did not end by themselves.
+    /// Runs left out because they did not end normally.
     pub left_out: Vec<LeftOut>,
     /// What else differed.
     pub environment: Environment,
 }
 
-/// One work.
+/// The comparison for one workload key.
 #[derive(Debug)]
 pub struct Section {
-    /// The test and its parameters.
+    /// The workload key.
     pub work: Work,
     /// Names of the parameters in which the sections of this test differ.
     pub distinct: Vec<String>,
-    /// The values of the second axis; a single None without one.
+    /// Values of the second axis; a single `None` if there is no second axis.
     pub points: Vec<AxisPoint>,
-    /// The metrics that are compared.
+    /// One table per metric.
     pub tables: Vec<Table>,
 }
 
-/// A work at one value of the second axis.
+/// A workload key at one value of the second axis.
 #[derive(Debug)]
 pub struct AxisPoint {
-    /// That value.
+    /// The value of the second axis.
     pub value: Option<String>,
-    /// Durations of the events of each group's runs together; None where a run has no histogram.
+    /// Durations of all events in each group's runs; `None` if a run has no histogram.
     pub latency: Vec<Option<Merged>>,
-    /// The same of the fsyncs.
+    /// The same for the fsyncs.
     pub fsync: Vec<Option<Merged>>,
 }
 
-/// One metric of one work.
+/// One metric for one workload key.
 #[derive(Debug)]
 pub struct Table {
-    /// What is compared.
+    /// The metric.
     pub metric: Metric,
-    /// For each point of the second axis, each group's figures; None where it has no run.
+    /// For each point of the second axis, the figures of each group; `None` if it has no run.
     pub rows: Vec<Vec<Option<Entry>>>,
 }
 
-/// The figures of a group.
+/// The figures of one group in one row.
 #[derive(Debug, Clone, Serialize)]
 pub struct Entry {
-    /// Of the runs' values.
+    /// Summary of the runs' values.
     pub summary: Summary,
-    /// For a percentile, that of the events of all runs together, in nanoseconds.
+    /// For a percentile, its value over the events of all runs, in nanoseconds.
     pub merged: Option<u64>,
-    /// Beside the baseline; None for the baseline itself, and where the baseline has no run.
+    /// Comparison with the baseline; `None` for the baseline itself or if the baseline has no run.
     pub against: Option<Against>,
 }
 
-/// A group beside the baseline.
+/// Comparison of a group with the baseline.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Against {
-    /// The ratio less 1; None where a value is not above 0.
+    /// Ratio minus 1; `None` if any value is zero or negative.
     pub change: Option<Estimate>,
-    /// None where either group has one run only.
+    /// `None` if either group has only one run.
     pub p: Option<Corrected>,
-    /// It lies on the better side, shown or not.
+    /// Whether the difference is for the better, significant or not.
     #[serde(skip)]
     better: bool,
-    /// What follows.
+    /// The conclusion.
     pub verdict: Verdict,
 }
 
-/// A two-sided p before and after Holm's correction.
+/// Two-sided p-value before and after Holm's correction.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Corrected {
-    /// Of this comparison alone.
+    /// The p-value of this comparison alone.
     pub raw: f64,
-    /// Corrected for all comparisons of the answer.
+    /// Corrected for all comparisons of the report.
     pub holm: f64,
-    /// The corrected p if no two groups overlapped anywhere: what these numbers of runs can show
-    /// at best.
+    /// The corrected p-value if no groups overlapped in any row: the smallest that these numbers of
+    /// runs can give.
     #[serde(skip)]
     pub at_best: f64,
 }
 
-/// What a comparison says.
+/// Conclusion of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Shown to be better.
+    /// Significantly better.
     Better,
-    /// Shown to be worse.
+    /// Significantly worse.
     Worse,
-    /// The data does not tell.
+    /// No significant difference.
     Undecided,
-    /// Too few runs: even the largest difference would not be told from chance.
+    /// Too few runs: even the largest difference would not be significant.
     TooFew,
 }
 
-/// A run that doesn't count.
+/// A run that is left out.
 #[derive(Debug)]
 pub struct LeftOut {
-    /// Where it stands.
+    /// The file and line of the run.
     pub source: Source,
-    /// How it ended.
+    /// Status of the run.
     pub status: String,
 }
 
 impl Against {
-    /// A comparison by itself, not yet corrected.
+    /// A single comparison, before correction.
     pub(super) fn of(metric: Metric, outcome: &Outcome) -> Self {
         let larger_wins = metric.more_is_better();
         let mut against = Self {
@@ -153,7 +153,7 @@ impl Against {
     }
 }
 
-/// Corrects all p together, and judges anew; tells how many there were.
+/// Corrects all p-values together and updates the verdicts. Returns the number of p-values.
 pub(super) fn correct(sections: &mut [Section]) -> usize {
     let mut tested: Vec<&mut Against> = sections
         .iter_mut()
@@ -177,7 +177,7 @@ pub(super) fn correct(sections: &mut [Section]) -> usize {
 }
 
 impl Verdict {
-    /// A word for programs.
+    /// Name in machine-readable output.
     pub fn name(self) -> &'static str {
         match self {
             Self::Better => "better",
@@ -199,29 +199,29 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// One work at one value of the second axis, and one metric of it.
+/// One metric for one workload key at one value of the second axis.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
-    /// The groups' names, the baseline first.
+    /// Names of the groups, baseline first.
     pub groups: &'a [String],
-    /// The work.
+    /// The section of the workload key.
     pub section: &'a Section,
-    /// The value of the second axis, and the durations there.
+    /// The point on the second axis, with the durations there.
     pub point: &'a AxisPoint,
-    /// What is compared.
+    /// The metric.
     pub metric: Metric,
-    /// Each group's figures.
+    /// The figures of each group.
     pub entries: &'a [Option<Entry>],
 }
 
 impl<'a> Row<'a> {
-    /// The groups that have runs, each with its place and its figures.
+    /// The groups that have runs, each with its index, name and figures.
     pub fn told(self) -> impl Iterator<Item = (usize, &'a str, &'a Entry)> {
         let named = self.groups.iter().zip(self.entries).enumerate();
         named.filter_map(|(place, (name, entry))| Some((place, name.as_str(), entry.as_ref()?)))
     }
 
-    /// The groups that stand beside the baseline.
+    /// The groups compared with the baseline.
     pub fn compared(self) -> impl Iterator<Item = (&'a str, &'a Against)> {
         self.told()
             .filter_map(|(_, name, entry)| Some((name, entry.against.as_ref()?)))
@@ -229,7 +229,7 @@ impl<'a> Row<'a> {
 }
 
 impl Section {
-    /// The rows of one of its tables.
+    /// The rows of one table.
     pub fn rows<'a>(
         &'a self,
         groups: &'a [String],
@@ -257,7 +257,7 @@ impl Comparison {
 }
 
 impl AxisPoint {
-    /// The percentile of all runs of a group together that a metric is about.
+    /// If the metric is a percentile, its value over all runs of a group.
     pub(super) fn merged(&self, metric: Metric, group: usize) -> Option<u64> {
         let Metric::Latency(of, Point::At(percentile)) = metric else {
             return None;

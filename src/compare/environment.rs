@@ -1,4 +1,4 @@
-//! What else differed between the groups, or within one.
+//! Differences in environment and parameters between groups or within one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::report::format::count;
 use crate::result::Warning;
 use crate::warning::{Code, ComparisonWarning, DoubtfulField, drift_above_threshold, steal_share};
 
-/// Fields that are looked at.
+/// Prefixes of the fields that are compared.
 const PREFIXES: [&str; 6] = [
     "host.",
     "clock.",
@@ -20,8 +20,8 @@ const PREFIXES: [&str; 6] = [
     "workload.threads",
 ];
 
-/// Fields that differ from run to run and are no condition of it: what is measured anew, and the
-/// folder's name, of which the device and the file system are what matters.
+/// Fields that vary between runs without being conditions of them: figures measured for each run,
+/// and the name of the directory, of which only the device and the file system matter.
 const NO_CONDITIONS: [&str; 5] = [
     "clock.hz",
     "clock.read_ns",
@@ -30,40 +30,40 @@ const NO_CONDITIONS: [&str; 5] = [
     "storage.path",
 ];
 
-/// The flags of open(2) decide whether the page cache or the device is measured.
+/// The flags of open(2), which decide whether the page cache or the device is measured.
 const FLAGS: &str = "workload.params.flags";
 
-/// The runs of one group that enter the comparison.
+/// The runs of one group that are compared.
 #[derive(Debug, Clone, Copy)]
 pub struct Group<'a> {
-    /// Its name.
+    /// Name of the group.
     pub name: &'a str,
-    /// Its runs.
+    /// Runs of the group.
     pub runs: &'a [&'a Run],
 }
 
-/// A field that is not the same everywhere.
+/// A field whose value is not the same in all runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Its name in the result file.
+    /// Name of the field in the result file.
     pub field: String,
-    /// The test whose runs it is about, where it is a parameter.
+    /// The test to which the field belongs, if it is a parameter.
     pub test: Option<String>,
-    /// Its different values in each group, in the groups' order; none where no run tells it.
+    /// Distinct values in each group, in the groups' order; empty if no run has the field.
     pub values: Vec<Vec<String>>,
 }
 
-/// What else differed.
+/// Differences between the runs, and warnings.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Environment {
-    /// Fields that are not the same everywhere, by name.
+    /// Fields whose values differ, by name.
     pub differences: Vec<Difference>,
-    /// What casts doubt on the comparison.
+    /// Reasons to doubt the comparison.
     pub warnings: Vec<Warning>,
 }
 
 impl Environment {
-    /// Of all groups, without the fields that the runs are grouped or varied by.
+    /// Examines all groups, ignoring the fields in `axes`, by which runs are grouped or varied.
     pub fn of(groups: &[Group<'_>], axes: &[&str]) -> Self {
         let differences = differences(groups, axes);
         Self {
@@ -78,7 +78,7 @@ impl Environment {
 }
 
 fn differences(groups: &[Group<'_>], axes: &[&str]) -> Vec<Difference> {
-    // Parameters are held against those of the same test only.
+    // Parameters are compared only within the same test.
     let mut fields: BTreeMap<(&str, Option<&str>), Vec<BTreeSet<&str>>> = BTreeMap::new();
     for (place, group) in groups.iter().enumerate() {
         for run in group.runs {
@@ -148,7 +148,7 @@ fn by_group(groups: &[Group<'_>], values: &[Vec<String>]) -> String {
     words.join("; ")
 }
 
-/// A few values, or how many there are.
+/// Lists up to four values, or says how many there are.
 pub fn short_list(values: &[String]) -> String {
     match values.len() {
         0 => "-".into(),
@@ -157,7 +157,7 @@ pub fn short_list(values: &[String]) -> String {
     }
 }
 
-/// Steal time and clock drift, by group.
+/// Warnings about steal time and clock drift, by group.
 fn noise<'a>(groups: &'a [Group<'a>]) -> impl Iterator<Item = ComparisonWarning> + 'a {
     groups
         .iter()
@@ -187,10 +187,10 @@ fn noise<'a>(groups: &'a [Group<'a>]) -> impl Iterator<Item = ComparisonWarning>
         .flatten()
 }
 
-/// Warnings that [`noise`] gives with numbers.
+/// Warnings that [`noise`] reports with numbers.
 const WITH_NUMBERS: [Code; 2] = [Code::ClockDrift, Code::Steal];
 
-/// The other warnings of the results themselves, each code once for a group.
+/// The other warnings of the results, each code once per group.
 fn of_results<'a>(groups: &'a [Group<'a>]) -> impl Iterator<Item = Warning> + 'a {
     groups.iter().flat_map(|group| {
         let mut reasons: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
@@ -205,7 +205,7 @@ fn of_results<'a>(groups: &'a [Group<'a>]) -> impl Iterator<Item = Warning> + 'a
     })
 }
 
-/// Labels that part the runs of one cell of a table into several of each value: they may well be
+/// Warns of labels with several values, each in several runs, within one table cell: these may be
 /// conditions that should not be averaged.
 pub fn unused_labels<'a>(cells: impl Iterator<Item = &'a [&'a Run]>) -> Option<ComparisonWarning> {
     let mut labels: BTreeSet<&str> = BTreeSet::new();
@@ -228,7 +228,7 @@ pub fn unused_labels<'a>(cells: impl Iterator<Item = &'a [&'a Run]>) -> Option<C
     (!labels.is_empty()).then_some(ComparisonWarning::UnusedLabels(labels))
 }
 
-/// Runs that did not end by themselves and count all the same.
+/// Warns of runs that did not end normally and are included all the same.
 pub fn incomplete<'a>(groups: &'a [Group<'a>]) -> impl Iterator<Item = ComparisonWarning> + 'a {
     groups.iter().filter_map(|group| {
         let runs = group.runs.iter().filter(|run| !run.is_complete()).count() as u64;

@@ -1,21 +1,22 @@
-//! Pass or fail, for a pipeline.
+//! Pass or fail, for CI.
 
 use super::comparison::{Comparison, Verdict};
 use super::output::title;
 
-/// What a gate says.
+/// Result of the check against the threshold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Gate {
-    /// No row is worse by more than the limit, and every one could have been told so.
+    /// No row is worse by more than the threshold, and all rows have enough runs to decide.
     Pass,
-    /// These rows are.
+    /// Rows that are worse by more than the threshold.
     Fail(Vec<String>),
-    /// It could not be told, for this reason.
+    /// Inconclusive, with the reason.
     Untold(String),
 }
 
 impl Gate {
-    /// Holds every comparison against the most percent by which it may be worse.
+    /// Checks every comparison against the threshold: the largest acceptable change for the worse,
+    /// in percent.
     pub fn of(comparison: &Comparison, limit_percent: f64) -> Self {
         let mut worse = Vec::new();
         let mut untold = Vec::new();

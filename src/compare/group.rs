@@ -1,4 +1,4 @@
-//! Which runs stand against which.
+//! Division of runs into groups.
 
 use anyhow::{Result, bail, ensure};
 
@@ -6,29 +6,28 @@ use super::natural::natural_order;
 use super::read::Input;
 use super::run::Run;
 
-/// What makes a group.
+/// What defines a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Grouping {
-    /// Each argument.
+    /// Each command-line argument.
     Input,
     /// Each value of a label, parameter or field.
     By(String),
 }
 
-/// The groups, the baseline first, and the group of each run.
+/// The groups, baseline first, and the group of each run.
 #[derive(Debug)]
 pub struct Groups {
-    /// Their names.
+    /// Names of the groups.
     pub names: Vec<String>,
-    /// For each run, in their order, the place of its group in `names`.
+    /// For each run, in order, the index of its group in `names`.
     pub of: Vec<usize>,
 }
 
 impl Groups {
-    /// Divides runs, each from the input at its number.
+    /// Groups runs, each given with the index of its input.
     ///
-    /// Fails where no run tells what they are to be grouped by, and where no group has the
-    /// baseline's name.
+    /// Fails if no run has the field to group by, or if no group has the baseline's name.
     pub fn of(
         runs: &[(usize, Run)],
         inputs: &[Input],
@@ -86,14 +85,14 @@ impl Groups {
     }
 }
 
-/// What a run tells of a label, parameter or field.
+/// The value of a label, parameter or field in a run.
 pub fn value(run: &Run, name: &str) -> Option<String> {
     let path = run.facts.resolve(name)?;
     run.facts.get(path).map(Into::into)
 }
 
-/// Short names of the inputs that tell them apart: the last part of the path, else all of it,
-/// else with a number.
+/// Short, distinct names of the inputs: the last path component, else the whole path, else a number
+/// is added.
 fn names(inputs: &[Input]) -> Vec<String> {
     let long: Vec<String> = inputs.iter().map(ToString::to_string).collect();
     let short: Vec<String> = inputs.iter().map(short_name).collect();
@@ -131,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_called_by_as_much_of_its_path_as_tells_it_apart() {
+    fn a_group_is_named_by_as_much_of_its_path_as_makes_it_unique() {
         assert_eq!(
             names_of(&["runs/native/", "runs/kvm.json"]),
             ["native", "kvm"]

@@ -1,10 +1,9 @@
-//! The histograms of many runs become one.
+//! Merges the histograms of several runs.
 //!
-//! Read here are HdrHistograms in the V2 encoding with DEFLATE, as result files hold them: base64
-//! of a cookie, a length and a zlib stream of a header and counts; see HdrHistogram's
-//! `EncodableHistogram` and <https://github.com/HdrHistogram/HdrHistogram>. Only what is not zero
-//! is kept, and nothing that a header claims is believed before it is there: no file takes more
-//! memory than a histogram of all buckets.
+//! Reads HdrHistograms in the V2 encoding with DEFLATE, as in result files: base64 of a cookie, a
+//! length and a zlib stream of a header and counts; see HdrHistogram's `EncodableHistogram` and
+//! <https://github.com/HdrHistogram/HdrHistogram>. Only nonzero counts are kept, and no memory is
+//! allocated for what a header merely claims: no file takes more than a histogram of all buckets.
 
 use std::io::{Cursor, Read};
 
@@ -19,43 +18,44 @@ use super::metric::Percentile;
 const COMPRESSED_COOKIE: u32 = 0x1c84_9314;
 const COOKIE: u32 = 0x1c84_9313;
 
-/// Significant digits of the histograms that are read.
+/// Significant digits of the supported histograms.
 const DIGITS: u32 = 3;
 
-/// Buckets of one width at this number of digits; each doubling has half as many more.
+/// Buckets of the first width at this number of digits; each doubling of the range adds half as
+/// many.
 const SUB_BUCKETS: u64 = 2048;
 
-/// Buckets up to the largest u64.
+/// Number of buckets up to `u64::MAX`.
 const BUCKETS: usize = (SUB_BUCKETS / 2 * (64 - SUB_BUCKETS.ilog2() as u64 + 1)) as usize;
 
-/// The longest encoding of all counts: none takes more than 9 bytes.
+/// Maximum length of the encoded counts in bytes: each count takes at most 9.
 const LONGEST_PAYLOAD: u64 = 9 * BUCKETS as u64;
 
-/// Points of a curve in each decade of the share that is above.
+/// Points of a curve per decade of the share above.
 const POINTS_PER_DECADE: i32 = 8;
 
-/// Durations of all events of some runs.
+/// Distribution of the durations of all events in several runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Merged {
-    /// Runs whose histograms are in it.
+    /// Number of runs merged.
     pub runs: usize,
-    /// Events in them.
+    /// Number of events merged.
     pub events: u64,
-    /// Percentiles in nanoseconds, to 3 digits: those of [`Percentile::ALL`], in this order.
+    /// Percentiles in nanoseconds, to 3 digits, in the order of [`Percentile::ALL`].
     pub percentiles_ns: [u64; Percentile::ALL.len()],
-    /// Percent and nanoseconds, ascending, evenly spread over the logarithm of the share above.
+    /// (Percent, nanoseconds), ascending, evenly spaced in the logarithm of the share above.
     #[serde(skip)]
     pub curve: Vec<(f64, u64)>,
 }
 
 impl Merged {
-    /// A percentile in nanoseconds.
+    /// The value of a percentile in nanoseconds.
     pub fn at(&self, percentile: Percentile) -> u64 {
         self.percentiles_ns[percentile as usize]
     }
 }
 
-/// Counts of buckets, from the shortest duration on.
+/// Counts by bucket, from the shortest duration.
 #[derive(Debug, Clone, Default)]
 pub struct Merger {
     counts: Vec<u64>,
@@ -64,7 +64,7 @@ pub struct Merger {
 }
 
 impl Merger {
-    /// Adds a histogram as a result file has it; nothing of it where it can't be decoded.
+    /// Adds a histogram from a result file; adds nothing if it cannot be decoded.
     pub fn add(&mut self, encoded: &str) -> Result<()> {
         let buckets = decode(encoded)?;
         let Some(&(last, _)) = buckets.last() else {
@@ -78,19 +78,19 @@ impl Merger {
             self.counts.resize(last + 1, 0);
         }
         for (bucket, count) in buckets {
-            // No sum of some counts is above the sum of all, which was checked.
+            // Cannot overflow: no bucket's count exceeds the sum of all, which is checked above.
             self.counts[bucket] += count;
         }
         self.runs += 1;
         Ok(())
     }
 
-    /// The distribution, no duration of it above `max_ns`; None without events.
+    /// The merged distribution, with durations capped at `max_ns`; `None` without events.
     pub fn finish(self, max_ns: u64) -> Option<Merged> {
         if self.events == 0 {
             return None;
         }
-        // Ascending shares, so that one pass over the buckets finds all.
+        // Shares ascend, so that one pass over the buckets finds all.
         let decades = (self.events as f64).log10().max(1.0);
         let curve_shares = (0..=(decades * f64::from(POINTS_PER_DECADE)) as i32)
             .map(|i| 100.0 * (1.0 - 10f64.powf(-f64::from(i) / f64::from(POINTS_PER_DECADE))));
@@ -106,7 +106,7 @@ impl Merger {
         })
     }
 
-    /// The durations that these ascending shares (0 to 100) of all events don't exceed.
+    /// The durations not exceeded by each of these ascending shares (0 to 100) of all events.
     fn at_ascending(&self, shares: &[f64], max_ns: u64) -> Vec<u64> {
         let mut buckets = self.counts.iter().enumerate();
         let (mut bucket, mut upto) = (0, 0);
@@ -126,7 +126,7 @@ impl Merger {
     }
 }
 
-/// The largest duration that counts in a bucket.
+/// The longest duration that a bucket counts.
 fn highest(bucket: usize) -> u64 {
     let bucket = bucket as u64;
     let width = (bucket / (SUB_BUCKETS / 2)).saturating_sub(1);
@@ -139,7 +139,7 @@ pub fn check(encoded: &str) -> Result<()> {
     decode(encoded).map(drop)
 }
 
-/// Buckets with their counts, ascending, none of them 0.
+/// Nonempty buckets with their counts, ascending.
 fn decode(encoded: &str) -> Result<Vec<(usize, u64)>> {
     let bytes = BASE64
         .decode(encoded)
@@ -202,7 +202,7 @@ fn counts(reader: &mut impl Read) -> Result<Vec<(usize, u64)>> {
     Ok(buckets)
 }
 
-/// A signed number in zigzag LEB128 of at most 9 bytes, the ninth with 8 bits.
+/// Reads a signed number in zigzag LEB128: at most 9 bytes, with 8 bits in the ninth.
 fn zigzag_leb128(first: u8, rest: &mut impl Iterator<Item = u8>) -> Result<i64> {
     let (mut number, mut shift, mut byte) = (0u64, 0, first);
     loop {
@@ -267,7 +267,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn merged_percentiles_are_those_of_all_durations_in_one_histogram(
+        fn merged_percentiles_equal_those_of_one_histogram_of_all_durations(
             a in durations(), b in durations()
         ) {
             let mut merger = Merger::default();
@@ -285,7 +285,7 @@ mod tests {
         }
 
         #[test]
-        fn bytes_that_are_no_histogram_are_refused_or_read_but_never_a_panic(
+        fn corrupt_histograms_never_cause_a_panic(
             values in durations(), at in any::<prop::sample::Index>(), byte: u8,
         ) {
             let mut bytes = BASE64.decode(encoded(&histogram(&values))).unwrap();
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_claims_more_than_there_is_or_can_be_is_refused() {
+    fn a_header_that_claims_more_than_is_present_or_possible_is_an_error() {
         let refused = |claimed: u32, contained: usize| {
             let mut histogram = Vec::new();
             for field in [COOKIE, claimed, 0, DIGITS] {

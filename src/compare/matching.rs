@@ -1,27 +1,27 @@
-//! Which runs measured the same thing.
+//! Matches runs that measured the same thing.
 
 use std::collections::BTreeMap;
 
 use super::natural::natural_order;
 use super::run::{PARAMS, Run};
 
-/// Parameters that say how a run is shown, not what is run.
+/// Parameters that affect only the report, not the run.
 const ONLY_SHOWN: [&str; 1] = ["workload.params.percentile"];
 
-/// The number of threads is a parameter like those of [`PARAMS`].
+/// The number of threads, a parameter like those of [`PARAMS`].
 const THREADS: &str = "workload.threads";
 
-/// A test with its parameters.
+/// Workload key: a test with its parameters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Work {
-    /// The test.
+    /// Name of the test.
     pub test: String,
-    /// Each parameter that is told, by its name in the result file.
+    /// Known parameters, by their names in the result file.
     pub params: BTreeMap<String, String>,
 }
 
 impl Work {
-    /// What a run did, without the fields that it is grouped or varied by.
+    /// The workload key of a run, without the fields by which it is grouped or varied.
     pub fn of(run: &Run, axes: &[&str]) -> Self {
         let axes: Vec<_> = axes
             .iter()
@@ -40,14 +40,14 @@ impl Work {
         }
     }
 
-    /// Nothing that both tell is different.
+    /// Whether no parameter known to both differs.
     fn agrees(&self, other: &Self) -> bool {
         let mut told = self.params.iter();
         self.test == other.test
             && told.all(|(name, value)| other.params.get(name).is_none_or(|v| v == value))
     }
 
-    /// As rows are ordered: by test, then by each parameter, numbers by size.
+    /// Order of rows: by test, then by each parameter, numbers by value.
     fn order(&self, other: &Self) -> std::cmp::Ordering {
         let by_params = || {
             let pairs = self.params.iter().zip(&other.params);
@@ -65,14 +65,14 @@ fn short(path: &str) -> String {
     name.unwrap_or(path).into()
 }
 
-/// The different works of some runs, and the place of each run's among them.
+/// Returns the distinct workload keys, and each run's index among them.
 ///
-/// Works that differ in a parameter stay apart. One that doesn't tell a parameter, as a text log
-/// may not, joins the only one that agrees with it in all that both tell; where there are several
-/// it stays apart, as nobody knows which.
+/// Keys that differ in a parameter stay separate. A key that lacks a parameter, as a text log's
+/// may, joins the only key that agrees with it in all parameters known to both. If several keys
+/// agree it stays separate, as the match is ambiguous.
 pub fn match_up(works: Vec<Work>) -> (Vec<Work>, Vec<usize>) {
     let mut distinct: Vec<&Work> = works.iter().collect();
-    // Those that tell most come first, so that the others find them.
+    // Most complete keys first, so that the others can join them.
     distinct.sort_by(|a, b| {
         let told = b.params.len().cmp(&a.params.len());
         told.then_with(|| a.cmp(b))
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn works_that_differ_in_a_parameter_stay_apart() {
+    fn workload_keys_that_differ_in_a_parameter_stay_separate() {
         let (works, of) = match_up(vec![
             work(&[("mode", "seqrd"), ("threads", "16")]),
             work(&[("mode", "seqrd"), ("threads", "2")]),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_tells_less_joins_the_only_one_that_agrees() {
+    fn an_incomplete_workload_key_joins_the_only_one_that_agrees() {
         let full = work(&[("mode", "seqrd"), ("pin", "false"), ("threads", "1")]);
         let log = work(&[("mode", "seqrd"), ("threads", "1")]);
         assert_eq!(match_up(vec![log.clone(), full.clone()]).1, [0, 0]);

@@ -1,4 +1,4 @@
-//! What of a run is compared.
+//! The figures of a run that can be compared.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,26 +9,26 @@ use serde::{Serialize, Serializer};
 use super::run::PARAMS;
 use super::run::{Durations, Figures, Run};
 
-/// A percentile that results carry.
+/// A percentile in results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Percentile {
-    /// The median of the durations.
+    /// 50th percentile (median).
     P50,
-    /// The 90th.
+    /// 90th percentile.
     P90,
-    /// The 95th.
+    /// 95th percentile.
     P95,
-    /// The 99th.
+    /// 99th percentile.
     P99,
-    /// The 99.9th.
+    /// 99.9th percentile.
     P99_9,
 }
 
 impl Percentile {
-    /// All of them.
+    /// All percentiles, ascending.
     pub const ALL: [Self; 5] = [Self::P50, Self::P90, Self::P95, Self::P99, Self::P99_9];
 
-    /// The share of durations not above it, in percent.
+    /// Share of durations not above the percentile, in percent.
     pub fn percent(self) -> f64 {
         match self {
             Self::P50 => 50.0,
@@ -39,7 +39,7 @@ impl Percentile {
         }
     }
 
-    /// The one of this share.
+    /// The percentile with this share, in percent.
     pub fn of_percent(percent: f64) -> Option<Self> {
         Self::ALL.into_iter().find(|p| p.percent() == percent)
     }
@@ -51,41 +51,41 @@ impl fmt::Display for Percentile {
     }
 }
 
-/// Of which durations.
+/// Which durations a metric is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Of {
-    /// Of the events.
+    /// Durations of events.
     Events,
-    /// Of the fsyncs.
+    /// Durations of fsyncs.
     Fsyncs,
 }
 
-/// Which figure of durations.
+/// Which statistic of the durations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Point {
-    /// Their mean.
+    /// Arithmetic mean.
     Mean,
-    /// The longest.
+    /// Maximum.
     Max,
     /// A percentile.
     At(Percentile),
 }
 
-/// A figure of a run.
+/// A figure of a run that can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metric {
     /// Events per second.
     Rate,
     /// Bytes per second.
     Bandwidth,
-    /// The length of the run.
+    /// Duration of the run.
     Time,
-    /// Durations.
+    /// A statistic of durations.
     Latency(Of, Point),
 }
 
 impl Metric {
-    /// All of them.
+    /// All metrics.
     pub fn all() -> Vec<Self> {
         let points = [Point::Mean, Point::Max]
             .into_iter()
@@ -98,7 +98,7 @@ impl Metric {
             .collect()
     }
 
-    /// The figure that a test is about: bandwidth where its events move bytes, else their rate.
+    /// The default metric of a run's test: bandwidth if its events move bytes, else their rate.
     pub fn natural(run: &Run) -> Self {
         let oper = run.facts.get(&format!("{PARAMS}oper"));
         match run.test.as_str() {
@@ -108,12 +108,12 @@ impl Metric {
         }
     }
 
-    /// A larger value is the better one.
+    /// Whether larger values are better.
     pub fn more_is_better(self) -> bool {
         matches!(self, Self::Rate | Self::Bandwidth)
     }
 
-    /// The unit of its values.
+    /// Unit of the metric's values.
     pub fn unit(self) -> &'static str {
         match self {
             Self::Rate => "events/s",
@@ -123,7 +123,7 @@ impl Metric {
         }
     }
 
-    /// Its value in a run; None where the run doesn't tell.
+    /// The metric's value in a run; `None` if unknown.
     pub fn of(self, figures: &Figures) -> Option<f64> {
         match self {
             Self::Rate => figures.events_per_s,
@@ -135,7 +135,7 @@ impl Metric {
 }
 
 impl Of {
-    /// These durations of a run.
+    /// The durations of this kind in a run.
     pub fn durations(self, figures: &Figures) -> &Durations {
         match self {
             Self::Events => &figures.latency,
@@ -181,7 +181,7 @@ impl fmt::Display for Metric {
 impl FromStr for Metric {
     type Err = Error;
 
-    /// Takes its name; a percentile of the events' latency also without "latency-".
+    /// Parses a metric's name; "latency-" may be omitted for percentiles of events.
     fn from_str(text: &str) -> Result<Self> {
         let all = Self::all();
         let named = |name: &str| {
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_metric_is_read_from_the_name_it_prints() {
+    fn every_metric_is_parsed_from_the_name_it_displays() {
         for metric in Metric::all() {
             assert_eq!(metric.to_string().parse::<Metric>().unwrap(), metric);
         }
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn more_is_better_for_rates_and_worse_for_times() {
+    fn larger_rates_are_better_and_larger_times_are_worse() {
         for metric in Metric::all() {
             assert_eq!(metric.more_is_better(), metric.unit().ends_with("/s"));
         }

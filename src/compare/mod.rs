@@ -1,9 +1,10 @@
-//! Result files become a statement: how much slower, is that real, and what else was different?
+//! Compares results: how much they differ, whether the difference is significant, and what else
+//! differed.
 //!
-//! The way of the data is one line: inputs are [`read`] into [`run`]s; runs are divided into
-//! [`group`]s and [`matching`] rows; each group of a row becomes a sample of a [`metric`], which
-//! [`stats`] holds against the baseline's; the whole [`comparison`] becomes text ([`output`]) or a
-//! [`gate`]'s word. Nothing here runs a workload.
+//! Data flows one way: inputs are [`read`] into [`run`]s; runs are divided into [`group`]s and
+//! [`matching`] rows; each group of a row becomes a sample of a [`metric`], which [`stats`]
+//! compares with the baseline's; the whole [`comparison`] becomes text ([`output`]) or the result
+//! of a [`gate`]. Nothing here runs a workload.
 
 mod cells;
 pub mod comparison;
@@ -33,26 +34,26 @@ use self::read::Input;
 use self::run::Run;
 use crate::result::Warning;
 
-/// What is asked.
+/// What to compare, and how.
 #[derive(Debug, Clone)]
 pub struct Question {
-    /// What makes a group.
+    /// What defines a group.
     pub grouping: Grouping,
-    /// The group that the others are held against; None = the first.
+    /// Name of the baseline group; `None` = the first.
     pub baseline: Option<String>,
-    /// A label, parameter or field that makes a second axis.
+    /// Label, parameter or field whose values form a second axis.
     pub vary: Option<String>,
-    /// What is compared; none = the natural metric of each test.
+    /// Metrics to compare; empty = the natural metric of each test.
     pub metrics: Vec<Metric>,
-    /// How a difference is told from chance.
+    /// The significance test.
     pub test: stats::Test,
-    /// Runs that were interrupted or failed count too.
+    /// Whether interrupted and failed runs are included.
     pub include_incomplete: bool,
 }
 
-/// Answers a question from the runs of some inputs.
+/// Compares the runs of several inputs.
 ///
-/// Fails where the grouping or the baseline has no meaning for these runs.
+/// Fails if the runs cannot be grouped as requested or have no such baseline.
 pub fn compare(
     inputs: &[Input],
     runs: Vec<(usize, Run)>,

@@ -1,4 +1,4 @@
-//! One run as the comparison knows it, whatever wrote it.
+//! A run in the form in which it is compared, whatever program wrote it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,22 +10,22 @@ use super::metric::Percentile;
 /// One run.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// Where it was read.
+    /// File and line of the run.
     pub source: Source,
     /// "cpu", "memory" or "fileio".
     pub test: String,
     /// "complete", "interrupted" or "failed".
     pub status: String,
-    /// All that is known of it beside its figures.
+    /// Its fields, except the figures.
     pub facts: Facts,
-    /// What it measured.
+    /// Measured figures.
     pub figures: Figures,
-    /// Code and sentence of each reason why a figure may mislead.
+    /// Code and message of each warning.
     pub warnings: Vec<(String, String)>,
 }
 
 impl Run {
-    /// It ended by its own limits.
+    /// Whether the run ended by its own limits.
     pub fn is_complete(&self) -> bool {
         self.status == "complete"
     }
@@ -34,9 +34,9 @@ impl Run {
 /// A place in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// The file's name as it was found, or "standard input".
+    /// Name of the file as found, or "standard input".
     pub file: Arc<str>,
-    /// The line at which the run begins, from 1.
+    /// Line on which the run begins, from 1.
     pub line: usize,
 }
 
@@ -49,18 +49,18 @@ impl fmt::Display for Source {
     }
 }
 
-/// What is known of a run: the dotted name of each field in the result file, and its value as
-/// text. A field that the source doesn't tell is absent; null is told, and is "null".
+/// Fields of a run: the dotted name of each field in the result file, and its value as text. A
+/// field that is missing in the source is absent; null is present, as "null".
 ///
-/// All of it stands in one piece of memory, as there may be many thousands of runs.
+/// All text is in one allocation, as there may be many thousands of runs.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     text: String,
-    /// By path.
+    /// Sorted by path.
     fields: Vec<Field>,
 }
 
-/// Where a fact stands in the text: its path, and behind it its value.
+/// Position of a field in the text: its path, followed by its value.
 #[derive(Debug, Clone, Copy)]
 struct Field {
     path: usize,
@@ -68,14 +68,14 @@ struct Field {
     end: usize,
 }
 
-/// Where the parameters of a run stand.
+/// Prefix of the paths of parameters.
 pub const PARAMS: &str = "workload.params.";
 
-/// Where the labels of a run stand.
+/// Prefix of the paths of labels.
 pub const LABELS: &str = "labels.";
 
 impl Facts {
-    /// Adds a value, each member of an object by its own name; arrays are no facts.
+    /// Adds a value; members of objects become fields of their own, arrays are ignored.
     pub fn insert(&mut self, path: &str, value: &Value) {
         match value {
             Value::Object(members) => {
@@ -115,17 +115,17 @@ impl Facts {
         (&self.text[path..value], &self.text[value..end])
     }
 
-    /// The value of a field.
+    /// The value of a field by its full path.
     pub fn get(&self, path: &str) -> Option<&str> {
         Some(self.at(self.find(path).ok()?).1)
     }
 
-    /// All, by name.
+    /// All fields, sorted by path.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         (0..self.fields.len()).map(|place| self.at(place))
     }
 
-    /// The full name of what a user calls so: a label, else a parameter, else a field.
+    /// The full path of a name given by the user: a label, else a parameter, else a field.
     pub fn resolve(&self, name: &str) -> Option<&str> {
         [LABELS, PARAMS, "workload.", ""]
             .iter()
@@ -134,14 +134,14 @@ impl Facts {
     }
 }
 
-/// What a run measured; None for what its source doesn't tell.
+/// Measured figures; `None` if missing in the source.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
-    /// The length of the run in seconds.
+    /// Duration of the run in seconds.
     pub wall_s: Option<f64>,
     /// Events per second.
     pub events_per_s: Option<f64>,
-    /// Units of 2^20 bytes per second; None where nothing moves.
+    /// MiB (2^20 bytes) per second; `None` if the run moves no data.
     pub mib_per_s: Option<f64>,
     /// Durations of the events.
     pub latency: Durations,
@@ -152,13 +152,13 @@ pub struct Figures {
 /// A distribution of durations, in nanoseconds.
 #[derive(Debug, Clone, Default)]
 pub struct Durations {
-    /// Their mean.
+    /// Arithmetic mean.
     pub mean: Option<f64>,
-    /// The longest.
+    /// Maximum.
     pub max: Option<f64>,
-    /// The percentiles that are told.
+    /// The percentiles in the source.
     pub percentiles: Vec<(Percentile, f64)>,
-    /// All of it, as the result file has it.
+    /// The whole distribution, encoded as in the result file.
     pub histogram: Option<Box<str>>,
 }
 
@@ -168,7 +168,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_name_means_a_label_before_a_parameter_before_a_field() {
+    fn a_name_resolves_to_a_label_then_a_parameter_then_a_field() {
         let mut facts = Facts::default();
         facts.insert("host", &json!({"kernel": "6.1", "threads": "x"}));
         facts.insert(

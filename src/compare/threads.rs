@@ -1,4 +1,4 @@
-//! The threads that a comparison is divided among.
+//! The threads that share the work of a comparison.
 
 use rayon::ThreadPoolBuilder;
 
@@ -7,8 +7,8 @@ pub fn in_parallel<R: Send>(job: impl FnOnce() -> R + Send) -> R {
     match ThreadPoolBuilder::new().build() {
         Ok(pool) => pool.install(job),
         Err(_) => {
-            // rayon creates its global pool when it is first used, and panics if it cannot. This
-            // one creates no thread; it fails only if there is a global pool already.
+            // rayon creates its global pool on first use and panics if it cannot. This pool creates
+            // no threads; building it fails only if a global pool already exists.
             let alone = ThreadPoolBuilder::new().num_threads(1).use_current_thread();
             _ = alone.build_global();
             job()

@@ -1,4 +1,4 @@
-//! A line for each group of each row.
+//! CSV: one line for each group of each row.
 
 use anyhow::Result;
 
@@ -31,7 +31,7 @@ const HEAD: [&str; 22] = [
     "baseline",
 ];
 
-/// The comparison in the format of RFC 4180, with a header. Absent figures are empty.
+/// Formats the comparison as CSV (RFC 4180) with a header. Absent figures are empty.
 pub fn text(comparison: &Comparison) -> Result<String> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(HEAD)?;

@@ -1,4 +1,4 @@
-//! One document for programs.
+//! JSON: one document for programs.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ struct Document<'a> {
     test: Test,
     confidence: f64,
     alpha: f64,
-    /// How many p were corrected together.
+    /// Number of p-values corrected together.
     corrected: usize,
     baseline: Option<&'a String>,
     groups: &'a [String],
@@ -37,7 +37,7 @@ struct Document<'a> {
 struct JsonRow<'a> {
     test: &'a str,
     params: &'a BTreeMap<String, String>,
-    /// The place on the second axis.
+    /// Value of the second axis.
     value: Option<&'a String>,
     metric: Metric,
     unit: &'static str,
@@ -64,7 +64,7 @@ struct LeftOut<'a> {
     status: &'a str,
 }
 
-/// Percentiles of all events of a group's runs together.
+/// Percentiles over all events of a group's runs.
 #[derive(Serialize)]
 struct Distribution {
     runs: usize,
@@ -76,7 +76,7 @@ struct Distribution {
     p99_9: u64,
 }
 
-/// The comparison as JSON.
+/// Formats the comparison as JSON.
 pub fn text(comparison: &Comparison) -> Result<String> {
     let document = Document {
         schema: SCHEMA,

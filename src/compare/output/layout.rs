@@ -1,4 +1,4 @@
-//! What a reader is shown, as words in cells: the same for each form that is not for programs.
+//! Tables and notes as text, shared by all formats for human readers.
 
 use super::title;
 use crate::compare::comparison::{Against, Comparison, Corrected, Entry, Section, Table, Verdict};
@@ -7,27 +7,27 @@ use crate::compare::metric::{Metric, Point};
 use crate::compare::stats::{self, ALPHA, CONFIDENCE, EXACT_UP_TO, Estimate, Interval};
 use crate::report::format::{duration, significant};
 
-/// One table with its name.
+/// A table with its title.
 pub struct Block {
-    /// What it is about.
+    /// Title of the table.
     pub title: String,
-    /// The names of its columns.
+    /// Names of the columns.
     pub head: Vec<String>,
-    /// Its rows.
+    /// Rows of the table.
     pub rows: Vec<Line>,
 }
 
-/// One row.
+/// A row.
 pub struct Line {
-    /// Its cells.
+    /// Text of the cells.
     pub cells: Vec<String>,
-    /// What its last cell says; None for a baseline.
+    /// The verdict in the last cell; `None` for a baseline.
     pub verdict: Option<Verdict>,
-    /// It begins a new value of the second axis.
+    /// Whether the row begins a new value of the second axis.
     pub begins: bool,
 }
 
-/// All tables.
+/// All tables of a comparison.
 pub fn blocks(comparison: &Comparison) -> Vec<Block> {
     let sections = comparison.sections.iter();
     sections
@@ -44,7 +44,7 @@ pub fn block(comparison: &Comparison, section: &Section, table: &Table) -> Block
     let merged = matches!(metric, Metric::Latency(_, Point::At(_)));
     let axis = comparison.vary.as_ref();
     let corrected = comparison.corrected > 1;
-    // Percentiles of runs are not averaged.
+    // Percentiles of several runs must not be averaged.
     let middle = match merged {
         true => "of all events",
         false => "mean ± sd",
@@ -77,7 +77,7 @@ pub fn block(comparison: &Comparison, section: &Section, table: &Table) -> Block
     }
 }
 
-/// A metric with its unit and direction.
+/// A metric with its unit and whether more is better.
 pub fn headline(metric: Metric) -> String {
     let better = match metric.more_is_better() {
         true => "more",
@@ -86,7 +86,7 @@ pub fn headline(metric: Metric) -> String {
     format!("{}, {better} is better", with_unit(metric))
 }
 
-/// A metric with its unit; durations bear theirs themselves.
+/// A metric with its unit; durations are formatted with their own.
 pub fn with_unit(metric: Metric) -> String {
     match metric {
         Metric::Latency(..) => metric.to_string(),
@@ -131,7 +131,7 @@ fn with_interval(estimate: Estimate, shown: impl Fn(f64) -> String) -> String {
     }
 }
 
-/// A metric's value as it reads best.
+/// Formats a metric's value for human readers.
 pub fn quantity(metric: Metric, value: f64) -> String {
     match metric {
         Metric::Latency(..) => duration(value),
@@ -150,7 +150,7 @@ fn p_value(p: Corrected) -> String {
     }
 }
 
-/// What the figures mean and how they are made, a sentence each.
+/// Explains the figures and how they are computed, one sentence each.
 fn legend(comparison: &Comparison) -> Vec<String> {
     let confidence = CONFIDENCE * 100.0;
     let baseline = comparison.groups.first();
@@ -229,15 +229,15 @@ fn left_out(comparison: &Comparison) -> Vec<String> {
         .collect()
 }
 
-/// A heading that is only there when something stands below it.
+/// A heading with its lines, shown only if there are any.
 pub struct Part {
     /// The heading.
     pub title: &'static str,
-    /// Its lines.
+    /// Lines below the heading.
     pub lines: Vec<String>,
 }
 
-/// What stands below the tables.
+/// The sections below the tables.
 pub fn parts(comparison: &Comparison) -> Vec<Part> {
     let environment = &comparison.environment;
     let differences = environment.differences.iter();

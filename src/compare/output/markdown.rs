@@ -1,4 +1,4 @@
-//! Tables for a document.
+//! Markdown tables.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use super::layout::{self, Block};
 use crate::compare::comparison::Comparison;
 use crate::terminal::{self, cell};
 
-/// The comparison in GitHub's Markdown.
+/// Formats the comparison as GitHub Flavored Markdown.
 pub fn text(comparison: &Comparison) -> String {
     let mut text = String::new();
     for block in layout::blocks(comparison) {
@@ -37,7 +37,7 @@ fn table(block: &Block) -> String {
         .collect()
 }
 
-/// The text on one line, with a backslash before each character that has a meaning in Markdown.
+/// Puts text on one line and escapes the characters that have a meaning in Markdown.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in terminal::line(text).chars() {

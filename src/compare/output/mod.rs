@@ -1,4 +1,4 @@
-//! A comparison becomes text.
+//! Output formats of a comparison.
 
 mod csv;
 mod html;
@@ -12,7 +12,7 @@ use anyhow::Result;
 
 use super::comparison::Comparison;
 
-/// A form of text.
+/// An output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Format {
     /// Aligned columns for a terminal
@@ -29,7 +29,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The comparison in this form; colours are for the table only.
+    /// Formats the comparison; `colours` affects the table only.
     pub fn text(self, comparison: &Comparison, colours: bool) -> Result<String> {
         match self {
             Self::Table => Ok(table::text(comparison, colours)),

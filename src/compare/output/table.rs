@@ -8,7 +8,7 @@ use super::layout::{self, Block};
 use crate::compare::comparison::{Comparison, Verdict};
 use crate::terminal::{cell, line};
 
-/// The comparison, coloured by escape sequences where asked.
+/// Formats the comparison, with colour escape sequences if requested.
 pub fn text(comparison: &Comparison, colours: bool) -> String {
     let mut text = String::new();
     for block in layout::blocks(comparison) {

@@ -1,12 +1,12 @@
-//! The name of a row.
+//! Titles of sections and rows.
 
 use crate::compare::comparison::{Row, Section};
 use crate::size::Size;
 
-/// A section's test, and what tells it apart from others of the same test.
+/// A section's test, and what distinguishes it from other sections of the test.
 pub fn of_section(section: &Section) -> String {
     let params = &section.work.params;
-    // What a test does comes first and needs no name.
+    // These say what a test does: they come first, without their names.
     let main = ["mode", "oper"];
     let leading = main
         .iter()
@@ -24,7 +24,7 @@ pub fn of_section(section: &Section) -> String {
     words.join(" ")
 }
 
-/// A row's section, and its place on the second axis.
+/// A row's section and its value of the second axis.
 pub fn of(row: Row<'_>) -> String {
     match &row.point.value {
         Some(value) => format!("{} at {value}", of_section(row.section)),
@@ -32,7 +32,7 @@ pub fn of(row: Row<'_>) -> String {
     }
 }
 
-/// A parameter with its value: sizes as they are typed, all else as in the result file.
+/// A parameter with its value: sizes as in options, all else as in the result file.
 pub fn param(name: &str, value: &str) -> String {
     match (name.strip_suffix("_bytes"), value.parse()) {
         (Some(name), Ok(bytes)) => format!("{name}={}", Size(bytes)),

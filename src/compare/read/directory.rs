@@ -70,9 +70,9 @@ impl Contents {
     }
 }
 
-/// Opens a file that was found in a directory; `Err` within `Ok` is what took its place since.
+/// Opens a file found in a directory; `Err` within `Ok` says what has replaced it since.
 ///
-/// Neither a FIFO without a writer nor a terminal blocks it.
+/// Does not block on a FIFO without a writer or on a terminal.
 pub fn open(path: &Path) -> io::Result<Result<File, &'static str>> {
     let file = OpenOptions::new()
         .read(true)
@@ -84,7 +84,7 @@ pub fn open(path: &Path) -> io::Result<Result<File, &'static str>> {
     })
 }
 
-/// What something is that is no regular file.
+/// The kind of a file that is not a regular file; `None` for a regular one.
 fn irregular(kind: FileType) -> Option<&'static str> {
     match kind {
         kind if kind.is_file() => None,

@@ -1,32 +1,32 @@
-//! The JSON documents in a text: one, an array of them, or one after the other (JSON Lines).
+//! JSON documents in a text: a single one, an array, or a sequence (JSON Lines).
 
 use anyhow::{Error, anyhow};
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
-/// A document where it stands.
+/// A document and its position.
 #[derive(Debug, Clone, Copy)]
 pub struct Document<'a> {
-    /// The line of its first character, from 1.
+    /// Line of its first character, from 1.
     pub line: usize,
     /// Its JSON.
     pub text: &'a str,
 }
 
-/// Why something in a file is no result.
+/// Why part of a file is not a result.
 #[derive(Debug)]
 pub struct Fault {
-    /// The line, from 1.
+    /// Line number, from 1.
     pub line: usize,
     /// The reason.
     pub reason: Error,
 }
 
 impl Fault {
-    /// Of a parser that began at the start of a text standing at `first_line`.
+    /// Converts a JSON parser's error; the parsed text begins at `first_line` of the file.
     pub fn of_json(first_line: usize, error: &serde_json::Error) -> Self {
         let line = first_line + error.line().saturating_sub(1);
-        // The parser's own place is within the document, not within the file.
+        // The parser's position is relative to the document, not to the file.
         let told = error.to_string();
         let reason = match told.split_once(" at line ") {
             Some((reason, _)) => reason.to_owned(),
@@ -39,7 +39,7 @@ impl Fault {
     }
 }
 
-/// All documents of a text, and what stopped the reading before its end.
+/// All documents in a text, and the error that ended reading early, if any.
 pub fn documents(text: &str) -> (Vec<Document<'_>>, Option<Fault>) {
     let mut found = Vec::new();
     let mut lines = Lines::new(text);
@@ -69,7 +69,7 @@ pub fn documents(text: &str) -> (Vec<Document<'_>>, Option<Fault>) {
     (found, None)
 }
 
-/// Counts lines from the front to the back of a text, each only once.
+/// Counts the lines of a text incrementally, each only once.
 struct Lines<'a> {
     text: &'a str,
     counted: usize,
@@ -85,7 +85,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The line of the character at an offset that is not before the last one asked for.
+    /// The line of the character at an offset; offsets must not decrease between calls.
     fn upto(&mut self, offset: usize) -> usize {
         let fresh = &self.text.as_bytes()[self.counted..offset];
         self.line += fresh.iter().filter(|byte| **byte == b'\n').count();
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn one_document_an_array_and_lines_are_all_read_with_their_lines() {
+    fn single_documents_arrays_and_json_lines_are_read_with_line_numbers() {
         assert_eq!(lines("\n {\"a\":\n1}\n"), [(2, "{\"a\":\n1}")]);
         assert_eq!(lines("[\n{},\n\n{}]"), [(2, "{}"), (4, "{}")]);
         assert_eq!(lines("{}\n\n[{}]\n{}"), [(1, "{}"), (3, "{}"), (4, "{}")]);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_before_a_fault_is_read_and_the_fault_has_its_line() {
+    fn documents_before_an_error_are_read_and_the_error_has_its_line() {
         let (found, fault) = documents("{}\n{\"a\":\n}\n");
         assert_eq!(found.len(), 1);
         assert_eq!(fault.unwrap().line, 3);

@@ -1,4 +1,4 @@
-//! Files, directories and standard input become runs; the rest is named with its reason.
+//! Reads runs from files, directories and standard input, and reports all else with the reason.
 
 mod directory;
 pub mod documents;
@@ -19,12 +19,12 @@ use self::documents::Fault;
 use super::run::{Run, Source};
 use crate::terminal;
 
-/// A place to read from.
+/// A source of results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// Standard input (`-`).
     Stdin,
-    /// A file, or a directory with all files below it.
+    /// A file, or a directory including all subdirectories.
     Path(PathBuf),
 }
 
@@ -38,7 +38,7 @@ impl From<&Path> for Input {
 }
 
 impl Input {
-    /// The content of a file or of standard input; one named by the user may be a FIFO.
+    /// Reads a file or standard input; a file named by the user may be a FIFO.
     pub fn bytes(&self) -> io::Result<Vec<u8>> {
         match self {
             Self::Stdin => read_to_end(io::stdin().lock()),
@@ -56,12 +56,12 @@ impl fmt::Display for Input {
     }
 }
 
-/// Something that was to be read and is no result.
+/// Something that could not be read as a result.
 #[derive(Debug)]
 pub struct Bad {
-    /// Where.
+    /// File and line.
     pub source: Source,
-    /// Why.
+    /// The reason.
     pub reason: Error,
 }
 
@@ -72,14 +72,14 @@ impl fmt::Display for Bad {
     }
 }
 
-/// What was read from an input.
+/// Everything read from an input.
 #[derive(Debug, Default)]
 pub struct Reading {
-    /// The runs, in the order of the files' names and of their places in them.
+    /// Runs, ordered by file name and by position in the file.
     pub runs: Vec<Run>,
-    /// What is none.
+    /// What could not be read as a result.
     pub bad: Vec<Bad>,
-    /// Entries of a directory that are no regular files: what each is called and what it is.
+    /// Directory entries that are not regular files: name and kind of each.
     pub skipped: Vec<(Arc<str>, &'static str)>,
 }
 
@@ -129,7 +129,7 @@ impl Reading {
     }
 }
 
-/// Reads all of an input, files in parallel.
+/// Reads all of an input, with files in parallel.
 pub fn read(input: &Input) -> Reading {
     match input {
         Input::Path(path) if path.is_dir() => read_directory(path),
@@ -150,7 +150,7 @@ fn read_directory(path: &Path) -> Reading {
     let skipped = contents.skipped.iter();
     let skipped = skipped.map(|(path, what)| Reading::of_skipped(&name_of(path), what));
     let mut bad = contents.bad;
-    // Without this, a gate would pass because its candidate is missing.
+    // Otherwise a CI gate would pass because its candidate is missing.
     if contents.files.is_empty() && bad.is_empty() {
         let reason = anyhow!("the directory contains no result files");
         bad.push((path.to_owned(), reason));
@@ -173,10 +173,10 @@ fn name_of(path: &Path) -> Arc<str> {
     path.to_string_lossy().into()
 }
 
-/// Bytes by which a file is recognised as no text. A sparse file or a device can be endless.
+/// Bytes read to detect a file that is not text: a sparse file or a device can be endless.
 const PROBE: u64 = 1 << 16;
 
-/// Reads to the end, or only the first bytes if these are no text.
+/// Reads to the end, or only the first [`PROBE`] bytes if these are not text.
 fn read_to_end(mut from: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.by_ref().take(PROBE).read_to_end(&mut bytes)?;
@@ -186,7 +186,7 @@ fn read_to_end(mut from: impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads what a file holds, recognised by its content.
+/// Reads the runs in a file, whose format is detected by its content.
 pub fn read_bytes(bytes: &[u8], file: &Arc<str>) -> Reading {
     let text = match text_of(bytes) {
         Ok(text) => text,
@@ -219,7 +219,7 @@ pub fn read_bytes(bytes: &[u8], file: &Arc<str>) -> Reading {
     reading
 }
 
-/// The text in a file, without the byte order mark that some editors leave.
+/// Decodes a file as text, without the byte order mark that some editors add.
 pub fn text_of(bytes: &[u8]) -> Result<&str, Fault> {
     let text = str::from_utf8(bytes).map_err(|error| {
         let good = &bytes[..error.valid_up_to()];

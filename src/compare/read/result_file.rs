@@ -1,5 +1,5 @@
-//! A result document becomes a run. Unknown fields are passed over, absent ones left unknown:
-//! an older or a newer version of the program may have written it.
+//! Converts a result document to a run. Unknown fields are ignored and missing ones stay unknown,
+//! as an older or newer version of the program may have written it.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::compare::metric::Percentile;
 use crate::compare::run::{Durations, Facts, Figures, Run, Source};
 use crate::result::SCHEMA;
 
-/// What of the document matters here.
+/// The fields of the document that a comparison uses.
 #[derive(Deserialize)]
 struct ResultFile<'a> {
     #[serde(default)]
@@ -41,11 +41,11 @@ struct ResultFile<'a> {
     warnings: Vec<Warning>,
 }
 
-/// The largest figure that a run can have: none of its counters has more than 64 bits.
+/// Upper limit of every figure of a run: no counter has more than 64 bits.
 pub(super) const LARGEST: f64 = 1e20;
 
 impl ResultFile<'_> {
-    /// Fails if a figure is negative or beyond [`LARGEST`]; statistics on it would mean nothing.
+    /// Fails if a figure is negative or above [`LARGEST`], as its statistics would be meaningless.
     fn check(&self) -> Result<()> {
         let figures = [
             ("totals.wall_s", self.totals.wall_s),
@@ -101,7 +101,7 @@ struct Latency<'a> {
 }
 
 impl Latency<'_> {
-    /// The figures that the document has, by name.
+    /// The figures in the document, by name.
     fn figures(&self) -> impl Iterator<Item = (&'static str, f64)> {
         let all = [
             ("mean", self.mean),
@@ -168,7 +168,7 @@ pub fn run(document: Document<'_>, file: &Arc<str>) -> Result<Run, Fault> {
         figures: Figures {
             wall_s: Some(told.totals.wall_s),
             events_per_s: Some(told.rates.events_per_s),
-            // 0 is written where the events move nothing.
+            // The document has 0 for a run that moves no data.
             mib_per_s: Some(told.rates.mib_per_s).filter(|rate| *rate > 0.0),
             latency: told.latency_ns.map(Durations::from).unwrap_or_default(),
             fsync: told
@@ -184,7 +184,7 @@ pub fn run(document: Document<'_>, file: &Arc<str>) -> Result<Run, Fault> {
     })
 }
 
-/// Fails unless the document says that it is a result of the version that this program knows.
+/// Fails unless the document declares the schema version that this program supports.
 pub fn check_schema(document: Document<'_>) -> Result<()> {
     let told = serde_json::from_str::<Schema>(document.text).ok();
     match told.and_then(|told| told.schema).as_deref() {

@@ -1,7 +1,7 @@
-//! Text logs of sysbench 0.4.12 and 1.0 (cpu, memory, fileio) become runs.
+//! Converts text logs of sysbench 0.4.12 and 1.0 (cpu, memory, fileio) to runs.
 //!
-//! A log may hold several runs, and other commands' output between them. A parameter that a log
-//! doesn't tell stays unknown. Latencies are as coarse as the log: hundredths of a millisecond.
+//! A log may contain several runs, with other commands' output between them. Parameters missing
+//! from a log stay unknown. Latencies have the log's resolution: 0.01 ms.
 
 use std::sync::Arc;
 
@@ -14,34 +14,34 @@ use crate::compare::metric::Percentile;
 use crate::compare::run::{Durations, Facts, Figures, PARAMS, Run, Source};
 use crate::warning::{ComparisonWarning, Reason};
 
-/// Nanoseconds of a millisecond.
+/// Nanoseconds per millisecond.
 const NS_PER_MS: f64 = 1e6;
 
-/// What 0.4.12 prints for a percentile that its table of durations doesn't reach.
+/// What 0.4.12 prints for a percentile beyond the range of its histogram.
 const NO_PERCENTILE_MS: f64 = 1e7;
 
-/// The first words of a log.
+/// Start of the first line of a log.
 const BANNER: &str = "sysbench ";
 
-/// Lines that a run has, and no other command: that with which it begins, which a low verbosity
-/// leaves out, and that which stands above its statistics.
+/// Lines that only a run prints: its first, which is missing at low verbosity, and the heading of
+/// its statistics.
 const RUN: [&str; 2] = [
     "Running the test with following options:",
     "Test execution summary:",
 ];
 
-/// The text is a log of sysbench: one of its lines is a banner of a version known here.
+/// Whether the text is a sysbench log: one of its lines is the banner of a supported version.
 pub fn is_log(text: &str) -> bool {
     text.lines().any(|line| version(line).is_some())
 }
 
-/// The version in a banner that is known here.
+/// The version in a banner, if supported.
 fn version(line: &str) -> Option<&str> {
     let version = line.strip_prefix(BANNER)?.split([' ', ':']).next()?;
     (version == "0.4.12" || version.starts_with("1.0.")).then_some(version)
 }
 
-/// All runs of a log, and a fault for each that has no end or can't be understood.
+/// All runs in a log, and an error for each that is incomplete or not understood.
 pub fn runs(text: &str, file: &Arc<str>) -> Vec<Result<Run, Fault>> {
     let mut logs: Vec<Log> = Vec::new();
     for (line, text) in (1..).zip(text.lines()) {
@@ -70,7 +70,7 @@ pub fn runs(text: &str, file: &Arc<str>) -> Vec<Result<Run, Fault>> {
     }
 }
 
-/// From one banner to before the next.
+/// The lines from one banner to the next.
 struct Log<'a> {
     version: &'a str,
     line: usize,
@@ -78,7 +78,7 @@ struct Log<'a> {
 }
 
 impl<'a> Log<'a> {
-    /// What follows the first line that begins so.
+    /// The rest of the first line with this prefix.
     fn after(&self, start: &str) -> Option<&'a str> {
         self.lines
             .iter()
@@ -144,7 +144,7 @@ impl<'a> Log<'a> {
     }
 
     fn test(&self) -> Option<Test> {
-        // By what stands in a report of any verbosity.
+        // Checks text that is printed at any verbosity.
         let has = |words| self.lines.iter().any(|line| line.contains(words));
         if has("Maximum prime number checked") || has("Prime numbers limit:") {
             Some(Test::Cpu)
@@ -164,7 +164,7 @@ impl<'a> Log<'a> {
             .collect()
     }
 
-    /// `min:`, `avg:` and so on, in milliseconds, with the unit behind in 0.4.12.
+    /// `min:`, `avg:` and so on, in milliseconds; 0.4.12 appends the unit.
     fn latency(&self) -> Durations {
         let told = |start| Some(self.number(start)? * NS_PER_MS);
         let percentile = self.lines.iter().find_map(|line| {
@@ -195,7 +195,7 @@ impl<'a> Log<'a> {
         });
         Figures {
             events_per_s: done.and_then(|done| leading_number(done.split_once('(')?.1)),
-            // The line is left out where nothing moves.
+            // The line is missing if no data is moved.
             mib_per_s: moved.and_then(|(_, rate)| leading_number(rate)),
             ..Figures::default()
         }
@@ -222,7 +222,7 @@ impl<'a> Log<'a> {
         }
     }
 
-    /// The parameters that the log tells, by their names in the result file.
+    /// The parameters in the log, by their names in the result file.
     fn params(&self, test: Test) -> Vec<(&'static str, Value)> {
         let params = match test {
             Test::Cpu => vec![(
@@ -290,7 +290,7 @@ impl<'a> Log<'a> {
             || has("Calling fdatasync() at the end of test, Enabled");
         let all =
             has("Calling fsync() after each write") || has("Calling fdatasync() after each write");
-        // A low verbosity tells no parameter at all.
+        // At low verbosity a log has no parameters at all.
         let told = has("Extra file open flags:");
         vec![
             ("mode", mode.map(Value::from)),
@@ -338,7 +338,7 @@ impl Test {
     }
 }
 
-/// The pattern behind "Doing".
+/// The access pattern after "Doing".
 fn mode(words: &str) -> Option<&'static str> {
     let mode = match words.strip_suffix(" test")? {
         "sequential write (creation)" | "sequential write" => "seqwr",
@@ -352,7 +352,7 @@ fn mode(words: &str) -> Option<&'static str> {
     Some(mode)
 }
 
-/// The way of I/O behind "Using", as the option of sysbench has it.
+/// The I/O mode after "Using", as in sysbench's option.
 fn io_mode(words: &str) -> Option<&'static str> {
     let mode = match words.strip_suffix(" I/O mode")? {
         "synchronous" => "sync",
@@ -363,7 +363,7 @@ fn io_mode(words: &str) -> Option<&'static str> {
     Some(mode)
 }
 
-/// The flags of open(2): 1.0 has their names, 0.4.12 their sum on x86.
+/// The flags of open(2): 1.0 prints their names, 0.4.12 their sum on x86.
 fn flags(words: &str) -> Option<&'static str> {
     let flags = match words {
         "0" | "(none)" => "none",
@@ -375,7 +375,7 @@ fn flags(words: &str) -> Option<&'static str> {
     Some(flags)
 }
 
-/// The number at the start of a text; None if there is none, or one that no run can have.
+/// The number at the start of a text; `None` if missing or impossible for a run.
 fn leading_number(text: &str) -> Option<f64> {
     let text = text.trim_start();
     let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.'));
@@ -386,7 +386,7 @@ fn leading_number(text: &str) -> Option<f64> {
         .filter(|number: &f64| *number <= LARGEST)
 }
 
-/// A number of bytes such as 4Kb, 64M, 16KiB or 1.5Gb (powers of 1024).
+/// Parses a size in bytes, such as 4Kb, 64M, 16KiB or 1.5Gb (powers of 1024).
 fn size(text: &str) -> Option<f64> {
     let text = text.trim();
     let digits = text
@@ -406,9 +406,9 @@ fn size(text: &str) -> Option<f64> {
     Some(leading_number(&text[..digits])? * 1024f64.powi(power))
 }
 
-/// A count as the result file has it, without a point.
+/// A count as in the result file: an integer.
 fn whole(number: f64) -> Value {
-    // Beyond u64 it is the largest of them: no file of a run has as many bytes.
+    // Saturates at `u64::MAX`: no run's files are that large.
     Value::from(number.round() as u64)
 }
 
@@ -417,7 +417,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_read_in_the_ways_of_both_versions() {
+    fn sizes_are_parsed_in_the_notation_of_both_versions() {
         for (text, bytes) in [
             ("0b", 0.0),
             ("4Kb", 4096.0),
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_without_an_end_is_a_fault_at_its_last_line() {
+    fn a_truncated_log_is_an_error_at_its_last_line() {
         let log =
             "noise\nsysbench 1.0.20 (using LuaJIT)\n\nRunning the test with following options:\n";
         assert!(is_log(log));
@@ -454,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_is_not_taken_for_a_known_one() {
+    fn logs_of_other_versions_are_not_recognised() {
         assert!(!is_log(
             "sysbench 0.5:  multi-threaded system evaluation benchmark\n"
         ));

@@ -1,10 +1,11 @@
-//! Correction of p for many comparisons.
+//! Correction of p-values for multiple comparisons.
 
-/// Holm's correction: the probability that any of the differences called so is none stays at
-/// the level, however the comparisons depend on each other.
+/// Applies Holm's correction: the probability of any false positive stays at the significance
+/// level, however the comparisons depend on each other.
 ///
-/// In ascending order, the i-th of m (from 0) is multiplied by m - i; none is below one before
-/// it, nor above 1. See Holm, Scandinavian Journal of Statistics 6 (1979), 65-70.
+/// In ascending order, the i-th of m p-values (from 0) is multiplied by m - i. No result is less
+/// than the one before it or greater than 1. See Holm, Scandinavian Journal of Statistics 6 (1979),
+/// 65-70.
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
@@ -23,7 +24,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_smallest_counts_once_for_each_comparison_and_the_largest_once() {
+    fn the_smallest_p_is_multiplied_by_the_number_of_comparisons() {
         assert_eq!(holm(&[0.01, 0.04, 0.03]), [0.03, 0.06, 0.06]);
         assert_eq!(holm(&[0.2]), [0.2]);
         assert!(holm(&[]).is_empty());
@@ -31,7 +32,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_p_gets_smaller_none_is_above_one_and_the_order_stays(
+        fn correction_neither_lowers_p_nor_exceeds_one_nor_changes_the_order(
             p in proptest::collection::vec(0.0f64..=1.0, 1..30)
         ) {
             let corrected = holm(&p);

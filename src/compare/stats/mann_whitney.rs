@@ -7,16 +7,15 @@ use statrs::function::factorial::ln_binomial;
 
 use super::{ALPHA, Sample};
 
-/// The largest samples whose U is held against its exact distribution; a larger one, or a tie,
-/// takes the normal approximation.
+/// Size of the largest samples for which the exact distribution of U is used. Larger samples and
+/// ties use the normal approximation.
 pub const EXACT_UP_TO: usize = 32;
 
-/// The two-sided test of whether values of one sample tend to be larger than those of another.
+/// Two-sided test of whether values of one sample tend to be larger than those of another.
 ///
-/// Assumes that all values are independent. Under the null hypothesis both come from one
-/// distribution, of any shape. See Mann and Whitney, Annals of Mathematical Statistics 18
-/// (1947), 50-60. Gives what `scipy.stats.mannwhitneyu` does with `method` "exact" or
-/// "asymptotic".
+/// Assumes that all values are independent. Under the null hypothesis both samples come from one
+/// distribution, of any shape. See Mann and Whitney, Annals of Mathematical Statistics 18 (1947),
+/// 50-60. Results match `scipy.stats.mannwhitneyu` with `method` "exact" or "asymptotic".
 #[derive(Debug, Clone)]
 pub struct MannWhitney {
     u: f64,
@@ -25,20 +24,20 @@ pub struct MannWhitney {
     null: Null,
 }
 
-/// The distribution of U where the samples don't differ.
+/// Distribution of U under the null hypothesis.
 #[derive(Debug, Clone)]
 enum Null {
-    /// P(U <= u) for u from 0.
+    /// P(U <= u), indexed by u from 0.
     Exact(Vec<f64>),
-    /// The normal approximation, with correction for continuity.
+    /// Normal approximation with continuity correction.
     Normal {
-        /// Standard deviation of U, corrected for ties; 0 where all values are the same.
+        /// Standard deviation of U, corrected for ties; 0 if all values are equal.
         sd: f64,
     },
 }
 
 impl MannWhitney {
-    /// Ranks two samples against each other.
+    /// Ranks the values of two samples.
     pub fn of(baseline: &Sample, sample: &Sample) -> Self {
         let ranking = Ranking::of(baseline.values(), sample.values());
         let (m, n) = (baseline.n(), sample.n());
@@ -56,21 +55,21 @@ impl MannWhitney {
         }
     }
 
-    /// Pairs of a value of the sample and a smaller one of the baseline; a tie counts half.
+    /// Number of pairs in which the sample's value exceeds the baseline's; a tie counts half.
     pub fn u(&self) -> f64 {
         self.u
     }
 
-    /// Whether the sample's values tend to be the larger ones.
+    /// `Greater` if the sample's values tend to be larger than the baseline's.
     pub fn direction(&self) -> Ordering {
         self.u.total_cmp(&(self.pairs / 2.0))
     }
 
-    /// The two-sided p.
+    /// Two-sided p-value.
     pub fn p(&self) -> f64 {
         let nearer_end = self.u.min(self.pairs - self.u);
         let one_sided = match &self.null {
-            // Without ties U is whole.
+            // Without ties U is an integer.
             Null::Exact(cdf) => cdf[nearer_end as usize],
             Null::Normal { sd: 0.0 } => 1.0,
             Null::Normal { sd } => {
@@ -81,16 +80,16 @@ impl MannWhitney {
         (2.0 * one_sided).min(1.0)
     }
 
-    /// The p of samples of these sizes that neither overlap nor have ties: two of all the orders
-    /// that there are.
+    /// The p-value of samples of these sizes that neither overlap nor have ties: 2 of all possible
+    /// orderings.
     pub fn smallest_p(&self) -> f64 {
         let orders = ln_binomial(self.sizes.0 + self.sizes.1, self.sizes.0);
         (2.0 * (-orders).exp()).min(1.0)
     }
 
-    /// The largest rank k for which U < k has at most [`ALPHA`] / 2 of probability at either
-    /// end: the k-th smallest and k-th largest of all pairwise differences bound the shift.
-    /// None where the samples are too small for a bound.
+    /// The largest rank k for which P(U < k) is at most [`ALPHA`] / 2 in either tail: the k-th
+    /// smallest and k-th largest of all pairwise differences bound the shift. `None` if the samples
+    /// are too small for a bound.
     pub fn critical_rank(&self) -> Option<u64> {
         let rank = match &self.null {
             Null::Exact(cdf) => cdf.partition_point(|p| 2.0 * p < ALPHA) as f64,
@@ -107,7 +106,7 @@ fn standard_normal() -> Normal {
     Normal::standard()
 }
 
-/// Standard deviation of U with `ties`, the sum of t^3 - t over groups of t equal values.
+/// Standard deviation of U. `ties` is the sum of t^3 - t over groups of t equal values.
 fn deviation(m: f64, n: f64, ties: f64) -> f64 {
     let all = m + n;
     (m * n / 12.0 * ((all + 1.0) - ties / (all * (all - 1.0))))
@@ -121,7 +120,7 @@ struct Ranking {
 }
 
 impl Ranking {
-    /// Of two ascending slices.
+    /// Ranks the values of two ascending slices.
     fn of(baseline: &[f64], sample: &[f64]) -> Self {
         let (mut u, mut ties) = (0.0, 0.0);
         let (mut below, mut i) = (0, 0);
@@ -145,11 +144,12 @@ impl Ranking {
 
 /// P(U <= u) for samples of m and n values without ties, for u from 0 to m * n.
 ///
-/// By Mann and Whitney's recurrence on probabilities: the largest of all values is one of the m,
-/// and then above all n others, or one of the n: p(m, n, u) = m/(m+n) p(m-1, n, u-n) +
-/// n/(m+n) p(m, n-1, u). All terms are positive, so that nothing cancels.
+/// Uses Mann and Whitney's recurrence on probabilities: the largest value is either one of the m,
+/// and then exceeds all n others, or one of the n:
+/// p(m, n, u) = m/(m+n) p(m-1, n, u-n) + n/(m+n) p(m, n-1, u).
+/// All terms are positive, so there is no cancellation.
 fn exact_cdf(m: usize, n: usize) -> Vec<f64> {
-    // row[j] holds the probabilities for i and j values, for i = 0, 1, ... m.
+    // row[j] contains the probabilities for i and j values, for i = 0, 1, ... m.
     let mut row = vec![vec![1.0]; n + 1];
     for i in 1..=m {
         row[0] = vec![1.0];
@@ -186,8 +186,8 @@ mod tests {
     }
 
     #[test]
-    fn samples_apart_have_the_p_of_one_order_among_all() {
-        // 2 of the 20 orders of three and three values are this far apart.
+    fn samples_that_do_not_overlap_have_the_smallest_p() {
+        // 2 of the 20 orderings of three and three values are this far apart.
         let apart = test(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]);
         assert_eq!(apart.u(), 9.0);
         assert!((apart.p() - 0.1).abs() < 1e-15);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn four_against_four_is_the_smallest_pair_that_can_differ() {
+    fn two_samples_of_four_are_the_smallest_that_can_differ_significantly() {
         assert_eq!(
             test(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]).critical_rank(),
             None
@@ -206,13 +206,13 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_all_the_same_tell_nothing() {
+    fn samples_of_equal_values_have_a_p_of_one() {
         assert_eq!(test(&[5.0; 4], &[5.0; 9]).p(), 1.0);
     }
 
     proptest! {
         #[test]
-        fn u_counts_the_pairs(
+        fn u_is_the_number_of_pairs_in_which_the_sample_is_larger(
             a in proptest::collection::vec(0u8..10, 1..12),
             b in proptest::collection::vec(0u8..10, 1..12)
         ) {

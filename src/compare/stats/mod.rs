@@ -1,7 +1,7 @@
-//! Samples become statements. Nothing here knows what was measured.
+//! Statistics on samples; nothing here depends on what was measured.
 //!
-//! All of it is closed-form or exact: no random resampling, so that the same samples give the
-//! same statement, to the last digit, on every machine.
+//! All results are closed-form or exact, without random resampling: the same samples give the same
+//! result, to the last digit, on every machine.
 
 mod holm;
 mod mann_whitney;
@@ -18,18 +18,18 @@ pub use mann_whitney::{EXACT_UP_TO, MannWhitney};
 pub use sample::{Sample, Summary};
 pub use welch::Welch;
 
-/// The confidence of every interval.
+/// Confidence level of every interval.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// A difference counts as shown where its corrected p is below this: what [`CONFIDENCE`] leaves.
+/// Significance level: a difference is significant if its corrected p-value is below this.
 pub const ALPHA: f64 = 0.05;
 
-/// A closed interval that holds the true value with [`CONFIDENCE`] or a little more.
+/// Closed confidence interval: covers the true value with a probability of at least [`CONFIDENCE`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
-    /// Its lower end.
+    /// Lower bound.
     pub low: f64,
-    /// Its upper end.
+    /// Upper bound.
     pub high: f64,
 }
 
@@ -42,12 +42,12 @@ impl Interval {
     }
 }
 
-/// A value estimated from a sample, and how well it is known.
+/// Point estimate from a sample, with its confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimate {
     /// The estimate.
     pub value: f64,
-    /// Its interval; None where the sample is too small for one at [`CONFIDENCE`].
+    /// Confidence interval; `None` if the sample is too small for one at [`CONFIDENCE`].
     pub interval: Option<Interval>,
 }
 
@@ -60,7 +60,7 @@ impl Estimate {
     }
 }
 
-/// Which test tells whether two samples differ.
+/// The significance test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Test {
@@ -71,29 +71,28 @@ pub enum Test {
     Welch,
 }
 
-/// What a test says of a sample beside its baseline.
+/// Result of a significance test of a sample against its baseline.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outcome {
-    /// Where the sample lies: `Greater` = above the baseline.
+    /// `Greater` if the sample lies above the baseline.
     pub direction: Ordering,
-    /// The ratio to the baseline less 1; None where a value is not above 0, so that there is no
-    /// ratio.
+    /// Ratio to the baseline minus 1; `None` if any value is zero or negative.
     pub change: Option<Estimate>,
-    /// None where either has one value only, as nothing is known of its spread then.
+    /// `None` if either sample has only one value, as its spread is then unknown.
     pub p: Option<PValue>,
 }
 
-/// A two-sided p, beside the smallest that samples of these sizes can give.
+/// Two-sided p-value, and the smallest possible one for samples of these sizes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PValue {
-    /// The probability of a difference at least this large where there is none.
+    /// Probability of a difference at least this large under the null hypothesis.
     pub p: f64,
-    /// The p of samples that don't overlap at all.
+    /// The p-value of samples that do not overlap.
     pub smallest: f64,
 }
 
 impl Test {
-    /// The smallest sample that is tested at all.
+    /// Size of the smallest sample that is tested.
     pub const SMALLEST_SAMPLE: usize = 2;
 
     /// Compares a sample with its baseline.
@@ -147,7 +146,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn swapping_the_groups_turns_the_change_round_and_leaves_p(a in values(), b in values()) {
+        fn swapping_the_groups_inverts_the_change_and_keeps_p(a in values(), b in values()) {
             let (a, b) = (sample(&a), sample(&b));
             for test in [Test::MannWhitney, Test::Welch] {
                 let (there, back) = (test.compare(&a, &b), test.compare(&b, &a));
@@ -162,10 +161,10 @@ mod tests {
         }
 
         #[test]
-        fn another_unit_changes_neither_p_nor_the_change(
+        fn a_change_of_unit_affects_neither_p_nor_the_change(
             a in values(), b in values(), power in -20i32..20
         ) {
-            // By a power of two, which is exact: no new ties.
+            // Scaling by a power of two is exact and creates no ties.
             let unit = 2f64.powi(power);
             let scaled = |values: &[f64]| sample(&values.iter().map(|v| v * unit).collect::<Vec<_>>());
             for test in [Test::MannWhitney, Test::Welch] {
@@ -177,7 +176,7 @@ mod tests {
         }
 
         #[test]
-        fn the_interval_holds_the_change(a in values(), b in values()) {
+        fn the_confidence_interval_contains_the_change(a in values(), b in values()) {
             for test in [Test::MannWhitney, Test::Welch] {
                 let change = test.compare(&sample(&a), &sample(&b)).change.unwrap();
                 if let Some(interval) = change.interval {
@@ -187,7 +186,7 @@ mod tests {
         }
 
         #[test]
-        fn the_interval_leaves_zero_out_where_p_is_below_alpha(
+        fn the_confidence_interval_excludes_zero_exactly_if_p_is_below_alpha(
             a in values(), b in values(), factor in 0.01f64..100.0
         ) {
             let b: Vec<_> = b.iter().map(|v| v * factor).collect();
@@ -195,7 +194,7 @@ mod tests {
                 let outcome = test.compare(&sample(&a), &sample(&b));
                 let Some(interval) = outcome.change.unwrap().interval else { continue };
                 let p = outcome.p.unwrap().p;
-                // Where p is at the border, the two may be rounded apart.
+                // Near the threshold, rounding may make the two disagree.
                 if (p - ALPHA).abs() > 1e-9 {
                     let without_zero = interval.low > 0.0 || interval.high < 0.0;
                     prop_assert_eq!(p < ALPHA, without_zero, "{} {:?}", p, interval);
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn one_value_against_many_has_a_change_and_no_p() {
+    fn one_value_compared_with_many_has_a_change_and_no_p() {
         for test in [Test::MannWhitney, Test::Welch] {
             let outcome = test.compare(&sample(&[10.0]), &sample(&[12.0, 12.0, 12.0]));
             assert_eq!(outcome.p, None);
@@ -225,20 +224,20 @@ mod tests {
     }
 
     #[test]
-    fn a_baseline_of_zero_has_no_change_but_a_direction() {
+    fn a_baseline_of_zero_has_a_direction_but_no_change() {
         let outcome = Test::MannWhitney.compare(&sample(&[0.0, 0.0]), &sample(&[1.0, 2.0]));
         assert_eq!(outcome.change, None);
         assert_eq!(outcome.direction, Ordering::Greater);
     }
 
-    /// A value of a skewed distribution, as latencies have.
+    /// Draws from a skewed distribution, like that of latencies.
     fn skewed(rng: &mut SmallRng) -> f64 {
         let uniform: f64 = rng.random();
         100.0 - 20.0 * (1.0 - uniform).ln()
     }
 
     #[test]
-    fn about_5_percent_of_1000_comparisons_of_equals_come_out_different() {
+    fn about_5_percent_of_comparisons_of_equal_distributions_are_significant() {
         let mut rng = SmallRng::seed_from_u64(1);
         for (test, n) in [
             (Test::MannWhitney, 20),
@@ -249,13 +248,13 @@ mod tests {
             let different = (0..1000)
                 .filter(|_| test.compare(&draw(), &draw()).p.unwrap().p < ALPHA)
                 .count();
-            // 5 % of 1000 is 50 with a standard deviation of 6.9: three of them either way.
+            // 5 % of 1000 is 50, with a standard deviation of 6.9; allow three of these either way.
             assert!((30..=70).contains(&different), "{test:?} {n}: {different}");
         }
     }
 
     #[test]
-    fn about_95_percent_of_the_intervals_hold_the_true_change() {
+    fn about_95_percent_of_the_confidence_intervals_contain_the_true_change() {
         let mut rng = SmallRng::seed_from_u64(2);
         for test in [Test::MannWhitney, Test::Welch] {
             let hold = (0..1000)

@@ -1,15 +1,15 @@
-//! The change between two samples that belongs to the Mann-Whitney test.
+//! The relative change that corresponds to the Mann-Whitney test.
 
 use super::{Estimate, Interval, MannWhitney, Sample};
 
-/// The ratio of a sample to its baseline less 1, as the median of the ratios of all pairs of
-/// their values; None where a value is not above 0.
+/// Ratio of a sample to its baseline minus 1: the median of the ratios of all pairs of their
+/// values. `None` if any value is zero or negative.
 ///
-/// It is the Hodges-Lehmann estimate of the shift between the logarithms. Its interval is the
-/// set of all shifts that the U test does not reject, which is exact where the test's
-/// distribution is: it leaves 0 out just where p is below the level. Assumes independent values,
-/// and that the samples differ by a factor only. See Hodges and Lehmann, Annals of Mathematical
-/// Statistics 34 (1963), 598-611, and Conover, Practical Nonparametric Statistics, section 5.4.
+/// This is the Hodges-Lehmann estimate of the shift between the logarithms. Its confidence interval
+/// is the set of all shifts that the U test does not reject. It is exact if the test's distribution
+/// is, and excludes 0 exactly if p is below the significance level. Assumes independent values, and
+/// samples that differ only by a factor. See Hodges and Lehmann, Annals of Mathematical Statistics
+/// 34 (1963), 598-611, and Conover, Practical Nonparametric Statistics, section 5.4.
 pub fn relative(baseline: &Sample, sample: &Sample, test: &MannWhitney) -> Option<Estimate> {
     let (a, b) = (baseline.ln()?, sample.ln()?);
     let differences = Differences(a.values(), b.values());
@@ -29,8 +29,8 @@ pub fn relative(baseline: &Sample, sample: &Sample, test: &MannWhitney) -> Optio
     Some(shift.map(f64::exp_m1))
 }
 
-/// All differences of a value of the second and one of the first, both ascending. They are
-/// never written down: thousands against thousands of values would be millions.
+/// All differences between a value of the second slice and one of the first, both ascending. They
+/// are never stored: samples of thousands of values have millions of them.
 struct Differences<'a>(&'a [f64], &'a [f64]);
 
 impl Differences<'_> {
@@ -38,8 +38,8 @@ impl Differences<'_> {
         self.0.len() as u64 * self.1.len() as u64
     }
 
-    /// The k-th smallest, k from 1, exactly: the smallest number that at least k of them do not
-    /// exceed, found by halving the ordered bits of f64.
+    /// The exact k-th smallest difference, k from 1: the smallest number that at least k
+    /// differences do not exceed. Binary search on the ordered bits of f64.
     fn kth(&self, k: u64) -> f64 {
         let (first, last) = (self.0[0], self.0[self.0.len() - 1]);
         let mut low = ordered(self.1[0] - last);
@@ -54,8 +54,8 @@ impl Differences<'_> {
         value(low)
     }
 
-    /// How many are at most `limit`. The more the second value is, the fewer of the first are
-    /// large enough: one pass over both.
+    /// Number of differences not above `limit`. The larger the second value, the fewer values of
+    /// the first slice are large enough, so that one pass over both is sufficient.
     fn up_to(&self, limit: f64) -> u64 {
         let mut too_small = 0;
         let mut found = 0;
@@ -69,7 +69,7 @@ impl Differences<'_> {
     }
 }
 
-/// Bits of an f64 that order as the numbers do (IEEE 754 totalOrder).
+/// Bits of an f64 in the order of its numeric value (IEEE 754 totalOrder).
 fn ordered(value: f64) -> u64 {
     let bits = value.to_bits();
     match value.is_sign_negative() {
@@ -92,7 +92,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_kth_difference_is_that_of_all_of_them_sorted(
+        fn the_kth_difference_equals_the_kth_of_all_differences_sorted(
             mut a in proptest::collection::vec(-1e3f64..1e3, 1..15),
             mut b in proptest::collection::vec(-1e3f64..1e3, 1..15)
         ) {
@@ -107,7 +107,7 @@ mod tests {
         }
 
         #[test]
-        fn ordered_bits_are_ordered_and_come_back(a: f64, b: f64) {
+        fn ordered_bits_sort_like_the_numbers_and_convert_back(a: f64, b: f64) {
             prop_assert_eq!(ordered(a).cmp(&ordered(b)), a.total_cmp(&b));
             prop_assert_eq!(value(ordered(a)).to_bits(), a.to_bits());
         }

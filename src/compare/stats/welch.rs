@@ -1,29 +1,29 @@
-//! Welch's t test, and the change between two samples that belongs to it.
+//! Welch's t-test, and the relative change that corresponds to it.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::{ALPHA, Estimate, Interval, Sample};
 
-/// The two-sided test of whether two samples have the same mean.
+/// Two-sided test of whether two samples have the same mean.
 ///
-/// Assumes independent values, and means that are near normal: samples from near-normal
-/// distributions, or large ones. Equal variances are not assumed. See Welch, Biometrika 34
-/// (1947), 28-35. Gives what `scipy.stats.ttest_ind` does with `equal_var=False`.
+/// Assumes independent values and near-normal means: samples that are large or from near-normal
+/// distributions. Does not assume equal variances. See Welch, Biometrika 34 (1947), 28-35. Results
+/// match `scipy.stats.ttest_ind` with `equal_var=False`.
 #[derive(Debug, Clone, Copy)]
 pub struct Welch {
-    /// The difference of the means by its standard error.
+    /// Difference of the means divided by its standard error.
     t: f64,
-    /// Degrees of freedom by Welch and Satterthwaite; infinite where no value varies.
+    /// Welch-Satterthwaite degrees of freedom; infinite if neither sample varies.
     freedom: f64,
 }
 
-/// The squared standard error of a sample's mean; None for one value.
+/// Squared standard error of the mean; `None` for one value.
 fn squared_error(sample: &Sample) -> Option<f64> {
     Some(sample.variance()? / sample.n() as f64)
 }
 
 impl Welch {
-    /// Compares the means; None where a sample has one value, and so no variance.
+    /// Compares the means; `None` if a sample has only one value, and so no variance.
     pub fn of(baseline: &Sample, sample: &Sample) -> Option<Self> {
         let (a, b) = (squared_error(baseline)?, squared_error(sample)?);
         let part = |error: f64, sample: &Sample| error.powi(2) / (sample.n() - 1) as f64;
@@ -41,7 +41,7 @@ impl Welch {
         })
     }
 
-    /// The two-sided p.
+    /// Two-sided p-value.
     pub fn p(&self) -> f64 {
         match (self.t.is_infinite(), self.distribution()) {
             (true, _) => 0.0,
@@ -55,18 +55,19 @@ impl Welch {
         usable.then(|| StudentsT::new(0.0, 1.0, self.freedom).ok())?
     }
 
-    /// The t that is not exceeded either way in all but [`ALPHA`] of cases without a difference.
+    /// The critical value of |t| at significance level [`ALPHA`].
     fn critical_t(&self) -> Option<f64> {
         Some(self.distribution()?.inverse_cdf(1.0 - ALPHA / 2.0))
     }
 }
 
-/// The ratio of the means less 1; None where a value is not above 0.
+/// Ratio of the means minus 1; `None` if any value is zero or negative.
 ///
-/// Its interval is Fieller's, with the degrees of freedom of the test, which so leaves 0 out
-/// just where p is below the level: all ratios r for which mean(sample) - r mean(baseline) is
-/// within t of its standard errors of 0. None where the baseline's mean is itself not told from
-/// 0. See Fieller, Journal of the Royal Statistical Society B 16 (1954), 175-185.
+/// Has Fieller's confidence interval with the test's degrees of freedom: all ratios r for which
+/// mean(sample) - r mean(baseline) is within t standard errors of 0. It excludes 0 exactly if p is
+/// below the significance level. There is no interval if the baseline's mean does not differ
+/// significantly from 0. See Fieller, Journal of the Royal Statistical Society B 16 (1954),
+/// 175-185.
 pub fn relative(baseline: &Sample, sample: &Sample, test: Option<&Welch>) -> Option<Estimate> {
     let positive = baseline.values()[0].min(sample.values()[0]) > 0.0;
     positive.then(|| {
@@ -101,14 +102,14 @@ mod tests {
     }
 
     #[test]
-    fn samples_that_do_not_vary_are_the_same_or_certainly_different() {
+    fn samples_without_variance_have_a_p_of_one_or_zero() {
         let test = |a: &[f64], b: &[f64]| Welch::of(&sample(a), &sample(b)).unwrap().p();
         assert_eq!(test(&[2.0, 2.0], &[2.0, 2.0, 2.0]), 1.0);
         assert_eq!(test(&[2.0, 2.0], &[3.0, 3.0]), 0.0);
     }
 
     #[test]
-    fn a_baseline_that_may_be_zero_bounds_no_ratio() {
+    fn a_baseline_not_distinguishable_from_zero_has_no_confidence_interval() {
         let (baseline, other) = (sample(&[0.01, 100.0]), sample(&[50.0, 60.0]));
         let test = Welch::of(&baseline, &other);
         let change = relative(&baseline, &other, test.as_ref()).unwrap();

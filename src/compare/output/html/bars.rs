@@ -1,5 +1,5 @@
-//! Bars of the mean with the standard deviation, or of the percentile of all events, by group,
-//! along the second axis.
+//! Bar chart by group along the second axis: the mean with its standard deviation, or the
+//! percentile of all events.
 
 use anyhow::Result;
 use plotters::prelude::*;
@@ -9,17 +9,17 @@ use crate::compare::comparison::{Entry, Section, Table};
 use crate::compare::metric::Metric;
 use crate::compare::output::layout::quantity;
 
-/// The part of a place on the axis that its bars fill.
+/// Share of the space at each axis position that its bars fill.
 const FILLED: f64 = 0.8;
 
-/// The longest label below a place.
+/// Maximum length of an axis label in characters.
 const LABEL: usize = 10;
 
 /// A bar.
 #[derive(Clone, Copy)]
 struct Bar {
     height: f64,
-    /// Of the line about its end, either way.
+    /// Half the length of the error bar.
     spread: Option<f64>,
 }
 
@@ -38,7 +38,7 @@ impl Bar {
     }
 }
 
-/// The chart as SVG; `level` is the name of the level axis.
+/// Draws the chart as SVG; `level` is the title of the horizontal axis.
 pub fn chart(section: &Section, table: &Table, groups: usize, level: &str) -> Result<String> {
     let bars = || {
         table.rows.iter().enumerate().flat_map(|(place, row)| {
@@ -48,7 +48,7 @@ pub fn chart(section: &Section, table: &Table, groups: usize, level: &str) -> Re
     };
     let tops = bars().map(|(.., bar)| bar.height + bar.spread.unwrap_or(0.0));
     let top = tops.fold(0.0, f64::max) * 1.05;
-    // The library draws no axis for a number near the smallest that there is.
+    // The library draws no axis if its range is near the smallest positive f64.
     let top = if top > 1e-9 { top } else { 1.0 };
     canvas::svg(|area| {
         let mut chart = ChartBuilder::on(area)

@@ -1,7 +1,7 @@
-//! What the charts have in common: size, type, colours, and labels where the library has none.
+//! Common to all charts: size, font, colours, and the labels that the library does not draw.
 //!
 //! A chart is as wide as a phone, so that its text is as large there as on a wide screen, where
-//! charts stand side by side. Black and [`RULE`] are turned round by the page's style in the dark.
+//! charts are side by side. The page's style inverts black and [`RULE`] in dark mode.
 
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
@@ -10,35 +10,35 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// Pixels of a chart.
+/// Width and height of a chart in pixels.
 const SIZE: (u32, u32) = (380, 256);
 
-/// Pixels of the text.
+/// Font size in pixels.
 const FONT: u32 = 12;
 
-/// Pixels of a letter of it, about.
+/// Approximate width of a character in pixels.
 const LETTER: usize = 7;
 
-/// Pixels left of the area where data is drawn, for the labels of the upright axis.
+/// Pixels left of the plot area, for the labels of the vertical axis.
 pub const LEFT: u32 = 72;
 
-/// Pixels below it, for the labels of the level axis and its name.
+/// Pixels below the plot area, for the labels and the title of the horizontal axis.
 pub const BELOW: u32 = 46;
 
-/// Pixels between the level axis and its labels.
+/// Pixels between the horizontal axis and its labels.
 const GAP: u32 = 7;
 
-/// Pixels between the area and the other edges.
+/// Pixels between the plot area and the other edges.
 pub const MARGIN: u32 = 10;
 
-/// Pixels between the level axis and the top of its name.
+/// Pixels between the horizontal axis and the top of its title.
 const TO_NAME: u32 = GAP + FONT + 6;
 
-/// The lines behind the data.
+/// Colour of the grid lines.
 const RULE: RGBColor = RGBColor(0xcc, 0xcc, 0xcc);
 
-/// Colours that stay apart for colour-blind readers, and on white as on black (Okabe and Ito,
-/// Color Universal Design, without its black and yellow).
+/// Colours that colour-blind readers can distinguish, on white and on black (Okabe and Ito, Color
+/// Universal Design, without its black and yellow).
 const COLOURS: [RGBColor; 6] = [
     RGBColor(0x00, 0x72, 0xb2),
     RGBColor(0xe6, 0x9f, 0x00),
@@ -48,17 +48,17 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(0x56, 0xb4, 0xe9),
 ];
 
-/// A group's colour, for the chart and for the page. The seventh has the first one's again.
+/// A group's colour, for the chart and for the page. Colours repeat from the seventh group on.
 pub fn colour_of_group(place: usize) -> (RGBColor, String) {
     let colour = COLOURS[place % COLOURS.len()];
     let RGBColor(r, g, b) = colour;
     (colour, format!("#{r:02x}{g:02x}{b:02x}"))
 }
 
-/// A place to draw on.
+/// A drawing area.
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// What is drawn, as SVG.
+/// Draws on a new canvas and returns it as SVG.
 pub fn svg(draw: impl FnOnce(&Area<'_>) -> Result<()>) -> Result<String> {
     let mut text = String::new();
     let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
@@ -68,12 +68,12 @@ pub fn svg(draw: impl FnOnce(&Area<'_>) -> Result<()>) -> Result<String> {
     Ok(text)
 }
 
-/// The library's error, which borrows what it failed to draw.
+/// Converts the library's error, which borrows what it failed to draw.
 pub fn failed(error: &dyn std::fmt::Display) -> anyhow::Error {
     anyhow!("drawing a chart: {error}")
 }
 
-/// Draws the upright axis with about so many labels, and the lines behind the data.
+/// Draws the vertical axis with about this many labels, and the grid lines.
 pub fn upright_axis<Y>(
     chart: &mut ChartContext<'_, SVGBackend<'_>, Cartesian2d<RangedCoordf64, Y>>,
     labels: usize,
@@ -96,13 +96,13 @@ where
         .map_err(|error| failed(&error))
 }
 
-/// The type of labels, in the page's font.
+/// Style of labels, in the page's font.
 fn type_of_labels() -> TextStyle<'static> {
     ("sans-serif", FONT).into_font().color(&BLACK)
 }
 
-/// Labels below the area at these pixels, as many of them as have room beside each other, and
-/// the name of what they tell.
+/// Draws labels below the plot area at these x positions in pixels, as many as fit beside each
+/// other, and the title of the axis.
 pub fn level_axis(area: &Area<'_>, labels: &[(i32, String)], name: &str) -> Result<()> {
     let style = type_of_labels().pos(Pos::new(HPos::Center, VPos::Top));
     let half = |text: &str| (text.chars().count() * LETTER / 2) as i32;
@@ -114,7 +114,7 @@ pub fn level_axis(area: &Area<'_>, labels: &[(i32, String)], name: &str) -> Resu
     let mut free_from = i32::MIN;
     for (x, text) in labels {
         let half = half(text);
-        // At the edges a label moves inwards rather than being cut off.
+        // Labels at the edges move inwards instead of being cut off.
         let x = (*x).clamp(
             half.min(SIZE.0 as i32 / 2),
             (SIZE.0 as i32 - half).max(SIZE.0 as i32 / 2),

@@ -1,4 +1,4 @@
-//! The durations of all events of each group, by percentile, both axes logarithmic.
+//! Chart of the durations of all events of each group by percentile, both axes logarithmic.
 
 use anyhow::Result;
 use plotters::prelude::*;
@@ -7,7 +7,7 @@ use super::canvas::{self, BELOW, LEFT, MARGIN, failed};
 use crate::compare::histogram::Merged;
 use crate::report::format::duration;
 
-/// The chart as SVG; None where no group has a histogram.
+/// Draws the chart as SVG; `None` if no group has a histogram.
 pub fn chart(groups: &[Option<Merged>]) -> Result<Option<String>> {
     let curves: Vec<(usize, Vec<(f64, f64)>)> = groups
         .iter()
@@ -44,7 +44,7 @@ pub fn chart(groups: &[Option<Merged>]) -> Result<Option<String>> {
     Ok(Some(svg))
 }
 
-/// Decades of the share above, and nanoseconds; the last point is the longest of all.
+/// (Decades of the share above, nanoseconds); the last point is the maximum.
 fn curve(merged: &Merged) -> Vec<(f64, f64)> {
     let decades = |percent: f64| -(1.0 - percent / 100.0).log10();
     let below_all = merged.curve.iter().filter(|(percent, _)| *percent < 100.0);
@@ -57,7 +57,7 @@ fn curve(merged: &Merged) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// 90 %, 99 %, 99.9 % and so on.
+/// Label of an axis position: 90 %, 99 %, 99.9 % and so on.
 fn percent(nines: i32) -> String {
     let decimals = usize::try_from(nines - 2).unwrap_or(0);
     format!("{:.decimals$} %", 100.0 * (1.0 - 0.1f64.powi(nines)))

@@ -1,4 +1,4 @@
-//! One self-contained page: nothing on it comes from a network.
+//! A self-contained HTML page that loads nothing from a network.
 
 mod bars;
 mod canvas;
@@ -12,7 +12,7 @@ use super::title;
 use crate::compare::comparison::{Comparison, Section, Table, Verdict};
 use crate::terminal;
 
-/// What the page holds, as words and charts.
+/// Content of the page: text and charts.
 #[derive(Template)]
 #[template(path = "compare.html")]
 struct Page {
@@ -58,7 +58,7 @@ struct Distribution {
     chart: String,
 }
 
-/// The comparison as a page.
+/// Formats the comparison as an HTML page.
 pub fn text(comparison: &Comparison) -> Result<String> {
     let named = comparison.groups.iter().enumerate();
     let sections: Result<Vec<_>> = comparison
@@ -77,7 +77,7 @@ pub fn text(comparison: &Comparison) -> Result<String> {
         sections: sections?,
         parts: layout::parts(comparison),
     };
-    // Markup is escaped by the template, and in the charts by their library.
+    // The template escapes markup; in the charts their library does.
     Ok(terminal::lines(&page.render()?).into_owned())
 }
 
