@@ -1,6 +1,6 @@
-//! The playbook of packaging/ansible on hosts that are network namespaces with sshd.
+//! Runs the playbook of packaging/ansible against hosts that are network namespaces with sshd.
 //!
-//! Takes some 40 s, and 20 s more where Ansible has to be installed.
+//! Takes about 40 s, plus 20 s if Ansible has to be installed.
 
 mod common;
 mod ssh;
@@ -21,11 +21,11 @@ use tempfile::TempDir;
 
 const HOSTS: [&str; 3] = ["first", "second", "third"];
 
-/// Hosts with a network, sshd, storage and folders of their own.
+/// Hosts, each with its own network, sshd, storage and directories.
 struct Fleet {
     folder: TempDir,
     _servers: Vec<Sshd>,
-    /// Where Ansible runs, beside the hosts' own: nothing of this machine's network is touched.
+    /// Where Ansible runs, next to the hosts' namespaces: this machine's network stays untouched.
     controller: Namespace,
     _hosts: Vec<Namespace>,
 }
@@ -93,7 +93,7 @@ impl Fleet {
 
     fn play(&self, options: &[&str]) -> Output {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        // The path of a socket is short.
+        // Socket paths must be short.
         let sockets = tempfile::tempdir().unwrap();
         let mut play = tool("ip");
         play.args(["netns", "exec", &self.controller.0])
@@ -114,7 +114,7 @@ impl Fleet {
         Running::start(play).finish()
     }
 
-    /// The first of the seven results that came from a host.
+    /// The first of the seven results from a host.
     fn result(&self, host: &str) -> serde_json::Value {
         let results = self.folder.path().join("results/run1");
         let mut suite = result_in(&results.join(host).join("result.json"));
@@ -125,7 +125,7 @@ impl Fleet {
     }
 }
 
-/// A network namespace, gone when it goes out of scope, and its interfaces with it.
+/// A network namespace; dropping it removes its interfaces too.
 struct Namespace(String);
 
 impl Namespace {
@@ -137,7 +137,7 @@ impl Namespace {
         Self(name)
     }
 
-    /// Makes a cable with an interface of this name at each end.
+    /// Creates a veth pair with an interface of this name at each end.
     fn connect(&self, other: &Self, interface: &str, addresses: &[String; 2]) {
         let (here, there) = (self.0.as_str(), other.0.as_str());
         let link = ["-n", here, "link", "add", interface, "type", "veth"];
@@ -165,7 +165,7 @@ fn ip(words: &[&str]) {
     );
 }
 
-/// What the recap says of a host, such as `changed=0`.
+/// Checks a count in the recap of a host, such as `changed=0`.
 #[track_caller]
 fn assert_recap(output: &Output, host: &str, count: &str) {
     let told = text(&output.stdout);
@@ -182,14 +182,14 @@ fn assert_recap(output: &Output, host: &str, count: &str) {
 }
 
 #[test]
-fn all_hosts_start_at_one_moment_and_a_repeated_play_does_what_is_missing_and_nothing_else() {
+fn all_hosts_start_at_the_same_time_and_a_repeated_play_does_only_what_is_missing() {
     let fleet = Fleet::start();
     assert_ended(&fleet.play(&["--check"]), 0);
     for host in HOSTS {
         assert!(!fleet.home(host).join("wbench").exists());
     }
 
-    // One that fails keeps no other from its result.
+    // A failing host keeps no other host from its result.
     fs::remove_dir(fleet.home("second").join("data")).unwrap();
     let failed = fleet.play(&[]);
     assert_eq!(failed.status.code(), Some(2), "{}", text(&failed.stdout));
@@ -223,7 +223,7 @@ fn all_hosts_start_at_one_moment_and_a_repeated_play_does_what_is_missing_and_no
 }
 
 #[test]
-fn a_clock_that_is_off_is_refused_before_anything_is_done() {
+fn a_host_with_a_wrong_clock_is_refused_before_anything_changes() {
     let fleet = Fleet::start();
     let bin = fleet.home("third").join("bin");
     let ahead = "#!/bin/sh\necho $(($(/bin/date +%s) + 3600)).0\n";

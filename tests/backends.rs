@@ -1,4 +1,4 @@
-//! Native AIO, io_uring and mappings beside synchronous calls: the same requests, none lost.
+//! Compares native AIO, io_uring and mmap with synchronous calls: same requests, none lost.
 
 mod storage;
 
@@ -17,17 +17,17 @@ fn prepared() -> Bench {
     bench
 }
 
-/// A system call of a run, as far as these tests look at it.
+/// A system call of a run, reduced to what these tests check.
 #[derive(Debug, PartialEq)]
 enum Call {
     /// Requests, each with its descriptor, length, offset and whether it writes; and how many the
-    /// kernel took.
+    /// kernel accepted.
     Submit(Vec<(String, String, String, bool)>, usize),
     GetEvents(usize),
     Fsync,
 }
 
-/// The calls of a run of one thread, in order.
+/// The calls of a single-threaded run, in order.
 fn calls(bench: &Bench, words: &str) -> Vec<Call> {
     let injections = [
         "-v",
@@ -97,7 +97,7 @@ fn requests(calls: Vec<Call>) -> Vec<(String, String, String, bool)> {
 }
 
 #[test]
-fn the_order_of_submission_with_one_thread_is_that_of_the_synchronous_stream() {
+fn one_thread_submits_requests_in_the_order_of_the_synchronous_stream() {
     let bench = prepared();
     for mode in storage::MODES {
         let words = |io: &str| format!("{SET} --mode {mode} --events 200 --io {io}");
@@ -112,7 +112,7 @@ fn the_order_of_submission_with_one_thread_is_that_of_the_synchronous_stream() {
 }
 
 #[test]
-fn no_more_than_the_depth_is_in_flight_and_nothing_at_an_fsync_or_the_end() {
+fn at_most_depth_requests_are_in_flight_and_none_at_an_fsync_or_the_end() {
     let bench = prepared();
     let words = format!("{SET} --mode rndrw --events 300 --fsync-freq 50 --io aio --depth 8");
     let (mut in_flight, mut most, mut fsyncs) = (0, 0, 0);
@@ -128,13 +128,13 @@ fn no_more_than_the_depth_is_in_flight_and_nothing_at_an_fsync_or_the_end() {
         most = most.max(in_flight);
     }
     assert_eq!((in_flight, most), (0, 8));
-    // 3 files after 50, 100, 150, 200, 250 requests and at the end; and the result file with its
-    // folder.
+    // 3 files after 50, 100, 150, 200, 250 requests and at the end; plus the result file and its
+    // directory.
     assert_eq!(fsyncs, 6 * 3 + 2);
 }
 
 #[test]
-fn every_backend_counts_an_fsync_for_each_write_under_fsync_all() {
+fn every_engine_counts_an_fsync_for_each_write_under_fsync_all() {
     let bench = prepared();
     for io in BACKENDS {
         bench
@@ -152,7 +152,7 @@ fn every_backend_counts_an_fsync_for_each_write_under_fsync_all() {
 }
 
 #[test]
-fn a_file_that_is_truncated_behind_a_run_ends_it_with_a_message() {
+fn a_file_truncated_during_a_run_ends_it_with_a_message() {
     for io in BACKENDS {
         let bench = prepared();
         let words = bench.run_words(&format!(
@@ -168,7 +168,7 @@ fn a_file_that_is_truncated_behind_a_run_ends_it_with_a_message() {
     }
 }
 
-/// Waits until a run has opened its last file, so that its checks are behind it.
+/// Waits until a run has opened its last file and its checks are done.
 fn wait_until_open(bench: &Bench, process: u32) {
     let last = std::fs::canonicalize(bench.file(2)).expect("a test file");
     let patience = Instant::now() + Duration::from_secs(10);
@@ -183,12 +183,12 @@ fn wait_until_open(bench: &Bench, process: u32) {
         assert!(Instant::now() < patience, "the files are never opened");
         std::thread::sleep(Duration::from_millis(5));
     }
-    // The look at a file lasts for microseconds; the run's own descriptor stays.
+    // The check of a file takes microseconds; the run's own descriptor stays open.
     std::thread::sleep(Duration::from_millis(300));
 }
 
 #[test]
-fn a_bus_error_that_is_not_of_a_test_file_still_ends_the_process_by_the_signal() {
+fn a_bus_error_outside_the_test_files_still_kills_the_process() {
     let bench = prepared();
     let words = bench.run_words(&format!(
         "{SET} --mode rndrd --events 0 --time 20 --io mmap"
@@ -202,7 +202,7 @@ fn a_bus_error_that_is_not_of_a_test_file_still_ends_the_process_by_the_signal()
 }
 
 #[test]
-fn a_depth_without_a_queue_is_refused() {
+fn a_depth_is_refused_for_an_engine_without_a_queue() {
     let bench = prepared();
     for io in ["sync", "mmap"] {
         bench
@@ -212,7 +212,7 @@ fn a_depth_without_a_queue_is_refused() {
 }
 
 #[test]
-fn the_page_cache_is_told_of_and_dropped() {
+fn the_page_cache_is_reported_and_dropped() {
     let bench = prepared();
     let run = |more: &str| {
         bench

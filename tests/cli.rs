@@ -18,7 +18,7 @@ use common::{
     wbench,
 };
 
-/// A run that is over in some milliseconds.
+/// A run that ends within milliseconds.
 const SHORT: &str = "cpu --max-prime 100 --events 10";
 
 fn help_of(words: &str) -> String {
@@ -28,7 +28,7 @@ fn help_of(words: &str) -> String {
     text(&done.get_output().stdout)
 }
 
-/// Every subcommand of the command line's definition.
+/// Every subcommand in the definition of the command line.
 fn subcommands() -> Vec<String> {
     let cli = Cli::command();
     let names = cli
@@ -66,7 +66,7 @@ fn help_states_units_and_defaults() {
 }
 
 #[test]
-fn the_version_is_that_of_the_package() {
+fn the_version_matches_the_package() {
     wbench(Path::new("."), "--version")
         .assert()
         .success()
@@ -285,7 +285,7 @@ fn too_many_threads_are_an_error() {
 }
 
 #[test]
-fn a_report_says_what_ran_how_fast_by_which_clock_and_where() {
+fn a_report_states_test_rate_clock_and_host() {
     wbench(Path::new("."), SHORT)
         .assert()
         .success()
@@ -300,7 +300,7 @@ fn a_report_says_what_ran_how_fast_by_which_clock_and_where() {
 }
 
 #[test]
-fn the_result_on_standard_output_is_alone_there_even_with_intervals() {
+fn a_result_on_standard_output_is_the_only_output_there_even_with_intervals() {
     let words = "cpu --max-prime 1000 --events 0 --time 0.3 --report-interval 0.1 --json -";
     let done = wbench(Path::new("."), words).assert().success();
     let result = parsed(&done.get_output().stdout);
@@ -309,7 +309,7 @@ fn the_result_on_standard_output_is_alone_there_even_with_intervals() {
 }
 
 #[test]
-fn quiet_says_nothing_at_all_and_still_writes_the_result() {
+fn quiet_prints_nothing_and_still_writes_the_result() {
     let folder = folder();
     for words in [
         "cpu --max-prime 100 --events 10 --report-interval 0.001 --quiet --json r.json",
@@ -329,7 +329,7 @@ fn quiet_says_nothing_at_all_and_still_writes_the_result() {
 }
 
 #[test]
-fn a_report_and_a_result_file_can_be_had_together() {
+fn a_run_can_print_a_report_and_write_a_result_file() {
     let folder = folder();
     wbench(folder.path(), &format!("{SHORT} --json r.json"))
         .assert()
@@ -342,7 +342,7 @@ fn a_report_and_a_result_file_can_be_had_together() {
 }
 
 #[test]
-fn a_report_in_any_form_is_what_show_prints_of_the_result() {
+fn show_prints_the_same_report_from_the_result_in_every_format() {
     let folder = folder();
     for format in ["text", "sysbench", "json", "rally"] {
         let run = format!("memory --total-size 1M --json r.json --format {format}");
@@ -356,7 +356,7 @@ fn a_report_in_any_form_is_what_show_prints_of_the_result() {
 }
 
 #[test]
-fn labels_stand_in_the_result_and_the_last_of_a_key_counts() {
+fn the_result_contains_the_labels_and_the_last_value_of_a_key_wins() {
     let words = format!("{SHORT} --label env=kvm --label n=1 --label n=2=3 --label empty=");
     let result = result_of(Path::new("."), &words);
     assert_eq!(
@@ -381,7 +381,7 @@ fn a_result_that_cannot_be_written_is_refused_before_the_run() {
     }
 }
 
-/// The program with a standard output whose reader is gone.
+/// Runs the program with its standard output connected to a pipe without a reader.
 fn to_a_closed_pipe(folder: &Path, words: &str) -> std::process::Output {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
@@ -396,7 +396,7 @@ fn to_a_closed_pipe(folder: &Path, words: &str) -> std::process::Output {
 }
 
 #[test]
-fn a_reader_that_went_away_is_no_error() {
+fn a_closed_pipe_on_standard_output_is_not_an_error() {
     let folder = folder();
     for words in [
         "--help",
@@ -417,7 +417,7 @@ fn a_reader_that_went_away_is_no_error() {
 }
 
 #[test]
-fn an_output_that_takes_nothing_is_an_error_that_is_told() {
+fn a_full_device_as_standard_output_is_a_reported_error() {
     let folder = folder();
     for words in [
         "--help",
@@ -446,7 +446,7 @@ fn an_output_that_takes_nothing_is_an_error_that_is_told() {
 }
 
 #[test]
-fn a_result_goes_into_a_pipe_or_a_device_as_it_is() {
+fn a_result_is_written_to_a_pipe_or_a_device_directly() {
     let folder = folder();
     wbench(folder.path(), &format!("{SHORT} --json /dev/null"))
         .assert()
@@ -461,7 +461,7 @@ fn a_result_goes_into_a_pipe_or_a_device_as_it_is() {
 }
 
 #[test]
-fn env_tells_of_the_host_the_clock_and_the_storage() {
+fn env_describes_the_host_the_clock_and_the_storage() {
     let folder = folder();
     wbench(folder.path(), "env")
         .assert()

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 fn wbench(dir: &Path, line: &str) -> Output {
     let mut command = Command::cargo_bin("wbench").unwrap();
     command.current_dir(dir).env_remove("NO_COLOR");
-    // What blocks on a FIFO would block for ever.
+    // A program that blocks on a FIFO would block forever.
     command.timeout(Duration::from_secs(120));
     command.args(line.split_whitespace()).output().unwrap()
 }
@@ -35,7 +35,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// A folder of results that one real run was the pattern for.
+/// A directory of results derived from one real run.
 struct Results {
     dir: TempDir,
     pattern: Value,
@@ -46,7 +46,7 @@ impl Results {
         let dir = tempfile::tempdir().unwrap();
         let run = wbench(dir.path(), "cpu --max-prime 100 --events 100 --json -");
         let mut pattern: Value = serde_json::from_slice(&run.stdout).unwrap();
-        // Neither is of this test, and both differ from machine to machine.
+        // Irrelevant to this test, and different on each machine.
         pattern["warnings"] = json!([]);
         pattern["noise"]["steal_s"] = json!(0.0);
         Self { dir, pattern }
@@ -56,7 +56,7 @@ impl Results {
         self.dir.path()
     }
 
-    /// The pattern with another rate, changed further.
+    /// The pattern with another rate and further changes.
     fn result(&self, rate: f64, change: impl Fn(&mut Value)) -> Value {
         let mut result = self.pattern.clone();
         result["rates"]["events_per_s"] = json!(rate);
@@ -71,7 +71,7 @@ impl Results {
         path
     }
 
-    /// A folder with a result of each rate.
+    /// Creates a directory with one result for each rate.
     fn group(&self, name: &str, rates: impl IntoIterator<Item = f64>) {
         for (i, rate) in rates.into_iter().enumerate() {
             self.put(&format!("{name}/{i:02}.json"), &self.result(rate, |_| {}));
@@ -88,7 +88,7 @@ impl Results {
     }
 }
 
-/// Eight values about a middle, all different.
+/// Eight distinct values around a centre.
 fn around(middle: f64) -> Vec<f64> {
     (-4..4)
         .map(|i| middle * (1.0 + 0.003 * f64::from(i)))
@@ -119,7 +119,7 @@ fn each_argument_is_a_group_and_the_first_is_the_baseline() {
 }
 
 #[test]
-fn the_same_results_twice_are_not_told_apart() {
+fn identical_groups_do_not_differ_significantly() {
     let results = Results::new();
     results.group("a", around(1000.0));
     let told = results.json("a a");
@@ -134,7 +134,7 @@ fn the_same_results_twice_are_not_told_apart() {
 }
 
 #[test]
-fn parameters_that_differ_make_rows_of_their_own() {
+fn runs_with_different_parameters_are_in_separate_rows() {
     let results = Results::new();
     results.group("a", around(1000.0));
     for (i, rate) in around(300.0).into_iter().enumerate() {
@@ -152,7 +152,7 @@ fn parameters_that_differ_make_rows_of_their_own() {
 }
 
 #[test]
-fn a_label_groups_and_another_makes_a_second_axis() {
+fn one_label_defines_the_groups_and_another_a_second_axis() {
     let results = Results::new();
     for env in ["native", "kvm"] {
         for concurrency in [16, 2] {
@@ -190,7 +190,7 @@ fn a_label_groups_and_another_makes_a_second_axis() {
 }
 
 #[test]
-fn one_run_is_shown_without_p_and_asks_for_repeats() {
+fn a_single_run_has_no_p_value_and_the_report_asks_for_repeats() {
     let results = Results::new();
     results.group("a", [1000.0]);
     results.group("b", [500.0]);
@@ -201,7 +201,7 @@ fn one_run_is_shown_without_p_and_asks_for_repeats() {
 }
 
 #[test]
-fn a_metric_that_a_test_does_not_have_makes_no_row() {
+fn a_metric_that_a_test_lacks_has_no_row() {
     let results = Results::new();
     results.group("a", around(1000.0));
     let told = results.json("a a --metric bandwidth,rate,fsync-p99");
@@ -215,7 +215,7 @@ fn a_metric_that_a_test_does_not_have_makes_no_row() {
 }
 
 #[test]
-fn values_that_are_all_the_same_are_not_told_apart_and_need_no_repeats() {
+fn constant_values_do_not_differ_and_need_no_repeats() {
     let results = Results::new();
     results.group("a", [1000.0; 8]);
     assert_eq!(
@@ -229,7 +229,7 @@ fn values_that_are_all_the_same_are_not_told_apart_and_need_no_repeats() {
 }
 
 #[test]
-fn the_gate_fails_on_what_is_worse_by_more_and_surely_so() {
+fn the_gate_fails_only_if_a_metric_is_significantly_worse_than_the_threshold() {
     let results = Results::new();
     results.group("base", around(1000.0));
     results.group("much", around(900.0));
@@ -275,7 +275,7 @@ fn the_gate_fails_on_what_is_worse_by_more_and_surely_so() {
         "{}",
         stderr(&output)
     );
-    // For a time, more is worse.
+    // For a duration, higher is worse.
     for (rate, path) in [(1.0, "fast"), (2.0, "slow")] {
         for (i, value) in around(rate).into_iter().enumerate() {
             let result = results.result(1.0, |r| r["totals"]["wall_s"] = json!(value));
@@ -299,7 +299,7 @@ fn the_gate_fails_on_what_is_worse_by_more_and_surely_so() {
 }
 
 #[test]
-fn what_is_no_result_is_named_with_reason_and_line() {
+fn invalid_input_is_named_with_line_and_reason() {
     let results = Results::new();
     results.group("a", around(1000.0));
     let good = results.result(1000.0, |_| {}).to_string();
@@ -388,7 +388,7 @@ fn a_directory_without_results_is_an_error_and_never_a_missing_group() {
 }
 
 #[test]
-fn runs_that_did_not_end_by_themselves_are_named_and_left_out_unless_asked_for() {
+fn incomplete_runs_are_named_and_excluded_unless_requested() {
     let results = Results::new();
     results.group("a", around(1000.0));
     let cut = results.result(1.0, |r| r["status"] = json!("interrupted"));
@@ -440,7 +440,7 @@ fn files_arrays_lines_and_standard_input_give_the_same_answer() {
 }
 
 #[test]
-fn percentiles_of_a_group_are_those_of_all_its_events_together() {
+fn percentiles_of_a_group_cover_all_of_its_events() {
     let results = Results::new();
     let (mut files, mut all) = (Vec::new(), Vec::new());
     for (i, events) in [50, 400, 1000].into_iter().enumerate() {
@@ -469,7 +469,7 @@ fn percentiles_of_a_group_are_those_of_all_its_events_together() {
 }
 
 #[test]
-fn machine_formats_have_every_number_unrounded() {
+fn machine_formats_contain_every_number_unrounded() {
     let results = Results::new();
     let rates = [1.0 / 3.0, 2.0 / 3.0, 1.0];
     results.group("a", rates);
@@ -484,7 +484,7 @@ fn machine_formats_have_every_number_unrounded() {
 }
 
 #[test]
-fn what_else_differed_is_listed_once_and_what_is_suspicious_is_a_warning() {
+fn other_differences_are_listed_once_and_suspicious_ones_are_warnings() {
     let results = Results::new();
     results.group("a", around(1000.0));
     for (i, rate) in around(1000.0).into_iter().enumerate() {
@@ -516,7 +516,7 @@ fn what_else_differed_is_listed_once_and_what_is_suspicious_is_a_warning() {
 }
 
 #[test]
-fn colours_are_for_terminals_unless_asked_for() {
+fn colours_are_used_only_on_terminals_unless_requested() {
     let results = Results::new();
     results.group("a", around(1000.0));
     results.group("b", around(500.0));
@@ -527,7 +527,7 @@ fn colours_are_for_terminals_unless_asked_for() {
 }
 
 #[test]
-fn a_comparison_goes_to_a_file_where_one_is_named() {
+fn a_comparison_is_written_to_the_output_file() {
     let results = Results::new();
     results.group("a", around(1000.0));
     let output = results.compare("a --format markdown --output told.md");
@@ -555,7 +555,7 @@ fn show_prints_what_the_run_printed() {
 }
 
 #[test]
-fn a_directory_is_read_without_what_is_no_regular_file() {
+fn only_regular_files_of_a_directory_are_read() {
     let results = Results::new();
     results.group("a", around(1000.0));
     results.group("b", around(1000.0));
@@ -602,7 +602,7 @@ fn one_unreadable_entry_does_not_hide_the_others_of_its_directory() {
 }
 
 #[test]
-fn a_fifo_that_is_named_is_read() {
+fn a_fifo_given_as_an_argument_is_read() {
     let results = Results::new();
     results.group("a", around(1000.0));
     let (fifo, result) = (results.path().join("fifo"), results.result(500.0, |_| {}));
@@ -614,7 +614,7 @@ fn a_fifo_that_is_named_is_read() {
 }
 
 #[test]
-fn a_directory_without_results_is_an_error_that_says_so() {
+fn a_directory_without_results_is_reported_as_such() {
     let results = Results::new();
     fs::create_dir(results.path().join("empty")).unwrap();
     let output = results.compare("empty");
@@ -623,7 +623,8 @@ fn a_directory_without_results_is_an_error_that_says_so() {
     assert!(stderr(&output).starts_with(named), "{output:?}");
 }
 
-/// Sets colours and the window's title, in 7 and in 8 bits; reverses the text; breaks the line.
+/// Sets colours and the window title with 7-bit and 8-bit escapes, reverses the text and breaks the
+/// line.
 const HOSTILE: &str = "=red\x1b[31m\u{9b}1m\x1b]0;title\x07\nwbench: fine\u{202e}end\x7f";
 
 fn has_active(text: &str) -> bool {
@@ -631,7 +632,7 @@ fn has_active(text: &str) -> bool {
 }
 
 #[test]
-fn text_from_outside_controls_no_terminal() {
+fn untrusted_text_cannot_control_the_terminal() {
     let results = Results::new();
     results.group("a", around(1000.0));
     let hostile = results.result(1000.0, |result| {
@@ -649,7 +650,7 @@ fn text_from_outside_controls_no_terminal() {
             let output = results.compare(&format!(". a {options} --format {format}"));
             for text in [stdout(&output), stderr(&output)] {
                 assert!(!has_active(&text), "{format} {options}: {text:?}");
-                // A line break in markup is a space.
+                // In markup, a line break becomes a space.
                 assert!(
                     format == "html" || !text.contains("\nwbench: fine"),
                     "{text}"
@@ -671,13 +672,13 @@ fn text_from_outside_controls_no_terminal() {
         row.contains("\\nwbench: fine\\u{202e}end\\u{7f}") && row.ends_with("needs repeats"),
         "{table}"
     );
-    // Programs get the label as it is.
+    // Machine formats contain the label unchanged.
     let document = results.json("b a --by env");
     assert_eq!(document["groups"][1], HOSTILE);
 }
 
 #[test]
-fn arguments_are_escaped_in_the_errors_about_them() {
+fn errors_escape_the_arguments_they_quote() {
     let dir = tempfile::tempdir().unwrap();
     for arguments in [
         vec!["show", HOSTILE],
@@ -700,7 +701,7 @@ fn arguments_are_escaped_in_the_errors_about_them() {
 }
 
 #[test]
-fn a_formula_in_a_label_is_text_in_csv_and_a_number_stays_a_number() {
+fn csv_neutralises_formulas_in_labels_and_keeps_numbers() {
     let results = Results::new();
     for (file, label, rate) in [("a", "=cmd|' /C calc'!A0", 1000.0), ("b", "-5", 500.0)] {
         let result = results.result(rate, |result| result["labels"] = json!({ "env": label }));
@@ -723,14 +724,14 @@ fn a_formula_in_a_label_is_text_in_csv_and_a_number_stays_a_number() {
 }
 
 #[test]
-fn a_comparison_needs_no_thread_but_its_own() {
+fn a_comparison_needs_no_further_threads() {
     let results = Results::new();
     results.group("a", around(1000.0));
     results.group("b", around(500.0));
-    // Another user has to reach the program and the results.
+    // Another user must be able to reach the program and the results.
     let program = results.path().join("wbench");
-    // By another process: what is open for writing in this one, other tests' processes inherit, and
-    // a program that is open for writing cannot be run.
+    // Copied by another process: processes that other tests start inherit the files this one has
+    // open for writing, and a program open for writing cannot be executed.
     let copy = std::process::Command::new("cp")
         .arg(assert_cmd::cargo::cargo_bin("wbench"))
         .arg(&program)
@@ -738,7 +739,7 @@ fn a_comparison_needs_no_thread_but_its_own() {
     assert!(copy.unwrap().success());
     fs::set_permissions(results.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let limited = |group: &str| {
-        // Root has no such limit. Nobody else is this user: its own process is its only one.
+        // Root has no such limit. The user ID is unique, so that its only process is its own.
         let user = 2_000_000_000 + std::process::id();
         let mut command = std::process::Command::new("setpriv");
         command.arg(format!("--reuid={user}")).arg("--clear-groups");
@@ -753,7 +754,7 @@ fn a_comparison_needs_no_thread_but_its_own() {
 }
 
 #[test]
-fn a_comparison_never_replaces_a_file_that_it_is_made_from() {
+fn a_comparison_never_overwrites_its_input() {
     let results = Results::new();
     results.put("runs/a.json", &results.result(1.0, |_| {}));
     results.put("b.json", &results.result(2.0, |_| {}));
@@ -823,7 +824,7 @@ fn a_histogram_that_claims_gigabytes_is_an_error() {
 }
 
 #[test]
-fn a_figure_that_no_run_can_have_is_named() {
+fn impossible_figures_are_named() {
     let results = Results::new();
     results.group("a", around(1000.0));
     for (pointer, value) in [
@@ -855,7 +856,7 @@ fn a_figure_that_no_run_can_have_is_named() {
 }
 
 #[test]
-fn a_number_that_is_not_accepted_is_named_with_its_option_and_what_is() {
+fn a_refused_number_is_named_with_its_option_and_the_accepted_values() {
     let results = Results::new();
     let zero = results.result(1.0, |result| {
         result["workload"]["params"]["max_prime"] = json!(0);

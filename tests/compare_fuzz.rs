@@ -1,4 +1,4 @@
-//! Whatever is read, nothing panics, takes much memory or prints what controls a terminal.
+//! For any input, nothing panics, uses excessive memory or prints terminal control characters.
 //!
 //! `WBENCH_FUZZ_CASES=1000000 cargo test --release --test compare_fuzz` tries this many inputs.
 
@@ -27,7 +27,7 @@ use wbench::compare::{Question, compare, stats};
 use wbench::report::ReportFormat;
 use wbench::result::RunResult;
 
-/// Counts what this thread holds, and the most that it held.
+/// An allocator that counts the bytes this thread holds, and their maximum.
 struct Counting;
 
 thread_local! {
@@ -36,24 +36,24 @@ thread_local! {
 }
 
 fn count(bytes: isize) {
-    // A thread that ends has no counter any more, and needs none.
+    // A thread that is ending no longer has a counter and needs none.
     let _ = HELD.try_with(|held| {
         held.set(held.get() + bytes);
         let _ = MOST.try_with(|most| most.set(most.get().max(held.get())));
     });
 }
 
-// SAFETY: all is done by the system's allocator; counting allocates nothing.
+// SAFETY: the system's allocator does all the work; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
-        // SAFETY: the caller's promise about the layout is passed on.
+        // SAFETY: the caller meets the requirements on the layout, which is passed on unchanged.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         count(-(layout.size() as isize));
-        // SAFETY: the caller's promise about pointer and layout is passed on.
+        // SAFETY: the caller meets the requirements on both, which are passed on unchanged.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -61,10 +61,10 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The most memory for each byte of input, beside [`AT_LEAST`].
+/// Maximum memory in bytes per byte of input, in addition to [`AT_LEAST`].
 const PER_BYTE: isize = 100;
 
-/// Memory that any input may take: a histogram of all buckets, and the state to inflate it.
+/// Memory that any input may use, in bytes: a histogram with all buckets and the inflate state.
 const AT_LEAST: isize = 2 << 20;
 
 fn read_within_bounds(bytes: &[u8]) {
@@ -92,7 +92,7 @@ fn run(line: &str) -> Vec<u8> {
     command.args(line.split(' ')).output().unwrap().stdout
 }
 
-/// Inputs that are read: a result, two in an array, lines of them, and a log.
+/// Valid inputs: a result, an array of two, JSON lines, and a log.
 fn seeds() -> Vec<Vec<u8>> {
     let result = run("cpu --max-prime 100 --events 20 --json -");
     let line = {
@@ -176,7 +176,7 @@ fn change() -> impl Strategy<Value = Change> {
 }
 
 #[test]
-fn no_input_makes_the_readers_panic_or_take_much_memory() {
+fn no_input_makes_the_readers_panic_or_use_excessive_memory() {
     let seeds = seeds();
     seeds.iter().for_each(|seed| read_within_bounds(seed));
     let changed = (
@@ -195,7 +195,7 @@ fn no_input_makes_the_readers_panic_or_take_much_memory() {
     check(1500, &inputs, |bytes| read_within_bounds(&bytes));
 }
 
-/// Tries a property with this many inputs, or with as many as the environment says.
+/// Tests a property with this many inputs, or as many as the environment variable specifies.
 fn check<S: Strategy>(cases: u32, inputs: &S, property: impl Fn(S::Value)) {
     let cases = std::env::var("WBENCH_FUZZ_CASES").map_or(cases, |n| n.parse().unwrap());
     let config = ProptestConfig {
@@ -223,7 +223,7 @@ fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Numbers at the limits of their types, words, and texts that would control a terminal.
+/// Numbers at the limits of their types, words, and text with terminal control characters.
 fn hostile() -> impl Strategy<Value = String> {
     let number = prop::sample::select(vec![
         "0",
@@ -272,7 +272,7 @@ fn hostile() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A result with hostile values at some places, as JSON.
+/// A result with hostile values in some places, as JSON.
 fn hostile_result(pattern: Value) -> impl Strategy<Value = String> {
     const MARK: &str = "a value to be replaced";
     let mut paths = Vec::new();
@@ -303,7 +303,7 @@ fn assert_harmless(what: &str, text: &str) {
 }
 
 #[test]
-fn no_result_makes_a_report_panic_or_control_a_terminal() {
+fn no_result_makes_a_report_panic_or_control_the_terminal() {
     let mut pattern: Value = serde_json::from_slice(&run(
         "memory --total-size 64K --threads 2 --report-interval 0.001 --label env=x --json -",
     ))
@@ -372,7 +372,7 @@ fn no_result_makes_a_report_panic_or_control_a_terminal() {
 }
 
 #[test]
-fn no_histogram_takes_more_memory_than_one_of_all_buckets() {
+fn no_histogram_uses_more_memory_than_one_with_all_buckets() {
     let pattern: RunResult =
         serde_json::from_slice(&run("cpu --max-prime 100 --events 20 --json -")).unwrap();
     let field = || {
@@ -394,7 +394,7 @@ fn no_histogram_takes_more_memory_than_one_of_all_buckets() {
         any::<u64>(),
         prop_oneof![9 => Just(1f64.to_bits()), 1 => any::<u64>()],
     );
-    // A run of one byte shrinks a thousandfold: a deflate bomb.
+    // A run of one byte compresses a thousandfold: a deflate bomb.
     let payload = (any::<u8>(), 0usize..(8 << 20), any::<bool>());
     check(
         100,
@@ -432,21 +432,21 @@ fn no_histogram_takes_more_memory_than_one_of_all_buckets() {
     );
 }
 
-/// Something in a directory.
+/// An entry of a directory.
 #[derive(Debug, Clone)]
 enum Entry {
     Result,
     NoResult,
     Fifo,
     Dangling,
-    /// A symbolic link to one of the directories, which may be above it.
+    /// A symbolic link to one of the directories, possibly a parent.
     LinkToDirectory(prop::sample::Index),
-    /// A directory below one of those before it.
+    /// A subdirectory of one of the preceding directories.
     Directory,
 }
 
 #[test]
-fn every_result_of_a_tree_is_read_once_whatever_else_it_contains() {
+fn every_result_in_a_directory_tree_is_read_once_whatever_else_the_tree_contains() {
     let result = run("cpu --max-prime 100 --events 20 --json -");
     let entry = prop_oneof![
         3 => Just(Entry::Result),

@@ -1,4 +1,4 @@
-//! Text logs of sysbench beside results: each number read is the text's.
+//! Text logs of sysbench compared with results: each number is the one in the text.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ fn read_one(log: &str) -> Run {
     runs.remove(0)
 }
 
-/// The number between two pieces of a text.
+/// The number between two strings of a log.
 fn between(log: &str, before: &str, after: &str) -> Option<f64> {
     let (_, rest) = log.split_once(before)?;
     rest.split_once(after)?.0.trim().parse().ok()
@@ -44,13 +44,13 @@ fn param(run: &Run, name: &str, expected: &str) {
     assert_eq!(read, Some(expected), "{name}");
 }
 
-/// What all logs of a version have.
+/// Checks what all logs of a version contain.
 fn common(run: &Run, log: &str, ms_end: &str) {
     is(run, "time", between(log, "total time:", "s\n"));
     let ms = |name: &str| Some(between(log, name, ms_end)? * 1e6);
     is(run, "latency-mean", ms("avg:"));
     is(run, "latency-max", ms("max:"));
-    // Not told at a low verbosity.
+    // Not printed at a low verbosity.
     if let Some(threads) = between(log, "Number of threads:", "\n") {
         param(run, "threads", &threads.to_string());
     }
@@ -67,7 +67,7 @@ fn sysbench_1_0(dir: &Path, line: &str) -> String {
 }
 
 #[test]
-fn logs_of_sysbench_1_0_are_read_number_by_number() {
+fn every_number_in_a_log_of_sysbench_1_0_is_read_correctly() {
     let dir = tempfile::tempdir().unwrap();
     let log = sysbench_1_0(
         dir.path(),
@@ -186,7 +186,7 @@ fn check_0_4_12(log: &str) {
 }
 
 #[test]
-fn reports_in_the_format_of_0_4_12_are_read_number_by_number() {
+fn every_number_in_a_report_in_the_format_of_0_4_12_is_read_correctly() {
     let dir = tempfile::tempdir().unwrap();
     let run = |line: &str| {
         let mut command = assert_cmd::Command::cargo_bin("wbench").unwrap();
@@ -215,7 +215,7 @@ fn reports_in_the_format_of_0_4_12_are_read_number_by_number() {
     ));
     check_0_4_12(&sequential);
     param(&read_one(&sequential), "params.merged_requests", "5");
-    // One file may hold what a script printed: other commands, and several runs.
+    // One file may contain the output of a script: other commands and several runs.
     let whole = format!("$ ./study.sh\n{prepared}{random}\n{sequential}");
     let runs = read(&whole);
     assert_eq!(runs.len(), 2);
@@ -227,7 +227,7 @@ fn reports_in_the_format_of_0_4_12_are_read_number_by_number() {
 }
 
 #[test]
-fn every_recorded_report_of_0_4_12_is_read_number_by_number() {
+fn every_number_in_the_recorded_reports_of_0_4_12_is_read_correctly() {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference/cases");
     let Ok(cases) = fs::read_dir(cases) else {
         return;
@@ -247,7 +247,7 @@ fn every_recorded_report_of_0_4_12_is_read_number_by_number() {
 }
 
 #[test]
-fn a_log_stands_in_the_row_of_the_result_with_the_same_parameters() {
+fn a_log_shares_a_row_with_the_result_of_the_same_parameters() {
     let dir = tempfile::tempdir().unwrap();
     let wbench = |line: &str| {
         let mut command = assert_cmd::Command::cargo_bin("wbench").unwrap();

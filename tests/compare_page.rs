@@ -1,4 +1,4 @@
-//! The page of a comparison in a browser without a screen.
+//! The page of a comparison in a headless browser.
 
 use std::fs;
 use std::path::Path;
@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 const GROUPS: [(&str, f64); 3] = [("native", 1.0), ("docker", 0.98), ("kvm", 0.6)];
 const CONCURRENCIES: [u32; 6] = [1, 2, 4, 8, 16, 32];
 const TESTS: usize = 6;
-/// Those of the tests that write, and so fsync.
+/// How many of them write, and therefore fsync.
 const WRITING_TESTS: usize = 2;
 
-/// Asks the browser what a reader would see: charts, what reaches beyond its chart or the page,
-/// and labels that overlap.
+/// Asks the browser what a reader would see: charts, elements that extend beyond their chart or the
+/// page, and overlapping labels.
 const PROBE: &str = r#"<script>
 const apart = (a, b) => a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
 const within = (a, b) => a.left >= b.left - 1 && a.right <= b.right + 1 && a.top >= b.top - 1 && a.bottom <= b.bottom + 1;
@@ -34,7 +34,7 @@ report.textContent = JSON.stringify(Object.assign(counts, {
 document.body.append(report);
 </script>"#;
 
-/// Counted before the page is emptied.
+/// Counted before the page is cleared.
 const COUNTS: &str = r#"<script>
 const counts = {
   width: innerWidth,
@@ -57,7 +57,7 @@ fn wbench(dir: &Path, line: &str) -> Vec<u8> {
     output.stdout
 }
 
-/// Results of six tests in three groups at six concurrencies, three runs each, as one file.
+/// Writes results of six tests in three groups at six concurrencies, three runs each, as one file.
 fn results(dir: &Path) {
     let files = "--dir . --total-size 1M --files 2 --flags none --events 300";
     let patterns: Vec<Value> = [
@@ -86,7 +86,7 @@ fn results(dir: &Path) {
                         let value = pattern["rates"][rate].as_f64().unwrap() * factor;
                         result["rates"][rate] = json!(value);
                     }
-                    // Each group with the durations of another run.
+                    // Each group has the latencies of another run.
                     result["latency_ns"] = patterns[(i + g) % TESTS]["latency_ns"].clone();
                     all.push(result);
                 }
@@ -96,7 +96,7 @@ fn results(dir: &Path) {
     fs::write(dir.join("all.json"), json!(all).to_string()).unwrap();
 }
 
-/// The page in a frame of a width: no window of the browser is as narrow as a phone.
+/// The page in a frame of this width: browser windows cannot be as narrow as a phone.
 fn framed(page: &str, width: u32) -> String {
     let page = page.replace('&', "&amp;").replace('"', "&quot;");
     format!(
@@ -106,7 +106,7 @@ document.body.append(this.contentDocument.querySelector('pre').cloneNode(true))"
     )
 }
 
-/// What the probe says of a page, and the browser's own messages.
+/// What the probe reports for a page, and the browser's own messages.
 fn look(page: &Path, dark: bool) -> (Value, String) {
     let profile = tempfile::tempdir().unwrap();
     let scheme = if dark { 0 } else { 1 };
@@ -146,7 +146,7 @@ fn the_page_shows_every_chart_at_any_width_with_nothing_cut_off_or_overlapping()
     wbench(dir.path(), line);
     let page = fs::read_to_string(dir.path().join("page.html")).unwrap();
     assert!(page.len() < 1 << 20, "{} bytes", page.len());
-    // Nothing comes from elsewhere: the only address names SVG's vocabulary.
+    // The page loads nothing external: the only URL is the SVG namespace.
     assert_eq!(
         page.replace("http://www.w3.org/2000/svg", "")
             .matches("://")
@@ -180,7 +180,7 @@ fn the_page_shows_every_chart_at_any_width_with_nothing_cut_off_or_overlapping()
 }
 
 #[test]
-fn names_in_the_page_are_text_and_never_markup() {
+fn names_in_the_page_are_never_markup() {
     let dir = tempfile::tempdir().unwrap();
     let label = "<script>alert(1)</script>";
     let run = format!("cpu --max-prime 100 --events 20 -q --json r.json --label env={label}");

@@ -1,4 +1,4 @@
-//! The statistics against SciPy's, on the same samples.
+//! Compares the statistics with SciPy's on the same samples.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 use wbench::compare::stats::{MannWhitney, Sample, Test, Welch, holm};
 
-/// Runs the script on pairs of samples; makes its environment first where there is none.
+/// Runs the script on pairs of samples, after creating its environment if necessary.
 fn scipy(pairs: &[(Vec<f64>, Vec<f64>)]) -> Vec<Value> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let setup = Command::new(root.join("tests/setup-scipy.sh")).status();
@@ -35,7 +35,8 @@ fn scipy(pairs: &[(Vec<f64>, Vec<f64>)]) -> Vec<Value> {
         .collect()
 }
 
-/// Samples of many sizes: apart and not, with ties and without, spread alike and not.
+/// Samples of many sizes: distinct or overlapping, with and without ties, of equal and unequal
+/// variance.
 fn pairs() -> Vec<(Vec<f64>, Vec<f64>)> {
     let mut rng = SmallRng::seed_from_u64(3);
     let mut pairs = Vec::new();
@@ -64,7 +65,7 @@ fn same(ours: f64, scipys: &Value, what: &str) {
 }
 
 #[test]
-fn every_figure_is_the_one_that_scipy_gives_for_the_same_samples() {
+fn every_statistic_equals_that_of_scipy_for_the_same_samples() {
     let pairs = pairs();
     let told = scipy(&pairs);
     let (mut exact, mut intervals) = (0, 0);
@@ -103,7 +104,7 @@ fn every_figure_is_the_one_that_scipy_gives_for_the_same_samples() {
             }
         }
     }
-    // The samples are of all the kinds that are told apart.
+    // The samples cover every case that the implementation distinguishes.
     assert!(exact > 10 && pairs.len() - exact > 10 && intervals > 5);
     let p: Vec<f64> = told[..pairs.len()]
         .iter()

@@ -1,4 +1,4 @@
-//! The cpu test from outside; and what every test shares: counts, limits, clock, pinning.
+//! The cpu test from outside, and what all tests share: counts, limits, clock, pinning.
 
 mod common;
 
@@ -18,7 +18,7 @@ use common::{
 };
 
 #[test]
-fn every_event_is_done_once_by_however_many_threads() {
+fn every_event_runs_exactly_once_with_any_number_of_threads() {
     for threads in [1, 2, 4] {
         for events in [1, 7, 1001] {
             let words = format!("cpu --max-prime 100 --events {events} --threads {threads}");
@@ -31,7 +31,7 @@ fn every_event_is_done_once_by_however_many_threads() {
 }
 
 #[test]
-fn a_cpu_event_reads_and_writes_nothing() {
+fn a_cpu_event_transfers_no_data() {
     let totals = &result_of(Path::new("."), "cpu --max-prime 100 --events 5")["totals"];
     for name in ["bytes_read", "bytes_written", "reads", "writes", "fsyncs"] {
         assert_eq!(totals[name], 0, "{name}");
@@ -49,19 +49,19 @@ fn worker_ticks(pid: Pid) -> u64 {
         .filter(|stat| stat.contains("(worker-"))
         .filter_map(|stat| {
             let (_, fields) = stat.rsplit_once(") ")?;
-            // utime, the 14th field; the state after the name is the third.
+            // utime is field 14; the state, which follows the name, is field 3.
             fields.split(' ').nth(11)?.parse::<u64>().ok()
         })
         .sum()
 }
 
 #[test]
-fn a_signal_ends_a_run_whose_event_takes_hours_with_a_result_that_says_what_is_missing() {
+fn a_signal_ends_a_run_in_an_event_of_hours_and_the_result_states_what_is_missing() {
     for bound in [u64::from(u32::MAX), u64::MAX] {
         let folder = folder();
         let words = format!("cpu --max-prime {bound} --events 0 --threads 2 --json r.json");
         let run = Running::wbench(folder.path(), &words);
-        // More than the measurement of the harness, which has ended when the events begin.
+        // More than measuring the harness uses; that has ended when the events begin.
         common::wait_until("an event", || worker_ticks(run.pid()) >= 50);
         run.signal(Signal::SIGTERM);
         let ended = run.finish();
@@ -69,7 +69,7 @@ fn a_signal_ends_a_run_whose_event_takes_hours_with_a_result_that_says_what_is_m
         let result = result_in(&folder.path().join("r.json"));
         assert_eq!(result["status"], "interrupted");
         assert_eq!(result["ended_by"], "signal");
-        // The bound is that of the event: with 100 for a bound thousands would have ended.
+        // Events use this bound: with a bound of 100, thousands would have completed.
         assert_eq!(result["totals"]["events"], 0);
         let error = result["error"].as_str().unwrap();
         assert!(
@@ -108,7 +108,7 @@ fn whichever_limit_comes_first_ends_the_run() {
 }
 
 #[test]
-fn the_parameters_in_force_stand_in_the_result_with_the_defaults_filled_in() {
+fn the_result_contains_the_effective_parameters_including_defaults() {
     let result = result_of(Path::new("."), "cpu --events 1 --percentile 99 --seed 7");
     let workload = &result["workload"];
     assert_eq!(workload["test"], "cpu");
@@ -124,7 +124,7 @@ fn the_parameters_in_force_stand_in_the_result_with_the_defaults_filled_in() {
 }
 
 #[test]
-fn the_monotonic_clock_measures_too_and_the_result_says_why_it_did() {
+fn the_monotonic_clock_can_be_chosen_and_the_result_says_why_it_was() {
     let result = result_of(
         Path::new("."),
         "cpu --max-prime 1000 --events 100 --clock monotonic",
@@ -142,14 +142,14 @@ fn the_monotonic_clock_measures_too_and_the_result_says_why_it_did() {
 }
 
 #[test]
-fn the_clock_chosen_is_the_tsc_without_a_reason_or_another_with_one() {
+fn the_clock_is_the_tsc_or_the_result_says_why_not() {
     let clock = &result_of(Path::new("."), "cpu --max-prime 100 --events 10")["clock"];
     match clock["source"].as_str().unwrap() {
         "tsc" => assert!(clock["reason"].is_null()),
         "monotonic" => assert!(!clock["reason"].as_str().unwrap().is_empty()),
         other => panic!("{other}"),
     }
-    // To demand the TSC is an error where it was not chosen.
+    // Requesting the TSC is an error if it was not chosen.
     let tsc = wbench(
         Path::new("."),
         "cpu --max-prime 100 --events 10 --clock tsc",
@@ -171,12 +171,12 @@ fn allowed() -> Vec<usize> {
         .collect()
 }
 
-/// What the worker threads of a process may run on, as the kernel has it.
+/// The CPU affinity of a process's worker threads, as the kernel prints it.
 fn cpus_of_workers(pid: Pid) -> Vec<String> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs");
     tasks
         .flatten()
-        // Threads of the measurement of the harness come and go.
+        // Threads that measure the harness come and go.
         .filter_map(|task| std::fs::read_to_string(task.path().join("status")).ok())
         .filter(|status| status.starts_with("Name:\tworker-"))
         .filter_map(|status| {
@@ -188,7 +188,7 @@ fn cpus_of_workers(pid: Pid) -> Vec<String> {
         .collect()
 }
 
-/// Where the workers of this command are seen once the run is on.
+/// The CPUs that the workers of this command may use once the run has started.
 fn seen(command: Command) -> Vec<String> {
     let run = Running::start(command);
     run.wait_for("events/s");
@@ -210,7 +210,7 @@ const ENDLESS: [&str; 8] = [
 ];
 
 #[test]
-fn pinned_workers_have_a_cpu_each_in_the_order_of_those_allowed() {
+fn pinned_workers_get_one_allowed_cpu_each_in_order() {
     let mut command = Command::new(WBENCH);
     command.args(ENDLESS).args(["2", "--pin"]);
     let cpus = allowed();
@@ -221,7 +221,7 @@ fn pinned_workers_have_a_cpu_each_in_the_order_of_those_allowed() {
 }
 
 #[test]
-fn pinning_keeps_to_the_cpus_that_the_process_was_given() {
+fn pinning_respects_the_affinity_of_the_process() {
     let last = allowed().last().unwrap().to_string();
     let mut command = tool("taskset");
     command
@@ -232,7 +232,7 @@ fn pinning_keeps_to_the_cpus_that_the_process_was_given() {
 }
 
 #[test]
-fn comparing_the_tsc_between_cpus_leaves_the_workers_all_cpus_of_the_process() {
+fn comparing_the_tsc_across_cpus_does_not_change_the_affinity_of_workers() {
     let cpus =
         result_of(folder().path(), "cpu --max-prime 100 --events 10")["host"]["cpus"].clone();
     for call in 1..=3 {
@@ -248,7 +248,7 @@ fn comparing_the_tsc_between_cpus_leaves_the_workers_all_cpus_of_the_process() {
 }
 
 #[test]
-fn a_run_beside_busy_processes_on_its_cpu_warns_of_the_wait_for_it() {
+fn a_run_that_shares_its_cpu_with_busy_processes_warns_of_run_queue_waits() {
     let allowed = sched_getaffinity(Pid::from_raw(0)).unwrap();
     let cpu = (0..CpuSet::count()).find(|cpu| allowed.is_set(*cpu).unwrap());
     let on_this_cpu = |command: &[&str]| {
@@ -271,7 +271,7 @@ fn a_run_beside_busy_processes_on_its_cpu_warns_of_the_wait_for_it() {
 }
 
 #[test]
-fn without_pin_workers_may_run_wherever_the_process_may() {
+fn unpinned_workers_have_the_affinity_of_the_process() {
     let own = std::fs::read_to_string("/proc/self/status").unwrap();
     let mut command = Command::new(WBENCH);
     command.args(ENDLESS).arg("2");
@@ -284,7 +284,7 @@ fn without_pin_workers_may_run_wherever_the_process_may() {
 }
 
 #[test]
-fn intervals_are_printed_while_the_run_goes_on_and_add_up_to_the_totals() {
+fn intervals_are_printed_during_the_run_and_add_up_to_the_totals() {
     let folder = folder();
     let words = "cpu --max-prime 500 --events 0 --time 0.55 --report-interval 0.1 --threads 2 \
                  --json r.json";
@@ -313,14 +313,14 @@ fn intervals_are_printed_while_the_run_goes_on_and_add_up_to_the_totals() {
 }
 
 #[test]
-fn a_thread_that_cannot_be_created_is_an_error_before_any_file_is_made() {
+fn a_thread_that_cannot_be_created_is_an_error_before_any_file_is_created() {
     for words in [
         "cpu --max-prime 100 --events 10 --threads 4",
         "memory --total-size 1M --threads 4",
         "fileio --mode rndrd --files 2 --total-size 1M --events 10 --flags none --threads 4",
     ] {
         let folder = folder();
-        // From the third on, so that threads exist that have to end.
+        // From the third on, so that existing threads have to end.
         let run = traced(
             folder.path(),
             words,
@@ -370,7 +370,7 @@ fn more_threads_than_the_limit_of_address_space_allows_are_refused() {
 }
 
 #[test]
-fn threads_that_wait_for_others_do_not_search_for_work() {
+fn waiting_threads_do_not_search_for_work() {
     let folder = folder();
     let run = traced(
         folder.path(),
@@ -379,8 +379,8 @@ fn threads_that_wait_for_others_do_not_search_for_work() {
     );
     assert_ended(&run.output, 0);
     assert_eq!(run.calls("sched_yield"), 0);
-    // The threads of the run, the same before it to see that they can be created, and as many as
-    // there are CPUs in each run that measures the harness; one compares the TSC between CPUs.
+    // The threads of the run, the same number before it to check that they can be created, and one
+    // per CPU in each run that measures the harness; one compares the TSC across CPUs.
     let most = 2 * 64 + 5 * allowed().len() + 1;
     let created = run.calls("clone3");
     assert!(created <= most, "{created} of at most {most} threads");
@@ -388,7 +388,7 @@ fn threads_that_wait_for_others_do_not_search_for_work() {
 }
 
 #[test]
-fn a_thousand_threads_run_and_end_when_a_signal_asks_for_it() {
+fn a_thousand_threads_run_and_end_on_a_signal() {
     let folder = folder();
     let mut command = Command::new(WBENCH);
     command
@@ -396,7 +396,7 @@ fn a_thousand_threads_run_and_end_when_a_signal_asks_for_it() {
         .args(["1024", "--json", "r.json"])
         .current_dir(folder.path());
     let run = Running::start(command);
-    // A new thread has the name of the one that created it until it names itself.
+    // A new thread has its creator's name until it sets its own.
     common::wait_until("all threads", || cpus_of_workers(run.pid()).len() == 1024);
     run.signal(Signal::SIGTERM);
     assert_ended(&run.finish(), 143);
@@ -419,7 +419,7 @@ fn without_rdtsc(words: &str) -> std::process::Output {
 
 #[cfg(target_arch = "x86_64")]
 #[test]
-fn a_process_that_may_not_execute_rdtsc_measures_with_the_monotonic_clock_and_says_why() {
+fn a_process_without_permission_for_rdtsc_uses_the_monotonic_clock_and_says_why() {
     let words = "cpu --max-prime 100 --events 10 --json -";
     for (choice, reason) in [("auto", "PR_SET_TSC"), ("monotonic", "--clock monotonic")] {
         let ended = without_rdtsc(&format!("{words} --clock {choice}"));

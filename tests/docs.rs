@@ -17,7 +17,7 @@ const DOCS: [&str; 6] = [
     "packaging/slurm/README.md",
 ];
 
-/// The commands that stand in blocks of code, without what surrounds them.
+/// The commands in code blocks, without their context.
 fn commands(file: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let text = std::fs::read_to_string(path).expect(file);
@@ -62,7 +62,7 @@ fn every_command_shown_parses() {
 }
 
 #[test]
-fn the_report_in_the_readme_has_the_lines_that_a_run_prints() {
+fn the_report_in_the_readme_has_the_lines_of_a_real_report() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let run = Command::new(env!("CARGO_BIN_EXE_wbench"))
         .args("fileio --mode rndrd --files 4 --total-size 1M --events 200".split(' '))
@@ -81,7 +81,7 @@ fn the_report_in_the_readme_has_the_lines_that_a_run_prints() {
 }
 
 #[test]
-fn the_comparison_in_the_readme_is_what_its_command_prints() {
+fn the_comparison_in_the_readme_is_the_output_of_its_command() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let command = "wbench compare quiet/ busy/";
     let run = Command::new(env!("CARGO_BIN_EXE_wbench"))
@@ -96,7 +96,7 @@ fn the_comparison_in_the_readme_is_what_its_command_prints() {
     assert_eq!(String::from_utf8_lossy(&run.stdout), shown);
 }
 
-/// The words on the left of a report.
+/// The labels on the left of a report.
 fn names(report: &str) -> Vec<String> {
     let lines = report
         .lines()
@@ -117,8 +117,8 @@ struct OptionRow {
     effect: String,
 }
 
-/// The table rows of a section of the manual, up to the next heading of its level, whose first
-/// cell begins like this.
+/// The table rows of a section of the manual, up to the next heading of its level, whose first cell
+/// starts with this text.
 fn table_rows(manual: &str, heading: &str, begin: &str) -> Vec<Vec<String>> {
     let section = manual
         .split("\n## ")
@@ -152,7 +152,7 @@ fn option_rows(manual: &str, heading: &str) -> Vec<OptionRow> {
         .collect()
 }
 
-/// The commands with options, and the sections of the manual that describe them.
+/// The commands that have options, and the manual sections that describe them.
 fn documented_commands() -> Vec<(clap::Command, Vec<String>)> {
     let measuring = ["cpu", "memory", "fileio"];
     let cli = Cli::command();
@@ -200,7 +200,7 @@ fn the_option_tables_of_the_manual_agree_with_the_command_line() {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
-/// How a row differs from the definition of its option.
+/// The differences between a row and the definition of its option.
 fn disagreements(arg: &clap::Arg, row: &OptionRow) -> impl Iterator<Item = String> {
     let mut faults = Vec::new();
     let takes_value = arg.get_action().takes_values();

@@ -1,7 +1,7 @@
-//! Storage that fails under the running program: message, exit status, result file and files.
+//! Storage that fails during a run: message, exit status, result file and test files.
 //!
-//! strace(1) makes one system call of a test file fail, at the first, a middle and the last time
-//! that it is made. The table says what each must come to.
+//! strace(1) makes one system call on a test file fail: the first, a middle or the last one. The
+//! table gives the expected outcome of each.
 
 mod storage;
 
@@ -12,18 +12,18 @@ const FILES: u32 = 3;
 const SET: &str = "--files 3 --total-size 120K --block-size 4K";
 const REQUESTS: u64 = 30;
 
-/// What a fault must come to.
+/// The expected outcome of a fault.
 #[derive(Debug, Clone, Copy)]
 enum Outcome {
-    /// The run does all of its work, as if nothing had been.
+    /// The run completes all of its work.
     GoesOn,
-    /// The run fails, with these words in its message.
+    /// The run fails, with these strings in its message.
     Fails(&'static [&'static str]),
 }
 
 use Outcome::{Fails, GoesOn};
 
-/// A call that fails in a run of this kind.
+/// A system call that fails in this kind of run.
 struct Fault {
     run: &'static str,
     call: &'static str,
@@ -223,7 +223,7 @@ const TABLE: &[Fault] = &[
         [2, 2, 2],
         Fails(&["ulimit -l"]),
     ),
-    // Each of the 3 files is opened to be looked at before the run, and then to be read.
+    // Each of the 3 files is opened once for the check before the run, and once for reading.
     fault(
         READS,
         "openat",
@@ -286,11 +286,11 @@ fn holds(row: &Fault) {
                     end.stderr.contains(told),
                     "{what}: {told:?} is not in {end:?}"
                 );
-                // Those that were done count; the failed one does not.
+                // Completed requests count; the failed one does not.
                 assert!(events <= REQUESTS, "{what}: {events}");
             }
         }
-        // A run alone removes nothing, and leaves nothing beside.
+        // `run` removes no files, and leaves none besides.
         if !row.run.contains("seqwr") {
             assert_eq!(bench.names(), prepared, "{what}");
         }
@@ -304,40 +304,40 @@ fn rows_hold(of: impl Fn(&Fault) -> bool) {
 }
 
 #[test]
-fn a_read_that_fails_fails_the_run_and_an_interrupted_one_is_made_again() {
+fn a_failed_read_fails_the_run_and_an_interrupted_one_is_retried() {
     rows_hold(|row| row.call == "pread64");
 }
 
 #[test]
-fn a_write_that_fails_fails_the_run_and_an_interrupted_one_is_made_again() {
+fn a_failed_write_fails_the_run_and_an_interrupted_one_is_retried() {
     rows_hold(|row| row.call == "pwrite64");
 }
 
 #[test]
-fn an_fsync_that_fails_fails_the_run_and_an_interrupted_one_is_made_again() {
+fn a_failed_fsync_fails_the_run_and_an_interrupted_one_is_retried() {
     rows_hold(|row| row.call == "fsync");
 }
 
 #[test]
-fn native_aio_goes_on_where_the_kernel_is_busy_and_fails_where_it_fails() {
+fn native_aio_retries_if_the_kernel_is_busy_and_fails_on_errors() {
     rows_hold(|row| row.run == AIO);
 }
 
 #[test]
-fn io_uring_goes_on_where_the_kernel_is_busy_and_fails_where_it_fails() {
+fn io_uring_retries_if_the_kernel_is_busy_and_fails_on_errors() {
     rows_hold(|row| row.run == URING);
 }
 
 #[test]
-fn a_file_that_can_t_be_opened_or_extended_is_named() {
+fn a_file_that_cannot_be_opened_or_extended_is_named() {
     rows_hold(|row| matches!(row.call, "openat" | "ftruncate"));
 }
 
 #[test]
-fn a_file_that_was_made_and_can_t_be_identified_is_removed() {
+fn a_created_file_that_cannot_be_identified_is_removed() {
     for when in 1..=18 {
         let bench = Bench::new();
-        // The main thread creates these files itself, and looks at each when it has made it.
+        // The main thread creates these files itself and checks each one after creating it.
         let words = format!("{CREATES} {SET} --quiet --json {}", bench.json().display());
         let fault = bench.inject("newfstatat", "error=EIO", when, FILES);
         bench.fileio_under(&fault, &words).failed_with(&["EIO"], "");
@@ -346,7 +346,7 @@ fn a_file_that_was_made_and_can_t_be_identified_is_removed() {
 }
 
 #[test]
-fn a_file_that_can_t_be_removed_stays_alone() {
+fn only_the_file_that_cannot_be_removed_is_left() {
     for command in ["cleanup", "--mode rndrd --recreate --events 1"] {
         let bench = Bench::new();
         let prepared = command == "cleanup";
@@ -355,7 +355,7 @@ fn a_file_that_can_t_be_removed_stays_alone() {
                 .fileio(&format!("prepare {SET} --quiet"))
                 .succeeded("prepare");
         }
-        // The second attempt of a whole job, when it ends, removes what the first could not.
+        // The second attempt, at the end of a whole job, removes what the first could not.
         let fault = bench.inject("unlinkat", "error=EBUSY", 1, FILES);
         let words = format!("{command} {SET}");
         bench
@@ -367,7 +367,7 @@ fn a_file_that_can_t_be_removed_stays_alone() {
 }
 
 #[test]
-fn a_file_that_can_t_be_looked_at_is_named_before_anything_runs() {
+fn a_file_that_cannot_be_checked_is_named_before_the_run() {
     let bench = Bench::new();
     bench
         .fileio(&format!("prepare {SET} --quiet"))
@@ -383,8 +383,8 @@ fn a_file_that_can_t_be_looked_at_is_named_before_anything_runs() {
 }
 
 #[test]
-fn a_fault_in_prepare_leaves_no_file_and_an_interruption_does_not_show() {
-    // strace counts the calls of each thread for itself: each of three writes 4 pieces of a file.
+fn a_fault_in_prepare_leaves_no_file_and_an_interrupted_call_has_no_effect() {
+    // strace counts calls per thread: each of three writes 4 pieces of a file.
     let whole = "prepare --files 3 --total-size 12M --quiet";
     for (call, fault, when, words) in [
         (
@@ -426,9 +426,9 @@ fn a_fault_in_prepare_leaves_no_file_and_an_interruption_does_not_show() {
 }
 
 #[test]
-fn a_whole_job_that_fails_removes_the_files_that_it_made() {
+fn a_whole_job_that_fails_removes_the_files_it_created() {
     for io in storage::BACKENDS {
-        // Calls that prepare does not make.
+        // Calls that preparing does not make.
         let call = match io {
             "sync" => "pread64",
             "aio" => "io_getevents",

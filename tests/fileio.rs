@@ -1,4 +1,4 @@
-//! The file I/O test from outside: what it asks of the kernel, and what it leaves behind.
+//! The file I/O test from outside: its system calls, and what it leaves behind.
 
 mod common;
 
@@ -16,10 +16,10 @@ use common::{
     traced, wbench,
 };
 
-/// What a run is asked for, and the stream of data calls that has to come of it.
+/// Options of a run, and the sequence of data calls they must produce.
 ///
-/// This is the specification said once more, in another way than the program's: with a list of
-/// all calls, made in one go.
+/// This specifies the behaviour a second time, in another way than the program: as a list of all
+/// calls, generated at once.
 #[derive(Clone, Copy)]
 struct Model {
     mode: &'static str,
@@ -161,7 +161,7 @@ impl Model {
     }
 }
 
-/// A folder with the files of a model.
+/// A directory with the files of a model.
 fn prepared(model: &Model) -> TempDir {
     let folder = folder();
     wbench(folder.path(), &format!("fileio prepare {}", model.words()))
@@ -186,7 +186,7 @@ fn assert_that_calls_are_those_of(model: Model) {
 }
 
 #[test]
-fn sequential_modes_go_through_the_files_in_order_and_sync_what_they_wrote() {
+fn sequential_modes_access_the_files_in_order_and_sync_what_they_wrote() {
     for mode in ["seqwr", "seqrewr", "seqrd"] {
         assert_that_calls_are_those_of(Model {
             mode,
@@ -197,7 +197,7 @@ fn sequential_modes_go_through_the_files_in_order_and_sync_what_they_wrote() {
 }
 
 #[test]
-fn merged_requests_are_cut_at_the_end_of_a_file() {
+fn merged_requests_end_at_the_end_of_a_file() {
     for mode in ["seqrewr", "seqrd"] {
         assert_that_calls_are_those_of(Model {
             mode,
@@ -208,7 +208,7 @@ fn merged_requests_are_cut_at_the_end_of_a_file() {
 }
 
 #[test]
-fn random_modes_follow_the_c_librarys_generator_with_fsyncs_in_rounds() {
+fn random_modes_follow_the_c_librarys_generator_with_periodic_fsyncs() {
     for mode in ["rndrd", "rndwr", "rndrw"] {
         assert_that_calls_are_those_of(Model {
             mode,
@@ -220,7 +220,7 @@ fn random_modes_follow_the_c_librarys_generator_with_fsyncs_in_rounds() {
 }
 
 #[test]
-fn the_ratio_of_reads_and_writes_is_that_asked_for() {
+fn reads_and_writes_have_the_requested_ratio() {
     for ratio in [0.0, 0.3, 4.0] {
         assert_that_calls_are_those_of(Model {
             mode: "rndrw",
@@ -232,7 +232,7 @@ fn the_ratio_of_reads_and_writes_is_that_asked_for() {
 }
 
 #[test]
-fn fsync_all_follows_each_write_and_switches_the_other_fsyncs_off() {
+fn fsync_all_syncs_after_each_write_and_disables_the_other_fsyncs() {
     for mode in ["rndrw", "seqrewr"] {
         assert_that_calls_are_those_of(Model {
             mode,
@@ -245,7 +245,7 @@ fn fsync_all_follows_each_write_and_switches_the_other_fsyncs_off() {
 }
 
 #[test]
-fn fdatasync_takes_the_place_of_fsync() {
+fn fdatasync_replaces_fsync() {
     assert_that_calls_are_those_of(Model {
         mode: "rndwr",
         fsync_mode: "fdatasync",
@@ -256,7 +256,7 @@ fn fdatasync_takes_the_place_of_fsync() {
 }
 
 #[test]
-fn a_seed_gives_another_stream_and_always_the_same() {
+fn a_seed_selects_another_reproducible_stream() {
     let seeded = Model {
         mode: "rndwr",
         seed: Some(12345),
@@ -274,7 +274,7 @@ fn a_seed_gives_another_stream_and_always_the_same() {
 }
 
 #[test]
-fn odd_sizes_keep_to_the_same_rule() {
+fn odd_sizes_follow_the_same_rule() {
     for (files, file_size, block, requests) in [
         (1, 512, 512, 5),
         (7, 3 * 1536, 1536, 100),
@@ -294,7 +294,7 @@ fn odd_sizes_keep_to_the_same_rule() {
 }
 
 #[test]
-fn several_threads_together_make_the_calls_of_the_one_stream_each_once() {
+fn several_threads_together_make_each_call_of_the_stream_once() {
     for (mode, fsync_freq) in [("rndrw", 13), ("seqrewr", 0)] {
         let model = Model {
             mode,
@@ -314,7 +314,7 @@ fn several_threads_together_make_the_calls_of_the_one_stream_each_once() {
 }
 
 #[test]
-fn the_time_limit_leaves_the_final_fsyncs_out() {
+fn a_run_that_hits_its_time_limit_makes_no_final_fsyncs() {
     let model = Model {
         mode: "rndwr",
         fsync_end: true,
@@ -340,7 +340,7 @@ fn the_time_limit_leaves_the_final_fsyncs_out() {
 }
 
 #[test]
-fn the_figures_are_the_calls_that_were_made() {
+fn the_figures_match_the_calls_made() {
     let model = Model {
         mode: "rndrw",
         fsync_freq: 9,
@@ -364,7 +364,7 @@ fn the_figures_are_the_calls_that_were_made() {
 }
 
 #[test]
-fn flags_reach_the_open_of_every_file_and_only_those_asked_for() {
+fn every_file_is_opened_with_exactly_the_requested_flags() {
     let model = Model {
         mode: "rndrw",
         requests: 5,
@@ -400,7 +400,7 @@ fn flags_reach_the_open_of_every_file_and_only_those_asked_for() {
 }
 
 #[test]
-fn the_whole_job_makes_what_it_needs_and_leaves_the_folder_as_it_was() {
+fn the_whole_job_creates_its_files_and_leaves_the_directory_unchanged() {
     for mode in ["seqwr", "seqrewr", "seqrd", "rndrd", "rndwr", "rndrw"] {
         for flags in ["direct", "none"] {
             let folder = folder();
@@ -418,7 +418,7 @@ fn the_whole_job_makes_what_it_needs_and_leaves_the_folder_as_it_was() {
 }
 
 #[test]
-fn the_folder_may_be_another_one() {
+fn the_directory_can_be_chosen() {
     let (here, there) = (folder(), folder());
     wbench(
         here.path(),
@@ -432,7 +432,7 @@ fn the_folder_may_be_another_one() {
 }
 
 #[test]
-fn keep_leaves_files_that_a_later_run_and_cleanup_take() {
+fn keep_leaves_files_for_a_later_run_and_cleanup() {
     let folder = folder();
     let set = "--files 2 --total-size 64K --events 5";
     wbench(
@@ -445,7 +445,7 @@ fn keep_leaves_files_that_a_later_run_and_cleanup_take() {
     wbench(folder.path(), &format!("fileio run --mode rndrw {set}"))
         .assert()
         .success();
-    // Files that were there before are not the job's to remove.
+    // The job does not remove files that existed before.
     wbench(folder.path(), &format!("fileio --mode rndrw {set}"))
         .assert()
         .success();
@@ -457,7 +457,7 @@ fn keep_leaves_files_that_a_later_run_and_cleanup_take() {
 }
 
 #[test]
-fn the_whole_job_completes_a_set_with_a_file_missing_and_leaves_what_was_there() {
+fn the_whole_job_completes_a_set_with_a_missing_file_and_keeps_existing_files() {
     let folder = prepared(&MODEL);
     let missing = folder.path().join("test_file.1");
     fs::remove_file(&missing).unwrap();
@@ -478,7 +478,7 @@ fn the_whole_job_completes_a_set_with_a_file_missing_and_leaves_what_was_there()
     wbench(folder.path(), &run).assert().success();
 }
 
-/// Steps on a small set in the current folder, in both dialects: those that only read it, and
+/// Steps on a small set in the current directory, in both dialects: those that only read it, and
 /// those that write or remove it.
 const READERS: [&str; 3] = [
     "fileio run --mode rndrd --events 10 --files 2 --total-size 64K",
@@ -497,7 +497,7 @@ const WRITERS: [&str; 9] = [
     "--test=fileio --file-num=2 --file-total-size=64K --file-test-mode=rndwr run",
 ];
 
-/// A run without end, which has begun.
+/// Starts a run without end and waits until it has begun.
 fn endless(folder: &Path, mode: &str) -> Running {
     let words = format!(
         "fileio {mode} --files 2 --total-size 64K --events 0 --time 0 --report-interval 0.05"
@@ -523,7 +523,7 @@ fn assert_refused(folder: &Path, words: &str, holder: &Running) {
 }
 
 #[test]
-fn a_set_that_is_written_is_refused_to_every_other_process() {
+fn a_set_being_written_is_refused_to_every_other_process() {
     let folder = folder();
     let whole = endless(folder.path(), "--mode rndrw");
     for words in READERS.iter().chain(&WRITERS) {
@@ -531,12 +531,12 @@ fn a_set_that_is_written_is_refused_to_every_other_process() {
     }
     whole.signal(nix::sys::signal::Signal::SIGINT);
     assert_ended(&whole.finish(), 130);
-    // Neither the lock nor a refused process leaves anything.
+    // Neither the lock nor a refused process leaves files behind.
     assert_eq!(names_in(folder.path()), [""; 0]);
 }
 
 #[test]
-fn a_set_that_is_read_may_be_read_by_others_and_is_not_written() {
+fn a_set_being_read_can_be_read_but_not_written_by_others() {
     let folder = folder();
     let prepare = "fileio prepare --files 2 --total-size 64K";
     wbench(folder.path(), prepare).assert().success();
@@ -568,7 +568,7 @@ fn a_directory_that_cannot_be_locked_is_used_with_a_warning() {
 }
 
 #[test]
-fn cleanup_where_nothing_is_is_no_error() {
+fn cleanup_of_an_empty_directory_is_not_an_error() {
     wbench(folder().path(), "fileio cleanup").assert().success();
 }
 
@@ -598,7 +598,7 @@ fn missing_and_short_files_are_named_before_the_run() {
 }
 
 #[test]
-fn files_of_somebody_else_are_neither_read_nor_written_nor_removed() {
+fn unrelated_files_are_neither_read_nor_written_nor_removed() {
     let folder = folder();
     let foreign = vec![7; 32 << 10];
     fs::write(folder.path().join("test_file.0"), &foreign).unwrap();
@@ -707,7 +707,7 @@ fn a_low_soft_limit_of_descriptors_is_raised_and_a_low_hard_limit_refused() {
 }
 
 #[test]
-fn a_request_that_fails_or_is_short_ends_the_run_with_file_and_offset_and_a_failed_result() {
+fn a_failed_or_short_request_ends_the_run_with_file_and_offset_and_a_failed_result() {
     for (mode, inject, doing, why) in [
         (
             "seqrd",
@@ -757,7 +757,7 @@ fn a_request_that_fails_or_is_short_ends_the_run_with_file_and_offset_and_a_fail
         let run = traced(folder.path(), &words, &[inject]);
         assert_ended(&run.output, 1);
         let message = text(&run.output.stderr);
-        // The 4th request is at 3 blocks of 4096 bytes.
+        // The 4th request is at offset 3 * 4096.
         let place = match doing {
             "fdatasync" => "test_file.0".to_owned(),
             _ => "offset 12288 of ./test_file.0".to_owned(),
@@ -776,7 +776,7 @@ fn a_request_that_fails_or_is_short_ends_the_run_with_file_and_offset_and_a_fail
 }
 
 #[test]
-fn a_call_that_a_signal_interrupted_is_made_again() {
+fn a_call_interrupted_by_a_signal_is_retried() {
     let model = Model {
         mode: "seqrd",
         ..MODEL
@@ -795,7 +795,7 @@ fn a_call_that_a_signal_interrupted_is_made_again() {
 }
 
 #[test]
-fn a_failing_request_of_the_dialect_is_fatal_and_ends_with_1() {
+fn a_failed_request_in_the_sysbench_dialect_is_fatal_with_exit_status_1() {
     let folder = folder();
     let set = "--test=fileio --file-num=2 --file-total-size=64K --file-block-size=4K";
     wbench(folder.path(), &format!("{set} prepare"))
@@ -836,9 +836,9 @@ fn a_failure_in_prepare_leaves_nothing_behind_in_either_dialect() {
     }
 }
 
-/// Runs shell words in the root of a file system of their own, mounted on `mount` by other shell
-/// words, and gone afterwards. Returns how they ended, the names that were left in it, and the
-/// result in `../r.json`, if there is one.
+/// Runs shell commands in the root of a separate file system, mounted on `mount` by `mounting` and
+/// gone afterwards. Returns how they ended, the names left in it, and the result in `../r.json`, if
+/// any.
 fn in_a_file_system(mounting: &str, words: &str) -> (std::process::Output, String, Option<Value>) {
     let folder = folder();
     fs::create_dir(folder.path().join("mount")).unwrap();
@@ -865,8 +865,8 @@ fn in_a_file_system(mounting: &str, words: &str) -> (std::process::Output, Strin
     (output, left, result.map(|result| parsed(&result)))
 }
 
-/// Shell words that mount a file system of some megabytes: ext4 on a loop device for root, for
-/// others a tmpfs, which is what a user namespace permits.
+/// Shell commands that mount a file system of a few megabytes: ext4 on a loop device for root,
+/// otherwise a tmpfs, which a user namespace permits.
 fn mounting_of_a_small_file_system() -> &'static str {
     match nix::unistd::geteuid().is_root() {
         true => {
@@ -878,7 +878,7 @@ fn mounting_of_a_small_file_system() -> &'static str {
 }
 
 #[test]
-fn a_disk_that_is_full_in_prepare_is_told_and_what_was_made_is_removed() {
+fn a_disk_full_in_prepare_is_reported_and_the_files_are_removed() {
     for words in [
         "fileio prepare --files 4 --total-size 64M",
         "fileio --mode seqrd --files 4 --total-size 64M --flags none",
@@ -899,7 +899,7 @@ fn a_disk_that_is_full_in_prepare_is_told_and_what_was_made_is_removed() {
 }
 
 #[test]
-fn a_disk_that_is_full_in_the_run_fails_it_and_what_was_made_is_removed() {
+fn a_disk_full_during_the_run_fails_it_and_the_files_are_removed() {
     let words = "fileio --mode seqwr --files 4 --total-size 64M --flags none";
     let (output, left, _) = in_a_file_system(
         mounting_of_a_small_file_system(),
@@ -912,7 +912,7 @@ fn a_disk_that_is_full_in_the_run_fails_it_and_what_was_made_is_removed() {
 }
 
 #[test]
-fn written_data_does_not_compress_and_no_block_is_there_twice() {
+fn written_data_is_incompressible_and_every_block_is_unique() {
     let model = Model {
         mode: "seqwr",
         ..MODEL
@@ -930,7 +930,7 @@ fn written_data_does_not_compress_and_no_block_is_there_twice() {
         assert_eq!(data.len() as u64, model.file_size);
         for block in data.chunks(512) {
             let kinds: std::collections::BTreeSet<u8> = block.iter().copied().collect();
-            // 512 random bytes have some 221 values among them.
+            // 512 random bytes contain about 221 distinct values.
             assert!(kinds.len() > 150, "a block of {} values", kinds.len());
             assert!(blocks.insert(block.to_vec()), "a block twice");
         }
@@ -938,9 +938,9 @@ fn written_data_does_not_compress_and_no_block_is_there_twice() {
 }
 
 #[test]
-fn an_unwritable_folder_is_told_of() {
+fn an_unwritable_directory_is_reported() {
     if nix::unistd::geteuid().is_root() {
-        // Root may write everywhere but where the kernel itself takes no files.
+        // Root may write anywhere except where the kernel itself allows no files.
         wbench(
             Path::new("."),
             "fileio prepare --files 1 --total-size 64K --dir /proc",
@@ -960,7 +960,7 @@ fn an_unwritable_folder_is_told_of() {
 }
 
 #[test]
-fn the_result_tells_of_the_storage_and_of_every_parameter() {
+fn the_result_describes_the_storage_and_every_parameter() {
     let folder = folder();
     let result = result_of(
         folder.path(),
@@ -992,7 +992,7 @@ fn the_result_tells_of_the_storage_and_of_every_parameter() {
 }
 
 #[test]
-fn writes_through_the_page_cache_that_no_fsync_follows_are_a_warning() {
+fn buffered_writes_without_a_following_fsync_are_a_warning() {
     let folder = folder();
     let warns = |words: &str| {
         let words = format!("fileio {words} --files 2 --total-size 64K --block-size 4K");
@@ -1037,7 +1037,7 @@ fn writes_through_the_page_cache_that_no_fsync_follows_are_a_warning() {
             "--mode rndwr --flags none --events 0 --time 0.2 --fsync-freq 0".into(),
             true,
         ),
-        // Rounds of fsyncs: after all but the last 10 of 200 and of 100 writes.
+        // Periodic fsyncs: after all but the last 10 of 200 and of 100 writes.
         (
             "--mode rndwr --flags none --events 200 --fsync-freq 10 --fsync-end off".into(),
             false,

@@ -1,5 +1,5 @@
-//! Real file systems: ext4 and XFS in images of their own, and tmpfs. Needs root, mkfs and a free
-//! loop device, and fails where one is missing.
+//! Real file systems: ext4 and XFS in images, and tmpfs. Requires root, mkfs and a free loop
+//! device; fails if one is missing.
 
 mod storage;
 
@@ -17,8 +17,8 @@ const MIB: u64 = 1 << 20;
 const BLOCKS: u64 = 120;
 const SET: &str = "--files 4 --total-size 480K --validate --fsync-freq 50";
 
-/// Runs every mode by every backend with these flags, on 1 and 4 threads, on validated files, and
-/// compares all counts.
+/// Runs every mode with every I/O engine and these flags, on 1 and 4 threads, on validated files,
+/// and checks all counts.
 fn all_modes_and_backends(folder: &Path, flags: &str) {
     let bench = Bench::on(folder);
     bench
@@ -35,7 +35,7 @@ fn all_modes_and_backends(folder: &Path, flags: &str) {
                     .succeeded(&what);
                 let totals = &bench.result()["totals"];
                 let count = |name: &str| totals[name].as_u64().expect(name);
-                // The ratio of 1.5 makes 3 reads to 2 writes.
+                // A ratio of 1.5 gives 3 reads to 2 writes.
                 let (reads, writes) = match mode {
                     "seqrd" | "rndrd" => (BLOCKS, 0),
                     "rndrw" => (72, 48),
@@ -45,7 +45,7 @@ fn all_modes_and_backends(folder: &Path, flags: &str) {
                 assert_eq!(count("events"), BLOCKS, "{what}");
                 assert_eq!(count("bytes_read"), reads * 4096, "{what}");
                 assert_eq!(count("bytes_written"), writes * 4096, "{what}");
-                // Of 4 files each: at the end; in random modes also after 50 and 100 requests.
+                // For 4 files each: at the end; in random modes also after 50 and 100 requests.
                 let fsyncs = match mode {
                     "seqrd" | "rndrd" => 0,
                     "seqwr" | "seqrewr" => 4,
@@ -60,23 +60,23 @@ fn all_modes_and_backends(folder: &Path, flags: &str) {
 }
 
 #[test]
-fn ext4_through_the_cache_serves_all_modes_and_backends() {
+fn ext4_through_the_page_cache_supports_all_modes_and_engines() {
     all_modes_and_backends(&Mounted::made("ext4", 64 * MIB, "rw").path(), "none");
 }
 
 #[test]
-fn ext4_with_o_direct_serves_all_modes_and_backends() {
+fn ext4_with_o_direct_supports_all_modes_and_engines() {
     all_modes_and_backends(&Mounted::made("ext4", 64 * MIB, "rw").path(), "direct");
 }
 
 #[test]
-fn ext4_with_o_dsync_serves_all_modes_and_backends() {
+fn ext4_with_o_dsync_supports_all_modes_and_engines() {
     all_modes_and_backends(&Mounted::made("ext4", 64 * MIB, "rw").path(), "dsync");
 }
 
 #[test]
-fn xfs_serves_all_modes_and_backends() {
-    // The smallest that mkfs.xfs makes is 300 MiB.
+fn xfs_supports_all_modes_and_engines() {
+    // mkfs.xfs creates no file system smaller than 300 MiB.
     let xfs = Mounted::made("xfs", 300 * MIB, "rw");
     for flags in ["none", "direct", "dsync"] {
         all_modes_and_backends(&xfs.path(), flags);
@@ -84,14 +84,14 @@ fn xfs_serves_all_modes_and_backends() {
 }
 
 #[test]
-fn tmpfs_serves_all_modes_and_backends() {
+fn tmpfs_supports_all_modes_and_engines() {
     let tmpfs = Mounted::tmpfs(64 * MIB);
     for flags in ["none", "direct", "dsync"] {
         all_modes_and_backends(&tmpfs.path(), flags);
     }
 }
 
-/// File systems too small for the sets that the tests put on them.
+/// File systems too small for the sets that the tests create on them.
 fn small() -> [Mounted; 2] {
     [
         Mounted::made("ext4", 16 * MIB, "rw"),
@@ -100,7 +100,7 @@ fn small() -> [Mounted; 2] {
 }
 
 #[test]
-fn a_disk_that_is_full_in_prepare_leaves_no_file() {
+fn a_disk_full_in_prepare_leaves_no_file() {
     for disk in small() {
         let bench = Bench::on(&disk.path());
         bench
@@ -114,11 +114,11 @@ fn a_disk_that_is_full_in_prepare_leaves_no_file() {
 }
 
 #[test]
-fn a_disk_that_is_full_in_seqwr_ends_every_backend_with_a_message_and_no_file() {
+fn a_disk_full_in_seqwr_ends_every_engine_with_a_message_and_no_file() {
     for disk in small() {
         for io in BACKENDS {
             let bench = Bench::on(&disk.path());
-            // The result lies on the disk that is full; it is written when the files are gone.
+            // The result is on the full disk; it is written after the files are removed.
             let json = tempfile::NamedTempFile::new().expect("a place for the result");
             let words = format!(
                 "--mode seqwr --files 4 --total-size 64M --block-size 64K --flags none --io {io} --quiet --json {}",
@@ -139,7 +139,7 @@ fn a_disk_that_is_full_in_seqwr_ends_every_backend_with_a_message_and_no_file() 
 }
 
 #[test]
-fn a_read_only_mount_refuses_what_writes_and_serves_what_reads() {
+fn a_read_only_mount_refuses_writing_and_allows_reading_steps() {
     let disk = Mounted::made("ext4", 32 * MIB, "rw");
     let bench = Bench::on(&disk.path());
     let set = "--files 2 --total-size 1M";
@@ -168,7 +168,7 @@ fn a_read_only_mount_refuses_what_writes_and_serves_what_reads() {
 }
 
 #[test]
-fn a_limit_of_descriptors_is_raised_as_far_as_the_hard_one_allows() {
+fn the_descriptor_limit_is_raised_up_to_the_hard_limit() {
     let bench = Bench::new();
     let set = "--files 100 --total-size 400K --quiet";
     bench.fileio(&format!("prepare {set}")).succeeded("prepare");
@@ -188,13 +188,13 @@ fn a_limit_of_descriptors_is_raised_as_far_as_the_hard_one_allows() {
 }
 
 #[test]
-fn prepared_files_have_no_extent_that_is_not_written() {
+fn prepared_files_have_no_unwritten_extent() {
     for disk in [
         Mounted::made("ext4", 128 * MIB, "rw"),
         Mounted::made("xfs", 300 * MIB, "rw"),
     ] {
         let bench = Bench::on(&disk.path());
-        // 5 MiB and 512 bytes each: not a whole number of pieces, nor of pages.
+        // 5 MiB and 512 bytes each: a multiple neither of the piece size nor of the page size.
         bench
             .fileio("prepare --files 4 --total-size 20973568 --block-size 512 --quiet")
             .succeeded("prepare");
@@ -214,7 +214,7 @@ fn prepared_files_have_no_extent_that_is_not_written() {
     }
 }
 
-/// Numbers that look random, and are the same each time.
+/// Pseudo-random durations, the same in each run of the test.
 fn moments() -> impl Iterator<Item = Duration> {
     let mut state = 12345u64;
     std::iter::repeat_with(move || {
@@ -225,7 +225,7 @@ fn moments() -> impl Iterator<Item = Duration> {
     })
 }
 
-/// Pseudo-random numbers from a seed that is printed, and can be set to repeat a failure.
+/// Pseudo-random numbers from a seed that is printed and can be set to reproduce a failure.
 struct Random(u64);
 
 impl Random {
@@ -250,7 +250,7 @@ impl Random {
     }
 }
 
-/// A set that every step is killed on, and what creates it.
+/// The set for tests that kill the program at each step, and the options that create it.
 const KILLED_SET: &str = "--files 16 --total-size 8M --quiet";
 
 fn creating_jobs() -> impl Iterator<Item = String> {
@@ -289,14 +289,14 @@ fn a_job_killed_on_a_file_system_without_attributes_leaves_only_files_that_clean
     a_killed_job_leaves_only_files_that_cleanup_removes(&Mounted::ramfs().path());
 }
 
-/// strace's words that make all calls of a name fail.
+/// strace arguments that make all calls of a name fail.
 fn failing(call: &str, error: &str) -> String {
     format!("inject={call}:error={error}")
 }
 
 #[test]
-fn a_job_killed_at_any_step_of_a_file_s_creation_leaves_only_files_that_cleanup_removes() {
-    // What a file system lacks, and the calls of the way that is left.
+fn a_job_killed_at_any_step_of_file_creation_leaves_only_files_that_cleanup_removes() {
+    // What a file system lacks, and the calls of the remaining way.
     let ways: [(&[String], &[&str]); 3] = [
         (&[], &["fsetxattr", "linkat", "fcntl"]),
         (
@@ -335,7 +335,7 @@ fn a_job_killed_at_any_step_of_a_file_s_creation_leaves_only_files_that_cleanup_
 }
 
 #[test]
-fn files_are_created_where_a_file_system_lacks_what_creation_uses() {
+fn files_are_created_on_file_systems_that_lack_the_preferred_calls() {
     for lacking in [
         &[][..],
         &["linkat"],
@@ -366,8 +366,8 @@ fn files_are_created_where_a_file_system_lacks_what_creation_uses() {
     }
 }
 
-/// Makes the second half of a file unwritten: a hole or, if `reserved`, an extent that was only
-/// allocated.
+/// Makes the second half of a file unwritten: a hole or, if `reserved`, an allocated but unwritten
+/// extent.
 fn unwrite(file: &Path, reserved: bool) {
     let opened = std::fs::File::options().write(true).open(file);
     let opened = opened.expect("a test file");
@@ -405,7 +405,7 @@ fn files_with_unwritten_parts_are_refused_by_a_run_and_written_by_a_whole_job() 
                 bench
                     .fileio(&format!("--mode {mode} {set}"))
                     .succeeded(&what);
-                // It was there before the job.
+                // It existed before the job.
                 assert_eq!(bench.names().len(), 3, "{what}");
                 bench
                     .fileio(&format!("run --mode {mode} {set}"))
@@ -416,7 +416,7 @@ fn files_with_unwritten_parts_are_refused_by_a_run_and_written_by_a_whole_job() 
 }
 
 #[test]
-fn what_a_write_run_did_not_reach_is_refused_by_a_read_run() {
+fn a_read_run_refuses_blocks_that_a_write_run_did_not_reach() {
     for io in BACKENDS {
         let bench = Bench::new();
         let set = "--files 2 --total-size 2M --flags none --quiet";
@@ -434,7 +434,7 @@ fn what_a_write_run_did_not_reach_is_refused_by_a_read_run() {
 }
 
 #[test]
-fn the_old_command_line_reads_files_with_holes_and_warns() {
+fn the_sysbench_dialect_reads_files_with_holes_and_warns() {
     let bench = Bench::new();
     let set = "--file-num=2 --file-total-size=1M --file-test-mode=rndrd --max-requests=50";
     bench
@@ -474,8 +474,8 @@ fn o_direct_on_a_loop_device_that_uses_the_page_cache_is_a_warning() {
 }
 
 #[test]
-fn a_prepare_that_gets_no_threads_fails_with_a_message() {
-    // A user that runs nothing else, with room for the main thread and few others.
+fn prepare_fails_with_a_message_if_it_cannot_create_threads() {
+    // A user that runs nothing else, with a limit that allows the main thread and a few others.
     const USER: &str = "54321";
     for threads in 1..=6 {
         let bench = Bench::new();
@@ -498,7 +498,7 @@ fn a_prepare_that_gets_no_threads_fails_with_a_message() {
 }
 
 #[test]
-fn at_whatever_moment_a_signal_comes_no_half_result_and_no_promised_file_is_left() {
+fn a_signal_at_any_time_leaves_no_partial_result_and_no_files() {
     let signals = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL];
     let jobs = ["--mode rndrw", "--mode seqwr", "--mode rndwr"];
     for (number, moment) in moments().take(51).enumerate() {
@@ -529,10 +529,11 @@ fn at_whatever_moment_a_signal_comes_no_half_result_and_no_promised_file_is_left
             );
         }
         if signal == Signal::SIGKILL {
-            // What is left is known as this program's: the folder can be cleaned, and used again.
+            // The program recognises what is left as its own: the directory can be cleaned and
+            // reused.
             bench.fileio("cleanup --files 8").succeeded(&what);
         } else {
-            // Before the program watches for signals, the signal ends it as any other.
+            // Before the program handles signals, the signal has its default action.
             let early = end.signal == Some(signal as i32);
             let done = end.status == Some(0);
             let caught = end.status == Some(128 + signal as i32);

@@ -1,5 +1,5 @@
-//! The container image, run as its manual says: by any user, on a read-only root, with only a
-//! folder for the files mounted. Takes about 5 s beside the build of the binary.
+//! The container image, run as the manual says: by any user, on a read-only root, with only a
+//! directory for the files mounted. Takes about 5 s plus the build of the binary.
 
 mod common;
 mod packaged;
@@ -17,14 +17,14 @@ use tempfile::TempDir;
 use common::{Running, assert_ended, folder, names_in, number, parsed, text, tool};
 use packaged::{make, package, released};
 
-/// A user that no image knows.
+/// A user that no image defines.
 const ANYONE: u32 = 12345;
 
 /// A whole job on a small set.
 const JOB: &str = "fileio --mode rndrw --files 2 --total-size 1M --events 100 --json -";
 
-/// The image, and whether making it a second time gave the same bytes. Once for all tests, which
-/// run side by side.
+/// The image, and whether a second build gave the same bytes. Built once for all tests, which run
+/// in parallel.
 static ARCHIVE: LazyLock<(PathBuf, bool)> = LazyLock::new(|| {
     let build = || {
         make(&["image"]);
@@ -37,7 +37,7 @@ static ARCHIVE: LazyLock<(PathBuf, bool)> = LazyLock::new(|| {
     (archive, first == second)
 });
 
-/// The image in pieces.
+/// The parts of an image.
 struct Image {
     layout: TempDir,
     config: Value,
@@ -79,11 +79,11 @@ fn untar(archive: &Path, folder: &Path) {
     assert_ended(&Running::start(tar).finish(), 0);
 }
 
-/// A container of the image that is not started yet.
+/// A container of the image, not yet started.
 struct Container {
     image: Image,
     user: u32,
-    /// What is mounted where the image has its folder of files.
+    /// What is mounted over the image's data directory.
     data: Option<Value>,
 }
 
@@ -103,7 +103,7 @@ impl Container {
         self.image.layout.path().join("rootfs")
     }
 
-    /// Runs it with these words behind the entry point, or with those of the image.
+    /// Runs it with these arguments to the entry point, or with the image's default.
     fn run(&self, words: Option<&str>) -> Output {
         static CONTAINERS: AtomicU32 = AtomicU32::new(0);
         let number = CONTAINERS.fetch_add(1, Ordering::Relaxed);
@@ -144,7 +144,7 @@ impl Container {
         })
     }
 
-    /// Runs the job, which has to fail with nothing on standard output but its result, and gives
+    /// Runs the job, which must fail with nothing but its result on standard output, and returns
     /// its message.
     #[track_caller]
     fn fails(&self) -> String {
@@ -154,14 +154,14 @@ impl Container {
     }
 }
 
-/// A folder of the host as the one for the files.
+/// A bind mount of a host directory over the data directory.
 fn mounted(folder: &Path, access: &str) -> Option<Value> {
     Some(json!({
         "destination": "/data", "type": "bind", "source": folder, "options": ["bind", access],
     }))
 }
 
-/// A folder that belongs to a user.
+/// A directory that a user owns.
 fn folder_of(user: u32) -> TempDir {
     let folder = folder();
     chown(folder.path(), Some(user), Some(user)).unwrap();
@@ -170,7 +170,7 @@ fn folder_of(user: u32) -> TempDir {
 }
 
 #[test]
-fn it_is_the_binary_and_an_empty_folder_in_less_than_5_mib() {
+fn the_image_is_the_binary_and_an_empty_directory_in_less_than_5_mib() {
     assert!(fs::metadata(&ARCHIVE.0).unwrap().len() < 5 << 20);
     let container = Container::new(None);
     assert_eq!(names_in(&container.root()), ["data", "wbench"]);
@@ -180,7 +180,7 @@ fn it_is_the_binary_and_an_empty_folder_in_less_than_5_mib() {
 }
 
 #[test]
-fn any_user_runs_it_on_a_read_only_root_with_only_the_data_folder_mounted() {
+fn any_user_can_run_it_on_a_read_only_root_with_only_the_data_directory_mounted() {
     for user in [0, ANYONE] {
         let data = folder_of(user);
         let mut container = Container::new(mounted(data.path(), "rw"));
@@ -206,21 +206,21 @@ fn any_user_runs_it_on_a_read_only_root_with_only_the_data_folder_mounted() {
 }
 
 #[test]
-fn without_words_it_says_what_it_can_do() {
+fn without_arguments_it_prints_its_usage() {
     let output = Container::new(None).run(None);
     assert_ended(&output, 0);
     assert!(text(&output.stdout).contains("Usage: wbench"));
 }
 
 #[test]
-fn it_takes_the_command_line_of_sysbench() {
+fn it_accepts_the_command_line_of_sysbench() {
     let output = Container::new(None).run(Some("--test=cpu --cpu-max-prime=100 run"));
     assert_ended(&output, 0);
     assert!(text(&output.stdout).starts_with("sysbench 0.4.12"));
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_named_with_the_reason_and_what_to_do() {
+fn an_unwritable_directory_is_named_with_the_reason_and_what_to_do() {
     let others = folder_of(0);
     let of_another_user = Container::new(mounted(others.path(), "rw")).fails();
     for words in [
@@ -241,7 +241,7 @@ fn a_folder_that_cannot_be_written_is_named_with_the_reason_and_what_to_do() {
 }
 
 #[test]
-fn a_folder_without_o_direct_is_refused_before_anything_is_written() {
+fn a_directory_without_o_direct_is_refused_before_anything_is_written() {
     let data = json!({"destination": "/data", "type": "ramfs", "source": "ramfs"});
     let mut container = Container::new(Some(data));
     container.user = 0;
@@ -259,7 +259,7 @@ fn a_folder_without_o_direct_is_refused_before_anything_is_written() {
 }
 
 #[test]
-fn files_in_memory_or_in_an_overlay_stand_in_the_result_as_a_warning() {
+fn files_in_memory_or_in_an_overlay_are_a_warning_in_the_result() {
     let layers = folder_of(ANYONE);
     let layer = |name: &str| {
         let path = layers.path().join(name);
@@ -289,6 +289,6 @@ fn files_in_memory_or_in_an_overlay_stand_in_the_result_as_a_warning() {
 }
 
 #[test]
-fn two_builds_are_the_same_bytes() {
+fn two_builds_are_identical() {
     assert!(ARCHIVE.1);
 }

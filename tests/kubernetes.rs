@@ -1,6 +1,7 @@
-//! The Job of packaging/kubernetes: against the published schemas, and as runc runs its container.
+//! The Job of packaging/kubernetes: checked against the published schemas, its container run by
+//! runc.
 //!
-//! Takes some 5 s, and 15 s more where the schemas have to be installed.
+//! Takes about 5 s, plus 15 s if the schemas have to be installed.
 
 mod common;
 
@@ -20,7 +21,7 @@ fn job() -> String {
     fs::read_to_string(packaging().join("job.yaml")).unwrap()
 }
 
-/// A program of the environment that the schemas are installed in.
+/// A program of the environment in which the schemas are installed.
 fn in_venv(program: &str) -> Command {
     static SETUP: Once = Once::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -31,7 +32,7 @@ fn in_venv(program: &str) -> Command {
     Command::new(root.join("target/kubernetes/bin").join(program))
 }
 
-/// Holds a manifest against the schema of a version.
+/// Validates a manifest against the schema of a version.
 fn validate(manifest: &str, version: &str) -> Output {
     let folder = folder();
     let file = folder.path().join("job.yaml");
@@ -79,7 +80,7 @@ fn manifest() -> Value {
     parsed(&output.unwrap().stdout)
 }
 
-/// What the cluster would put in place of a variable.
+/// Replaces variables as the cluster would.
 fn filled_in(word: &str, start_at: &str) -> String {
     [
         ("$(START_AT)", start_at),
@@ -107,7 +108,7 @@ fn the_container_of_the_job_prints_labelled_results_and_nothing_else() {
     assert!(!words.iter().any(|word| word.contains("$(")), "{words:?}");
     words.extend(["--scale".to_owned(), "0.0005".to_owned()]);
 
-    // As the kubelet would have it from the security contexts.
+    // As the kubelet derives it from the security contexts.
     assert_eq!(
         container["securityContext"]["capabilities"]["drop"],
         json!(["ALL"])
@@ -160,7 +161,7 @@ fn the_container_of_the_job_prints_labelled_results_and_nothing_else() {
     let name = format!("wbench-test-{}", std::process::id());
     let ran = runc(&["run", &name]);
     assert_ended(&ran, 0);
-    // A pod's log is both.
+    // A pod's log contains both streams.
     assert_eq!(text(&ran.stderr), "");
     let results = parsed(&ran.stdout);
     let results = results.as_array().unwrap();

@@ -14,7 +14,7 @@ use predicates::str::{contains, starts_with};
 use common::{Running, assert_ended, number, result_of, wbench};
 
 #[test]
-fn the_total_is_done_in_whole_blocks_rounded_up_by_however_many_threads() {
+fn the_total_is_rounded_up_to_whole_blocks_with_any_number_of_threads() {
     for threads in [1, 2, 4] {
         for (total, block, events) in [("64K", "1K", 64), ("100", "64", 2), ("5M", "4", 1310720)] {
             let words =
@@ -43,7 +43,7 @@ fn reads_and_writes_are_counted_with_their_bytes_and_none_has_neither() {
 }
 
 #[test]
-fn every_scope_access_and_operation_does_the_same_number_of_events() {
+fn every_scope_access_and_operation_runs_the_same_number_of_events() {
     for oper in ["read", "write", "none"] {
         for scope in ["global", "local"] {
             for access in ["seq", "rnd"] {
@@ -63,8 +63,8 @@ fn every_scope_access_and_operation_does_the_same_number_of_events() {
     }
 }
 
-/// The KiB of a process's anonymous mappings of at least this size: all, and those that it has
-/// referenced since its references were last cleared.
+/// The KiB of a process's anonymous mappings of at least this size: the total, and those referenced
+/// since the referenced bits were last cleared.
 fn large_mappings(pid: Pid, at_least_kib: u64) -> (u64, u64) {
     let Ok(maps) = std::fs::read_to_string(format!("/proc/{pid}/smaps")) else {
         return (0, 0);
@@ -100,7 +100,7 @@ fn every_page_of_the_block_is_touched_by_the_events_and_not_only_before_them() {
              --time 0 --report-interval 0.05"
         );
         let run = Running::wbench(Path::new("."), &words);
-        // The block has been touched once before the first interval.
+        // The block has been touched once before the first interval report.
         run.wait_for("events/s");
         std::fs::write(format!("/proc/{}/clear_refs", run.pid()), "1").unwrap();
         common::wait_until("references to each page", || {
@@ -113,7 +113,7 @@ fn every_page_of_the_block_is_touched_by_the_events_and_not_only_before_them() {
 }
 
 #[test]
-fn an_empty_event_needs_no_block_however_large() {
+fn an_empty_event_allocates_no_block() {
     // More than any machine can map.
     let words = "memory --oper none --block-size 1048576T --total-size 4194304T";
     let result = result_of(Path::new("."), words);
@@ -152,11 +152,11 @@ fn intervals_of_all_threads_add_up_to_all_bytes() {
 
 const POOL: &str = "/proc/sys/vm/nr_hugepages";
 
-/// Sets the pool of huge pages and puts it back as it was.
+/// The pool of huge pages at a given size; drop restores it.
 struct Pool(String);
 
 impl Pool {
-    /// None where that is not permitted.
+    /// `None` if not permitted.
     fn of(pages: u32) -> Option<Self> {
         let before = std::fs::read_to_string(POOL).ok()?;
         std::fs::write(POOL, pages.to_string()).ok()?;
@@ -195,8 +195,8 @@ fn assert_that_hugetlb_is_as_the_pool() {
     }
 }
 
-// One test, and a lock against others like it, as there is one pool: where it may not be changed,
-// it is taken as it is.
+// A single test, with a lock against other instances, because there is one pool. If the pool cannot
+// be changed, the test uses it unchanged.
 #[test]
 fn huge_pages_come_from_the_pool_and_an_empty_one_is_an_error_that_says_what_to_do() {
     let pool = File::open(POOL).expect("a kernel with huge pages");

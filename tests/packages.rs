@@ -1,5 +1,4 @@
-//! The RPMs and the Debian packages, as who installs them sees them. Takes about 30 s beside the
-//! build of the binary.
+//! The RPMs and the Debian packages as installed. Takes about 30 s plus the build of the binary.
 
 mod common;
 mod packaged;
@@ -15,7 +14,7 @@ use tempfile::TempDir;
 use common::{Running, WBENCH, assert_ended, folder, text, tool};
 use packaged::{checkout, make, package, released};
 
-/// The four packages, and what came of making them twice.
+/// The four packages, and the outcome of building them twice.
 struct Packages {
     rpm: PathBuf,
     rpm_sysbench: PathBuf,
@@ -24,7 +23,7 @@ struct Packages {
     differ: Vec<PathBuf>,
 }
 
-// Once for all tests, which run side by side.
+// Built once for all tests, which run in parallel.
 static PACKAGES: LazyLock<Packages> = LazyLock::new(|| {
     let goals = ["rpm", "deb"];
     let endings = ["x86_64.rpm", "noarch.rpm", "amd64.deb", "all.deb"];
@@ -47,7 +46,7 @@ static PACKAGES: LazyLock<Packages> = LazyLock::new(|| {
     }
 });
 
-/// What a command prints that has to end well.
+/// Output of a command that must succeed.
 #[track_caller]
 fn said(mut command: Command) -> String {
     let output = command.output().unwrap();
@@ -61,7 +60,7 @@ fn rpm(words: &str, packages: &[&Path]) -> Command {
     rpm
 }
 
-/// An empty root with both RPMs in it.
+/// A root that contains only the two RPMs.
 fn root_of_rpms() -> TempDir {
     let root = folder();
     let install = in_root(root.path(), "rpm", "--install")
@@ -71,7 +70,7 @@ fn root_of_rpms() -> TempDir {
     root
 }
 
-/// An empty root with both Debian packages in it.
+/// A root that contains only the two Debian packages.
 fn root_of_debs() -> TempDir {
     let root = folder();
     fs::create_dir_all(root.path().join("var/lib/dpkg/updates")).unwrap();
@@ -83,34 +82,34 @@ fn root_of_debs() -> TempDir {
     root
 }
 
-/// A package manager that looks after this root.
+/// A package manager that operates on this root.
 fn in_root(root: &Path, manager: &str, words: &str) -> Command {
     let mut command = tool(manager);
     command.arg("--root").arg(root).args(words.split(' '));
     command
 }
 
-/// Runs a command line where there is nothing but what the packages brought.
+/// Runs a command line in a root with nothing but the packages' files.
 fn run_in(root: &Path, line: &str) -> Output {
     let mut chroot = tool("chroot");
     chroot.arg(root).args(line.split(' '));
     Running::start(chroot).finish()
 }
 
-/// All files and links below a folder, by their paths from it.
+/// All files and links below a directory, as relative paths.
 fn files_below(root: &Path) -> BTreeSet<String> {
     let mut find = tool("find");
     find.arg(root).args(["!", "-type", "d", "-printf", "%P\n"]);
     said(find).lines().map(Into::into).collect()
 }
 
-/// Both roots, each with the name of what made it.
+/// Both roots, each with the package format.
 fn roots() -> [(&'static str, TempDir); 2] {
     [("rpm", root_of_rpms()), ("deb", root_of_debs())]
 }
 
 #[test]
-fn the_rpms_go_into_an_empty_root_are_as_they_were_built_and_leave_nothing_behind() {
+fn the_rpms_install_into_an_empty_root_verify_and_leave_nothing_behind() {
     let root = root_of_rpms();
     let installed = said(in_root(root.path(), "rpm", "--query --all"));
     let mut installed: Vec<&str> = installed.lines().collect();
@@ -135,7 +134,7 @@ fn the_rpms_go_into_an_empty_root_are_as_they_were_built_and_leave_nothing_behin
 }
 
 #[test]
-fn the_debian_packages_go_into_an_empty_root_and_leave_nothing_behind() {
+fn the_debian_packages_install_into_an_empty_root_and_leave_nothing_behind() {
     let root = root_of_debs();
     assert_eq!(said(in_root(root.path(), "dpkg", "--verify")), "");
     said(in_root(
@@ -158,8 +157,8 @@ fn the_program_needs_no_other_package() {
 }
 
 #[test]
-fn the_rpms_hold_nothing_that_the_rpm_of_el_7_cannot_read() {
-    // What its rpm 4.11 provides, by `rpm --showrc`, of what a package may ask for.
+fn the_rpm_of_el_7_can_read_the_rpms() {
+    // The capabilities that its rpm 4.11 provides, from `rpm --showrc`.
     let known = [
         "CompressedFileNames",
         "FileDigests",
@@ -179,7 +178,7 @@ fn the_rpms_hold_nothing_that_the_rpm_of_el_7_cannot_read() {
 }
 
 #[test]
-fn the_installed_program_measures_by_either_name() {
+fn the_installed_program_runs_under_either_name() {
     for (kind, root) in roots() {
         let whole = fs::read(root.path().join("usr/bin/wbench")).unwrap();
         assert!(
@@ -200,7 +199,7 @@ fn the_installed_program_measures_by_either_name() {
 }
 
 #[test]
-fn the_stand_in_conflicts_with_sysbench_and_goes_with_its_own_build() {
+fn the_replacement_package_conflicts_with_sysbench_and_requires_its_own_build() {
     let query = |what| {
         let words = format!("--query --{what} --package");
         said(rpm(&words, &[&PACKAGES.rpm_sysbench]))
@@ -221,7 +220,7 @@ fn the_stand_in_conflicts_with_sysbench_and_goes_with_its_own_build() {
 }
 
 #[test]
-fn what_is_there_for_a_reader_a_shell_and_other_tools_is_in_both() {
+fn both_packages_contain_documentation_completions_and_data_files() {
     for (kind, root) in roots() {
         let files = files_below(&root.path().join("usr"));
         let zsh = ["site-functions", "vendor-completions"];
@@ -261,7 +260,7 @@ fn what_is_there_for_a_reader_a_shell_and_other_tools_is_in_both() {
 }
 
 #[test]
-fn the_licence_of_every_crate_in_the_binary_is_in_the_packages() {
+fn the_packages_contain_the_licence_of_every_crate_in_the_binary() {
     let root = root_of_rpms();
     let texts = root.path().join("usr/share/licenses/wbench");
     let texts = fs::read_to_string(texts.join("THIRD-PARTY-LICENSES")).unwrap();
@@ -290,7 +289,7 @@ fn the_licence_of_every_crate_in_the_binary_is_in_the_packages() {
     }
 }
 
-/// The licences that can be chosen from.
+/// The alternatives of a licence expression.
 fn alternatives(expression: &str) -> BTreeSet<&str> {
     let inner = expression.trim_matches(['(', ')']);
     inner.split(" OR ").collect()
@@ -337,7 +336,7 @@ fn the_packages_have_the_version_of_the_program() {
     assert!(changelog.starts_with(&format!("wbench ({version}-1)")));
 }
 
-/// The commands, with those below them, as `--help` lists them.
+/// The commands and their subcommands, as `--help` lists them.
 fn commands(above: &str) -> Vec<String> {
     let mut help = Command::new(WBENCH);
     help.args(above.split_whitespace().skip(1)).arg("--help");
@@ -399,7 +398,7 @@ fn every_command_has_a_man_page_with_all_of_its_options() {
     assert!(page("wbench-sysbench").contains("--cpu-max-prime=<N> [default: 10000]"));
 }
 
-/// A man page as its reader sees it; what man has to say against it is a failure.
+/// A man page as rendered; any warning from man is a failure.
 fn page(name: &str) -> String {
     let file = checkout()
         .join("target/assets/man")
@@ -415,7 +414,7 @@ fn page(name: &str) -> String {
     text(&output.stdout)
 }
 
-/// What a shell says to this, with the completions in the folder `$1`.
+/// Output of a shell for this script, with the directory of completions as `$1`.
 fn shell(name: &str, options: &[&str], script: &str) -> String {
     LazyLock::force(&PACKAGES);
     let completions = checkout().join("target/assets/completions");
@@ -462,12 +461,12 @@ fn zsh_finds_and_loads_the_completion() {
 }
 
 #[test]
-fn packing_again_gives_the_same_bytes() {
+fn packages_are_reproducible() {
     assert_eq!(PACKAGES.differ, Vec::<PathBuf>::new());
 }
 
 #[test]
-fn the_binary_holds_no_path_of_the_machine_that_built_it() {
+fn the_binary_contains_no_path_of_the_build_machine() {
     LazyLock::force(&PACKAGES);
     let binary = fs::read(released()).unwrap();
     let cargo_home = std::env::var("CARGO_HOME").unwrap_or_else(|_| ".cargo".into());

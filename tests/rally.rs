@@ -1,6 +1,6 @@
-//! Rally takes what `--format rally` prints, and the task file of packaging/rally.
+//! Rally accepts the output of `--format rally` and the task file of packaging/rally.
 //!
-//! Takes some 40 s, and a minute more where Rally has to be installed.
+//! Takes about 40 s, plus a minute if Rally has to be installed.
 
 mod common;
 mod ssh;
@@ -16,7 +16,7 @@ use serde_json::Value;
 use common::{Running, WBENCH, assert_ended, folder, parsed, text, wbench};
 use ssh::Sshd;
 
-/// Small runs of each test, and of one that also has intervals and fsyncs.
+/// Small runs of each test, and one with intervals and fsyncs.
 const RUNS: [&str; 4] = [
     "cpu --max-prime 300 --events 500",
     "memory --oper read --total-size 10M",
@@ -28,7 +28,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A program of the environment that Rally is installed in.
+/// A program of the environment in which Rally is installed.
 fn in_venv(program: &str) -> Command {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     let venv = MADE.get_or_init(|| {
@@ -39,7 +39,7 @@ fn in_venv(program: &str) -> Command {
     Command::new(venv.join(program))
 }
 
-/// Rally with a database of its own in a folder.
+/// Rally with its own database in a directory.
 struct Rally<'a> {
     folder: &'a Path,
 }
@@ -69,7 +69,7 @@ impl<'a> Rally<'a> {
         Running::start(command).finish()
     }
 
-    /// What Rally says of a task, which is a text, in an environment; and how it ends.
+    /// What Rally prints about a task, given as text, in an environment; and its exit status.
     fn validation(&self, task: &str, environment: &str) -> (String, Option<i32>) {
         fs::write(self.folder.join("task.yaml"), task).unwrap();
         let args = root().join("packaging/rally/args.yaml");
@@ -133,7 +133,7 @@ fn several_results_are_one_document() {
 }
 
 #[test]
-fn two_documents_on_standard_output_are_refused_and_quiet_keeps_the_one_asked_for() {
+fn two_documents_on_standard_output_are_refused_and_quiet_keeps_the_requested_one() {
     let folder = folder();
     let refused = wbench(folder.path(), "cpu --json - --format rally")
         .assert()
@@ -151,7 +151,7 @@ fn two_documents_on_standard_output_are_refused_and_quiet_keeps_the_one_asked_fo
 }
 
 #[test]
-fn what_fails_ends_with_a_status_that_rally_takes_for_a_failed_iteration() {
+fn a_failure_ends_with_a_status_that_rally_counts_as_a_failed_iteration() {
     let folder = folder();
     let words = "fileio run --mode rndrd --format rally";
     let failed = wbench(folder.path(), words).assert().code(1);
@@ -160,7 +160,7 @@ fn what_fails_ends_with_a_status_that_rally_takes_for_a_failed_iteration() {
 }
 
 #[test]
-fn rally_accepts_the_task_as_far_as_it_looks_without_a_cloud() {
+fn rally_accepts_the_task_as_far_as_it_validates_without_a_cloud() {
     let folder = folder();
     let rally = Rally::new(folder.path());
     let cloud = r#"{"existing@openstack": {"auth_url": "http://127.0.0.1:1/v3", "region_name": "r",
@@ -204,7 +204,7 @@ fn rally_accepts_the_task_as_far_as_it_looks_without_a_cloud() {
             "{k}: {told}"
         );
     }
-    // What is wrong is found there.
+    // Errors are detected at that stage.
     let (told, _) = rally.validation(&task().replace("interpreter:", "interpretor:"), "cloud");
     assert!(
         !told.contains("Completed: Task validation of syntax"),
@@ -213,7 +213,7 @@ fn rally_accepts_the_task_as_far_as_it_looks_without_a_cloud() {
     assert!(told.contains("interpretor"), "{told}");
 }
 
-/// The task with VMs that are connections to this machine: nothing is asked of a cloud.
+/// The task with connections to this machine as VMs: it needs no cloud.
 fn local_task() -> String {
     let task = task();
     let (before, contexts) = task.split_once("    contexts:\n").unwrap();
@@ -230,7 +230,7 @@ fn rally_runs_the_task_over_ssh_and_its_report_shows_the_figures() {
         fs::create_dir(folder.path().join(sub)).unwrap();
     }
     std::os::unix::fs::symlink(WBENCH, folder.path().join("bin/wbench")).unwrap();
-    // Each connection is in a folder of its own, as each VM has a disk of its own.
+    // Each connection has its own directory, as each VM has its own disk.
     let config = format!(
         "SetEnv PATH={name}/bin:/usr/bin:/bin\n\
          ForceCommand cd \"$(mktemp -d {name}/vms/XXXXXX)\" && eval \"$SSH_ORIGINAL_COMMAND\"\n"
@@ -267,7 +267,7 @@ fn rally_runs_the_task_over_ssh_and_its_report_shows_the_figures() {
         .flat_map(|it| it["result"].as_array().unwrap());
     let outputs: Vec<&Value> = iterations.map(|it| &it["output"]).collect();
     assert_eq!(outputs.len(), 8);
-    // The results themselves can be had back, and have the figures that the charts show.
+    // The results themselves can be extracted and contain the figures in the charts.
     fs::write(folder.path().join("results.json"), results.to_string()).unwrap();
     let readme = fs::read_to_string(root().join("packaging/rally/README.md")).unwrap();
     let filter = readme.split("jq -c '").nth(1).unwrap();
@@ -315,7 +315,7 @@ fn rally_runs_the_task_over_ssh_and_its_report_shows_the_figures() {
     }
 }
 
-/// What a browser makes of a place in a page.
+/// The browser's rendering of an element of a page.
 fn look(page: &Path, place: &str) -> String {
     let profile = tempfile::tempdir().unwrap();
     let mut browser = common::tool("chromium");
@@ -335,7 +335,7 @@ fn look(page: &Path, place: &str) -> String {
         .arg(format!("file://{}#/{place}", page.display()));
     let output = Running::start(browser).finish();
     let dom = text(&output.stdout);
-    // What is in the page's source is no proof of what is shown.
+    // The source of the page does not prove what is displayed.
     let scripts = dom
         .split("<script")
         .map(|part| part.split_once("</script>").map_or(part, |it| it.1));

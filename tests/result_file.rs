@@ -1,4 +1,4 @@
-//! The result file from outside: its schema, its sums, and that it appears whole or not at all.
+//! The result file from outside: its schema, its sums, and that it appears atomically.
 
 mod common;
 mod storage;
@@ -23,7 +23,7 @@ use common::{
 };
 use storage::{Bound, Mounted};
 
-/// Runs of each kind, with what a result can hold.
+/// Runs of each kind, covering everything a result can contain.
 const RUNS: [&str; 6] = [
     "cpu --max-prime 300 --events 200 --threads 2 --pin --label env=test --report-interval 0.001",
     "cpu --max-prime 100 --events 10 --clock monotonic --percentile 99 --seed 3",
@@ -72,7 +72,7 @@ fn results_of_interrupted_and_failed_runs_are_valid_too() {
 }
 
 #[test]
-fn the_schema_refuses_what_is_no_result() {
+fn the_schema_rejects_invalid_results() {
     let validator = validator();
     let good = result_of(Path::new("."), "cpu --max-prime 100 --events 3");
     for (pointer, value) in [
@@ -97,7 +97,7 @@ fn the_schema_refuses_what_is_no_result() {
 }
 
 #[test]
-fn a_result_says_what_made_it_and_when() {
+fn a_result_states_its_program_and_time() {
     let result = result_of(Path::new("."), "cpu --max-prime 100 --events 3");
     assert_eq!(result["schema"], "wbench.result/1");
     assert_eq!(result["tool"]["name"], "wbench");
@@ -201,7 +201,7 @@ fn assert_histogram_fits(latency: &Value, count: u64, words: &str) {
 }
 
 #[test]
-fn the_histograms_hold_each_event_and_fsync_and_give_the_percentiles_that_stand_beside_them() {
+fn the_histograms_contain_every_event_and_fsync_and_give_the_percentiles_in_the_result() {
     for (words, result) in results() {
         let count = |name: &str| result["totals"][name].as_u64().unwrap();
         assert_histogram_fits(&result["latency_ns"], count("events"), words);
@@ -223,7 +223,7 @@ fn clock_harness_and_noise_are_measured_in_every_run() {
         ] {
             assert!(number(&result, positive) > 0.0, "{words} {positive}");
         }
-        // A clock that is off by a part in a thousand is broken, here or there.
+        // A clock that is off by 0.1% is broken, here or there.
         assert!(
             number(&result, "/clock/drift_ppm").abs() < 1000.0,
             "{words}"
@@ -244,7 +244,7 @@ fn clock_harness_and_noise_are_measured_in_every_run() {
 }
 
 #[test]
-fn a_result_takes_the_place_of_an_older_one_and_leaves_nothing_beside_it() {
+fn a_result_replaces_an_older_one_and_leaves_no_other_files() {
     let folder = folder();
     fs::write(folder.path().join("r.json"), "old").unwrap();
     for _ in 0..2 {
@@ -262,8 +262,8 @@ fn a_result_takes_the_place_of_an_older_one_and_leaves_nothing_beside_it() {
 }
 
 #[test]
-fn a_result_that_cannot_be_written_leaves_the_old_one_and_still_tells_the_figures() {
-    // The first write is of the result, as the report comes after it; so are sync and rename.
+fn a_result_that_cannot_be_written_leaves_the_old_one_and_the_report_is_still_printed() {
+    // The first write is that of the result, as the report follows it; likewise sync and rename.
     for inject in [
         "inject=write:error=EIO:when=1",
         "inject=fsync:error=EIO:when=1",
@@ -287,7 +287,7 @@ fn a_result_that_cannot_be_written_leaves_the_old_one_and_still_tells_the_figure
 }
 
 #[test]
-fn a_result_is_synced_before_it_gets_its_name() {
+fn a_result_is_synced_before_it_is_renamed() {
     let folder = folder();
     let words = "cpu --max-prime 100 --events 3 --json r.json";
     let run = traced(folder.path(), words, &[]);
@@ -303,12 +303,12 @@ fn a_result_is_synced_before_it_gets_its_name() {
     assert!(calls[place("rename")].contains("r.json"));
 }
 
-/// Runs the program, and returns its end whatever that is.
+/// Runs the program and returns its output whatever its status.
 fn run(directory: &Path, words: &str) -> Output {
     wbench(directory, words).output().expect("the program ends")
 }
 
-/// Labels that make a result larger than the space that is reserved for it.
+/// Labels that make a result larger than the space reserved for it.
 fn large_labels() -> Vec<String> {
     (0..4)
         .flat_map(|i| {
@@ -321,7 +321,7 @@ fn large_labels() -> Vec<String> {
 }
 
 #[test]
-fn a_result_outlives_the_test_files_that_fill_its_disk() {
+fn a_result_survives_test_files_that_fill_its_disk() {
     for large in [false, true] {
         let disk = Mounted::tmpfs(16 << 20);
         let words = "fileio --mode seqwr --files 1 --total-size 64M --block-size 64K --flags none \
@@ -341,7 +341,7 @@ fn a_result_outlives_the_test_files_that_fill_its_disk() {
 }
 
 #[test]
-fn a_result_has_its_space_on_a_disk_that_files_fill_which_stay() {
+fn a_result_has_reserved_space_on_a_disk_that_remaining_files_fill() {
     let disk = Mounted::tmpfs(16 << 20);
     let words = "fileio run --mode seqwr --files 1 --total-size 64M --block-size 4K --flags none \
                  --json r.json";
@@ -352,7 +352,7 @@ fn a_result_has_its_space_on_a_disk_that_files_fill_which_stay() {
 }
 
 #[test]
-fn a_disk_that_is_full_already_is_found_before_the_run() {
+fn a_full_disk_is_detected_before_the_run() {
     let disk = Mounted::tmpfs(1 << 20);
     let _ = fs::write(disk.path().join("other"), vec![0; 2 << 20]);
     let words = "cpu --events 0 --time 0 --json r.json";
@@ -367,7 +367,7 @@ fn a_disk_that_is_full_already_is_found_before_the_run() {
 }
 
 #[test]
-fn a_file_size_limit_that_no_result_fits_in_is_found_before_the_run() {
+fn a_file_size_limit_too_low_for_a_result_is_detected_before_the_run() {
     let folder = folder();
     let mut command = tool("prlimit");
     command
@@ -396,10 +396,10 @@ fn a_file_size_limit_that_no_result_fits_in_is_found_before_the_run() {
 const SHORT: &str = "cpu --max-prime 100 --events 3 --quiet";
 
 #[test]
-fn a_file_that_is_mounted_is_written_in_place_and_that_is_said() {
+fn a_mounted_file_is_written_in_place_with_a_warning() {
     let folder = folder();
     let file = folder.path().join("r.json");
-    // Longer than a result, so that its end has to go.
+    // Longer than a result, so that the file must be truncated.
     fs::write(&file, "old".repeat(100_000)).unwrap();
     let mounted = Bound::on(&file);
     let output = run(folder.path(), &format!("{SHORT} --json r.json"));
@@ -411,7 +411,7 @@ fn a_file_that_is_mounted_is_written_in_place_and_that_is_said() {
 }
 
 #[test]
-fn a_mounted_file_takes_the_results_of_a_suite() {
+fn the_results_of_a_suite_can_be_written_to_a_mounted_file() {
     let folder = folder();
     let file = folder.path().join("all.json");
     fs::write(&file, "").unwrap();
@@ -532,7 +532,7 @@ fn a_signal_ends_the_wait_for_the_reader_of_standard_output() {
 }
 
 #[test]
-fn a_run_that_fails_before_it_begins_replaces_the_old_result_by_one_that_says_why() {
+fn a_run_that_fails_before_it_begins_replaces_the_old_result_with_one_that_says_why() {
     let validator = validator();
     for (words, reason) in [
         ("fileio run --mode rndrd", "is missing; run 'prepare'"),
@@ -563,11 +563,11 @@ fn a_run_that_fails_before_it_begins_replaces_the_old_result_by_one_that_says_wh
     }
 }
 
-/// Runs that would not end by themselves.
+/// Arguments of runs that would never end.
 const ENDLESS: &str = "cpu --events 0 --time 0 --json";
 
 #[test]
-fn a_target_that_cannot_be_replaced_is_found_before_the_run() {
+fn a_target_that_cannot_be_replaced_is_detected_before_the_run() {
     for attribute in ["+i", "+a"] {
         let folder = folder();
         let file = folder.path().join("r.json");
@@ -588,7 +588,7 @@ fn a_target_that_cannot_be_replaced_is_found_before_the_run() {
 }
 
 #[test]
-fn somebody_elses_file_in_a_sticky_directory_is_found_before_the_run() {
+fn another_users_file_in_a_sticky_directory_is_detected_before_the_run() {
     let folder = tempfile::tempdir_in("/tmp").unwrap();
     let binary = folder.path().join("wbench");
     fs::copy(WBENCH, &binary).unwrap();
@@ -609,14 +609,14 @@ fn somebody_elses_file_in_a_sticky_directory_is_found_before_the_run() {
     assert_ended(&output, 1);
     assert!(text(&output.stderr).contains("r.json; name another file"));
     assert_eq!(fs::read(&file).unwrap(), b"precious");
-    // Its own file may be replaced there.
+    // The owner's file may be replaced there.
     for _ in 0..2 {
         assert_ended(&as_nobody(&format!("{SHORT} --json own.json")), 0);
     }
 }
 
 #[test]
-fn a_link_to_a_result_is_written_through_and_one_to_nothing_is_refused() {
+fn a_link_to_a_result_is_followed_and_a_dangling_link_is_refused() {
     let folder = folder();
     fs::create_dir(folder.path().join("results")).unwrap();
     fs::write(folder.path().join("results/1.json"), "old").unwrap();

@@ -1,4 +1,4 @@
-//! Signals and limits that end a run: figures up to then, exit status, and nothing left behind.
+//! Signals and limits that end a run: partial figures, exit status, and nothing left behind.
 
 mod common;
 
@@ -57,11 +57,11 @@ fn a_signal_ends_cpu_and_memory_with_report_and_result() {
 }
 
 #[test]
-fn a_signal_in_a_file_run_removes_what_the_run_made() {
+fn a_signal_in_a_file_run_removes_the_files_it_created() {
     for (signal, status) in SIGNALS {
         for mode in ["seqwr", "rndrw"] {
             let folder = folder();
-            // Small requests on many bytes: none of these comes to its end by itself.
+            // Small requests on large files: none of these finishes by itself.
             let words = format!(
                 "fileio --mode {mode} --files 4 --total-size {} --block-size 512 --flags dsync \
                  --events 0 --time 0 --report-interval 0.05 --threads 2 --json r.json",
@@ -82,7 +82,7 @@ fn a_signal_in_a_file_run_removes_what_the_run_made() {
 }
 
 #[test]
-fn a_signal_makes_no_final_fsyncs() {
+fn a_run_ended_by_a_signal_makes_no_final_fsyncs() {
     let folder = folder();
     let words = "fileio --mode rndwr --files 4 --total-size 4M --flags none --events 0 --time 0 \
                  --fsync-freq 0 --report-interval 0.05 --json r.json";
@@ -95,11 +95,11 @@ fn a_signal_makes_no_final_fsyncs() {
     assert!(result["fsync_latency_ns"].is_null());
 }
 
-/// A set whose preparation takes long enough to be met in it.
+/// A set that takes long enough to prepare for a signal to arrive meanwhile.
 const LARGE: &str = "--files 4 --total-size 8G";
 
 #[test]
-fn a_signal_in_prepare_removes_what_was_made() {
+fn a_signal_in_prepare_removes_the_created_files() {
     for (signal, status) in SIGNALS {
         let folder = folder();
         let run = Running::wbench(folder.path(), &format!("fileio prepare {LARGE}"));
@@ -117,7 +117,7 @@ fn a_signal_in_prepare_removes_what_was_made() {
 }
 
 #[test]
-fn a_signal_in_the_preparation_of_a_whole_job_is_told_in_message_and_result() {
+fn a_signal_while_a_whole_job_prepares_is_reported_in_message_and_result() {
     let folder = folder();
     let words = format!("fileio --mode rndrd {LARGE} --json ../r.json");
     let files = folder.path().join("files");
@@ -155,15 +155,15 @@ fn files_that_were_there_before_a_run_survive_its_interruption() {
 }
 
 #[test]
-fn the_first_of_several_signals_gives_the_exit_status() {
+fn the_first_of_several_signals_determines_the_exit_status() {
     let run = Running::wbench(
         Path::new("."),
-        // Events of many milliseconds, so that the second signal comes while one is in hand.
+        // Events of many milliseconds, so that the second signal arrives during one.
         "memory --block-size 256M --total-size 1000000T --time 0 --report-interval 0.05",
     );
     run.wait_for("events/s");
     run.signal(Signal::SIGTERM);
-    // Of two that are pending at once the kernel delivers the lower number first.
+    // The kernel delivers the lower-numbered of two pending signals first.
     let status = format!("/proc/{}/status", run.pid());
     wait_until("the delivery of the first", || {
         std::fs::read_to_string(&status).is_ok_and(|s| s.contains("ShdPnd:\t0000000000000000"))
@@ -174,7 +174,7 @@ fn the_first_of_several_signals_gives_the_exit_status() {
 }
 
 #[test]
-fn a_signal_ends_the_dialect_with_its_report_too() {
+fn a_signal_ends_the_sysbench_dialect_with_its_report() {
     let folder = folder();
     let set = "--test=fileio --file-num=2 --file-total-size=64K --file-block-size=4K";
     wbench(folder.path(), &format!("{set} prepare"))
@@ -201,7 +201,7 @@ fn a_signal_ends_the_dialect_with_its_report_too() {
 }
 
 #[test]
-fn a_signal_in_the_dialects_prepare_removes_what_was_made() {
+fn a_signal_in_prepare_of_the_sysbench_dialect_removes_the_created_files() {
     for (signal, status) in SIGNALS {
         let folder = folder();
         let run = Running::wbench(
@@ -219,7 +219,7 @@ fn a_signal_in_the_dialects_prepare_removes_what_was_made() {
 }
 
 #[test]
-fn nohup_keeps_a_run_through_the_end_of_its_terminal() {
+fn a_run_under_nohup_survives_the_end_of_its_terminal() {
     let mut command = tool("nohup");
     command.args([
         WBENCH,
@@ -242,7 +242,7 @@ fn nohup_keeps_a_run_through_the_end_of_its_terminal() {
 }
 
 #[test]
-fn a_standard_error_that_takes_nothing_does_not_keep_a_signal_from_removing_the_files() {
+fn a_signal_removes_the_files_even_if_standard_error_is_full() {
     let folder = folder();
     let files = folder.path().join("files");
     std::fs::create_dir(&files).unwrap();
@@ -266,7 +266,7 @@ fn a_standard_error_that_takes_nothing_does_not_keep_a_signal_from_removing_the_
     assert_eq!(names_in(&files), [""; 0]);
 }
 
-/// The program with a file size limit, in bytes.
+/// Runs the program with a file size limit in bytes.
 fn limited(folder: &Path, bytes: u64, words: &str) -> Output {
     let mut command = tool("prlimit");
     command
@@ -343,7 +343,7 @@ fn a_signal_ends_the_instances_of_a_sweep_and_leaves_no_files() {
     }
 }
 
-/// All files below a directory, as far as they are there.
+/// All files below a directory that still exist.
 fn walk(directory: &Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     entries

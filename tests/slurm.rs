@@ -1,6 +1,6 @@
 //! The job array of packaging/slurm on a cluster of Slurm's own daemons on this machine.
 //!
-//! Takes some 15 s.
+//! Takes about 15 s.
 
 mod common;
 
@@ -12,7 +12,7 @@ use std::process::{Child, Command, Output, Stdio};
 use common::{Running, WBENCH, assert_ended, folder, names_in, result_in, text, tool, wait_until};
 use tempfile::TempDir;
 
-/// A controller and a node with two CPUs, stopped when they go out of scope.
+/// A controller and a node with two CPUs, stopped on drop.
 struct Cluster {
     folder: TempDir,
     daemons: Vec<Child>,
@@ -71,7 +71,7 @@ impl Cluster {
         self.daemons.push(daemon.spawn().unwrap());
     }
 
-    /// A command of Slurm's, or one that runs some.
+    /// A command of Slurm, or one that runs some.
     fn command(&self, name: &str) -> Command {
         let mut command = tool(name);
         command
@@ -94,7 +94,7 @@ impl Cluster {
         Running::start(sbatch)
     }
 
-    /// Submits, waits for the end, and gives the job with how it ended.
+    /// Submits a job, waits for its end, and returns its ID and output.
     fn run(&self, words: &str) -> (String, Output) {
         let output = self.submit(&format!("--wait {words}")).finish();
         (text(&output.stdout).trim().to_owned(), output)
@@ -124,7 +124,7 @@ fn free_port() -> u16 {
 }
 
 #[test]
-fn each_task_of_an_array_leaves_one_result_labelled_with_its_place() {
+fn each_task_of_an_array_leaves_one_result_labelled_with_its_index() {
     let cluster = Cluster::start();
     let words = "--array=0-3%2 : suite --scale 0.0005 --label concurrency=2";
     let (job, output) = cluster.run(words);
@@ -147,7 +147,7 @@ fn each_task_of_an_array_leaves_one_result_labelled_with_its_place() {
 }
 
 #[test]
-fn a_cancelled_job_keeps_what_it_has_measured() {
+fn a_cancelled_job_keeps_its_results_so_far() {
     let cluster = Cluster::start();
     let submitted = cluster
         .submit("--array=0-1 : cpu --events 0 --time 600 --report-interval 0.1")
@@ -191,7 +191,7 @@ fn a_cancelled_job_keeps_what_it_has_measured() {
 }
 
 #[test]
-fn a_job_that_can_not_measure_fails_and_its_log_says_why() {
+fn a_job_that_cannot_measure_fails_and_its_log_says_why() {
     let cluster = Cluster::start();
     let (job, output) = cluster.run("--array=7 : fileio run --mode rndrd");
     assert_ended(&output, 1);

@@ -1,4 +1,4 @@
-//! `--start-at`: runs that begin together, at a moment on the clock.
+//! `--start-at`: runs that begin together at a given time.
 
 mod common;
 
@@ -12,7 +12,7 @@ use common::{
     Running, assert_ended, folder, names_in, number, parsed, result_in, result_of, text, wbench,
 };
 
-/// The moment so many seconds from now, in seconds since 1970.
+/// The time this many seconds from now, in seconds since 1970.
 fn in_seconds(ahead: f64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     format!("{:.6}", now.as_secs_f64() + ahead)
@@ -45,7 +45,7 @@ fn every_test_waits_for_its_start_time() {
         let asked = humantime::parse_rfc3339(asked).unwrap();
         let asked = asked.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
         assert!((asked - moment.parse::<f64>().unwrap()).abs() < 1e-5);
-        // To the second: when it began, not when it was started.
+        // To the second: when the run began, not when the process started.
         let started = humantime::parse_rfc3339(result["started_at"].as_str().unwrap()).unwrap();
         assert!(started.duration_since(UNIX_EPOCH).unwrap().as_secs_f64() >= asked.floor());
     }
@@ -53,7 +53,7 @@ fn every_test_waits_for_its_start_time() {
 }
 
 #[test]
-fn files_are_made_before_the_moment() {
+fn files_are_created_before_the_start_time() {
     let folder = folder();
     let words = format!(
         "fileio --mode rndrd --files 2 --total-size 1M --events 10 --flags none --start-at {}",
@@ -71,7 +71,7 @@ fn files_are_made_before_the_moment() {
 }
 
 #[test]
-fn of_runs_with_one_start_time_none_starts_before_it() {
+fn no_run_starts_before_the_common_start_time() {
     let folder = folder();
     let moment = in_seconds(4.0);
     let words = format!("cpu --max-prime 1000 --events 100 --json - --start-at {moment}");
@@ -111,7 +111,7 @@ fn a_signal_during_the_wait_ends_it() {
 }
 
 #[test]
-fn a_moment_that_has_gone_starts_at_once_and_says_how_late() {
+fn a_run_with_a_past_start_time_starts_at_once_and_reports_how_late() {
     let folder = folder();
     let moment = in_seconds(-5.0);
     let words = format!("cpu --max-prime 100 --events 10 --start-at {moment}");
@@ -125,7 +125,7 @@ fn a_moment_that_has_gone_starts_at_once_and_says_how_late() {
 }
 
 #[test]
-fn a_run_without_a_moment_has_none() {
+fn a_run_without_a_start_time_records_none() {
     let folder = folder();
     let result = result_of(folder.path(), "cpu --max-prime 100 --events 10");
     assert_eq!(result["start"], Value::Null);
@@ -133,7 +133,7 @@ fn a_run_without_a_moment_has_none() {
 }
 
 #[test]
-fn a_moment_that_is_none_or_days_ahead_is_refused() {
+fn a_start_time_that_is_invalid_or_days_ahead_is_refused() {
     let folder = folder();
     let far = in_seconds(200_000.0);
     for (moment, reason) in [

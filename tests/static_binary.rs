@@ -1,4 +1,4 @@
-//! One file that runs wherever it is put.
+//! One file that runs anywhere.
 
 mod common;
 
@@ -33,12 +33,11 @@ fn ldd_calls_the_binary_static() {
     );
 }
 
-/// A root with nothing in it but the program and an empty folder for files.
+/// A root that contains only the program and an empty directory for files.
 fn empty_root() -> TempDir {
     let root = folder();
     let program = root.path().join("wbench");
-    // A copy would be open for writing in processes that other tests start meanwhile: "text file
-    // busy".
+    // A copy could still be open for writing in processes that other tests start: "text file busy".
     fs::hard_link(WBENCH, &program).unwrap();
     fs::create_dir(root.path().join("data")).unwrap();
     root
@@ -64,7 +63,7 @@ fn result_in_root(root: &Path, words: &str) -> Value {
 }
 
 #[test]
-fn all_three_tests_work_where_there_is_nothing_but_the_program() {
+fn all_three_tests_work_in_a_root_with_nothing_but_the_program() {
     let root = empty_root();
     for (words, events) in [
         ("cpu --max-prime 100 --events 1", 1),
@@ -83,7 +82,7 @@ fn all_three_tests_work_where_there_is_nothing_but_the_program() {
 }
 
 #[test]
-fn what_cannot_be_found_out_is_null_and_no_guess() {
+fn unknown_values_are_null_and_never_guessed() {
     let root = empty_root();
     let result = result_in_root(
         root.path(),
@@ -104,14 +103,14 @@ fn what_cannot_be_found_out_is_null_and_no_guess() {
     ] {
         assert_eq!(result.pointer(unknown), Some(&Value::Null), "{unknown}");
     }
-    // What the system calls tell is there all the same.
+    // What comes from system calls is available.
     assert!(number(&result, "/host/cpus") >= 1.0);
     assert!(result["host"]["kernel"].is_string());
     assert!(number(&result, "/noise/user_s") >= 0.0);
 }
 
 #[test]
-fn the_reports_for_people_work_there_too() {
+fn text_reports_work_in_an_empty_root() {
     let root = empty_root();
     for words in [
         "cpu --max-prime 100 --events 10",
@@ -126,7 +125,7 @@ fn the_reports_for_people_work_there_too() {
 }
 
 #[test]
-fn huge_pages_are_refused_with_a_reason_where_the_pool_cannot_be_seen() {
+fn huge_pages_are_refused_with_a_reason_if_the_pool_is_not_visible() {
     let root = empty_root();
     let output = in_root(root.path(), "memory --hugetlb --total-size 1M");
     assert_ended(&output, 1);

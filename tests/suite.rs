@@ -1,4 +1,4 @@
-//! `wbench suite` from outside: what a profile says, all of it, once, whatever happens meanwhile.
+//! `wbench suite` from outside: runs everything in a profile exactly once, despite interruptions.
 
 mod common;
 mod storage;
@@ -17,7 +17,7 @@ use common::{
 };
 use storage::Mounted;
 
-/// The study's measurements, small.
+/// A small version of the study's measurements.
 const SMALL: &str = r#"
 name = "small"
 
@@ -67,7 +67,7 @@ mode = "rndwr"
 
 const SMALL_NAMES: [&str; 6] = ["cpu", "memory-read", "seqrd", "rndrd", "seqwr", "rndwr"];
 
-/// A folder with a profile, and one for test files in it.
+/// A directory with a profile and a directory for test files.
 struct Place {
     folder: TempDir,
 }
@@ -127,7 +127,7 @@ fn codes(result: &Value) -> Vec<&str> {
     warnings.map(|w| w["code"].as_str().unwrap()).collect()
 }
 
-/// The first words of a table's rows.
+/// The first column of a table's rows.
 fn rows(stdout: &str) -> Vec<&str> {
     let table = stdout
         .split("\n\n")
@@ -139,7 +139,7 @@ fn rows(stdout: &str) -> Vec<&str> {
 }
 
 #[test]
-fn a_suite_ends_in_one_array_and_one_table() {
+fn a_suite_produces_one_array_and_one_table() {
     let place = Place::with(SMALL);
     let output = place.suite("--label env=here");
     assert_ended(&output, 0);
@@ -157,7 +157,7 @@ fn a_suite_ends_in_one_array_and_one_table() {
     }
     let table = text(&output.stdout);
     assert_eq!(rows(&table), SMALL_NAMES);
-    // The lines of the host and of warnings are as long as they have to be.
+    // Host and warning lines may be of any length.
     let lines = table.split("\n\n").nth(1).unwrap().lines();
     let widest = lines.map(|line| line.chars().count()).max();
     assert!(widest.unwrap() <= 80, "{table}");
@@ -207,7 +207,7 @@ fn a_measurement_of_a_suite_does_what_its_command_does() {
 }
 
 #[test]
-fn the_study_is_seven_measurements_and_a_small_part_of_it_says_so() {
+fn the_study_has_seven_measurements_and_a_scaled_run_is_marked_as_such() {
     let place = Place::with("");
     let output = wbench(place.path(), "suite --scale 0.001 --dir data")
         .output()
@@ -248,7 +248,7 @@ fn the_study_is_seven_measurements_and_a_small_part_of_it_says_so() {
 }
 
 #[test]
-fn a_profile_that_is_shown_is_read_back_the_same() {
+fn a_profile_printed_by_show_reads_back_unchanged() {
     let place = Place::with("");
     let shown = wbench(place.path(), "suite --show").output().unwrap();
     assert_ended(&shown, 0);
@@ -271,7 +271,7 @@ fn a_profile_that_is_shown_is_read_back_the_same() {
 }
 
 #[test]
-fn a_wrong_profile_ends_the_program_with_line_key_and_what_is_accepted() {
+fn an_invalid_profile_is_reported_with_line_key_and_accepted_values() {
     let place =
         Place::with("name = \"p\"\n[[measurement]]\nname = \"a\"\ntest = \"cpu\"\nprimes = 3\n");
     for words in ["", "--show"] {
@@ -289,7 +289,7 @@ fn a_wrong_profile_ends_the_program_with_line_key_and_what_is_accepted() {
 }
 
 #[test]
-fn rounds_follow_each_other_and_are_samples_of_one_measurement() {
+fn rounds_run_in_sequence_and_are_samples_of_one_measurement() {
     let place = Place::with(SMALL);
     let output = place.suite("--repeat 2");
     assert_ended(&output, 0);
@@ -308,7 +308,7 @@ fn rounds_follow_each_other_and_are_samples_of_one_measurement() {
 }
 
 #[test]
-fn results_on_standard_output_are_alone_there_and_nothing_is_told_without_terminal_but_lines() {
+fn results_on_standard_output_are_alone_there_and_progress_without_a_terminal_is_plain_lines() {
     let place = Place::with(SMALL);
     let output = place.suite("--json -");
     assert_ended(&output, 0);
@@ -329,7 +329,7 @@ fn results_on_standard_output_are_alone_there_and_nothing_is_told_without_termin
 }
 
 #[test]
-fn results_are_not_written_over_and_what_is_there_is_not_measured_again() {
+fn results_are_not_overwritten_and_existing_ones_are_not_measured_again() {
     let place = Place::with(SMALL);
     assert_ended(&place.suite("--quiet"), 0);
     let before = std::fs::read(place.file()).unwrap();
@@ -380,7 +380,7 @@ fn another_suite_is_not_resumed() {
 }
 
 #[test]
-fn resume_refuses_results_of_other_conditions() {
+fn resume_refuses_results_from_different_conditions() {
     let place = Place::with(SMALL);
     assert_ended(&place.suite("--quiet"), 0);
     let whole = place.results();
@@ -421,7 +421,7 @@ fn resume_refuses_results_of_other_conditions() {
 }
 
 #[test]
-fn more_rounds_than_can_be_held_are_refused_at_once() {
+fn too_many_rounds_for_memory_are_refused_at_once() {
     let place = Place::with(SMALL);
     let refused = place.suite("--repeat 4294967295");
     assert_ended(&refused, 1);
@@ -430,7 +430,7 @@ fn more_rounds_than_can_be_held_are_refused_at_once() {
     assert!(!place.file().exists());
 }
 
-/// A profile whose second measurement takes a second or two, and whose third needs files.
+/// A profile whose second measurement takes one or two seconds, and whose third needs files.
 const LONG: &str = r#"
 name = "long"
 defaults.fileio = { files = 4, total-size = "1M" }
@@ -466,7 +466,7 @@ fn lines_in(file: &Path) -> usize {
 }
 
 #[test]
-fn a_signal_ends_a_suite_with_all_it_has_and_resume_completes_it() {
+fn a_signal_ends_a_suite_with_its_results_so_far_and_resume_completes_it() {
     for (signal, status) in [
         (Signal::SIGHUP, 129),
         (Signal::SIGINT, 130),
@@ -503,7 +503,7 @@ fn a_signal_ends_a_suite_with_all_it_has_and_resume_completes_it() {
 }
 
 #[test]
-fn a_signal_while_files_are_made_removes_them() {
+fn a_signal_while_files_are_created_removes_them() {
     let big = SMALL.replace("total-size = \"1M\"\nevents", "total-size = \"3G\"\nevents");
     let place = Place::with(&big);
     let suite = place.start("");
@@ -515,7 +515,7 @@ fn a_signal_while_files_are_made_removes_them() {
 }
 
 #[test]
-fn a_suite_that_is_killed_again_and_again_has_each_measurement_once_in_the_end() {
+fn a_suite_killed_repeatedly_ends_with_each_measurement_exactly_once() {
     let place = Place::with(&SMALL.replace("events = 20", "events = 200000\ntime = 0.2"));
     for kill in 0..8 {
         let mut suite = Running::wbench(place.path(), &Place::words("--resume --repeat 2"));
@@ -535,8 +535,8 @@ fn a_suite_that_is_killed_again_and_again_has_each_measurement_once_in_the_end()
 }
 
 #[test]
-fn a_measurement_that_fails_is_told_and_stops_no_other() {
-    // Only this one calls fdatasync.
+fn a_failed_measurement_is_reported_and_does_not_stop_the_others() {
+    // Only this measurement calls fdatasync.
     let profile = SMALL.replace(
         "mode = \"rndrd\"",
         "mode = \"rndrw\"\nfsync-mode = \"fdatasync\"",
@@ -577,8 +577,8 @@ fn a_measurement_that_fails_is_told_and_stops_no_other() {
 }
 
 #[test]
-fn a_full_disk_under_the_result_file_loses_nothing_that_was_kept() {
-    // Full while results come, and full when they become one file.
+fn a_full_disk_under_the_result_file_loses_no_saved_result() {
+    // Full while results arrive, and full when they are merged into one file.
     for (size, measured) in [(8 << 10, 1..5), (24 << 10, 6..7)] {
         let disk = Mounted::tmpfs(size);
         let place = Place::with(SMALL);
@@ -618,7 +618,7 @@ fn a_full_disk_under_the_result_file_loses_nothing_that_was_kept() {
 }
 
 #[test]
-fn a_folder_that_can_not_hold_the_files_is_refused_before_anything_is_measured() {
+fn a_directory_that_cannot_hold_the_files_is_refused_before_any_measurement() {
     let disk = Mounted::tmpfs(1 << 20);
     let place = Place::with(&SMALL.replace("files = 4\n", "files = 4\nflags = \"none\"\n"));
     let big = place.path().join("big.toml");
@@ -644,7 +644,7 @@ fn a_folder_that_can_not_hold_the_files_is_refused_before_anything_is_measured()
 }
 
 #[test]
-fn files_stay_where_they_were_there_before_or_are_to_be_kept() {
+fn existing_files_and_files_to_keep_are_not_removed() {
     let place = Place::with(SMALL);
     let four = ["test_file.0", "test_file.1", "test_file.2", "test_file.3"];
     assert_ended(&place.suite("--quiet --keep"), 0);
@@ -655,7 +655,7 @@ fn files_stay_where_they_were_there_before_or_are_to_be_kept() {
 }
 
 #[test]
-fn a_write_that_the_time_cut_short_leaves_no_half_files_to_those_that_follow() {
+fn a_write_measurement_that_ends_early_leaves_no_partial_files_to_later_ones() {
     let cut = SMALL.replace(
         "mode = \"seqwr\"\nevents = 0",
         "mode = \"seqwr\"\nevents = 100",
@@ -672,7 +672,7 @@ fn a_write_that_the_time_cut_short_leaves_no_half_files_to_those_that_follow() {
 }
 
 #[test]
-fn measurements_of_the_same_files_share_them_whatever_their_requests() {
+fn measurements_of_the_same_files_share_them_regardless_of_their_requests() {
     let profile = SMALL.split("[[measurement]]").next().unwrap().to_owned()
         + "[[measurement]]\nname = \"small\"\ntest = \"fileio\"\nmode = \"seqrd\"\nevents = 0\n"
         + "[[measurement]]\nname = \"large\"\ntest = \"fileio\"\nmode = \"seqrd\"\nblock-size = \"64K\"\nevents = 0\n"
@@ -681,7 +681,7 @@ fn measurements_of_the_same_files_share_them_whatever_their_requests() {
     let place = Place::with(&profile);
     let run = traced(place.path(), &Place::words("--repeat 1"), &[]);
     assert_ended(&run.output, 0);
-    // A file gets its name when it is created.
+    // A file is linked under its name when it is created.
     let named = run.of_test_files("linkat");
     assert_eq!(named.len(), 4 + 2, "{named:#?}");
     let reads = place.results();
@@ -693,7 +693,7 @@ fn measurements_of_the_same_files_share_them_whatever_their_requests() {
 }
 
 #[test]
-fn what_is_changed_for_all_measurements_stands_in_each_result() {
+fn options_for_all_measurements_are_in_each_result() {
     let place = Place::with(SMALL);
     let words = "--quiet --threads 2 --pin --clock monotonic --report-interval 0.05";
     assert_ended(&place.suite(words), 0);
@@ -710,7 +710,7 @@ fn what_is_changed_for_all_measurements_stands_in_each_result() {
 }
 
 #[test]
-fn the_profile_in_the_manual_is_one() {
+fn the_profile_in_the_manual_is_valid() {
     let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/manual.md");
     let manual = std::fs::read_to_string(manual).unwrap();
     let block = manual
@@ -726,7 +726,7 @@ fn the_profile_in_the_manual_is_one() {
 }
 
 #[test]
-fn a_suite_begins_at_the_moment_it_was_told_and_prints_the_report_that_was_asked_for() {
+fn a_suite_begins_at_its_start_time_and_prints_the_requested_report() {
     let place = Place::with(SMALL);
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
@@ -747,7 +747,7 @@ fn a_suite_begins_at_the_moment_it_was_told_and_prints_the_report_that_was_asked
 }
 
 #[test]
-fn a_second_job_on_the_results_of_one_at_work_says_who_that_is_and_changes_nothing() {
+fn a_second_job_on_results_in_use_names_the_other_process_and_changes_nothing() {
     let place = Place::with(LONG);
     let suite = place.start("--repeat 3");
     wait_until("two results", || lines_in(&place.partial()) == 2);
@@ -766,7 +766,7 @@ fn a_second_job_on_the_results_of_one_at_work_says_who_that_is_and_changes_nothi
     assert_eq!(results.len(), 12);
     assert!(!place.partial().exists());
 
-    // No lock outlives a job that was killed.
+    // Locks do not outlive a killed job.
     let mut suite = place.start("--json other.json");
     let partial = place.path().join("other.json.partial");
     wait_until("a result", || lines_in(&partial) == 1);
@@ -783,7 +783,7 @@ fn a_second_job_on_the_results_of_one_at_work_says_who_that_is_and_changes_nothi
 }
 
 #[test]
-fn of_jobs_that_begin_at_once_with_the_same_result_file_one_is_done_and_the_others_fail() {
+fn only_one_of_several_concurrent_jobs_with_the_same_result_file_runs() {
     for words in ["", "--resume"] {
         let place = Place::with(LONG);
         let jobs: Vec<_> = (0..4).map(|_| place.start(words)).collect();
@@ -791,7 +791,7 @@ fn of_jobs_that_begin_at_once_with_the_same_result_file_one_is_done_and_the_othe
         for job in jobs {
             let output = job.finish();
             match output.status.code() {
-                // One that begins after the end of another has nothing left to do.
+                // A job that begins after another has ended has nothing left to do.
                 Some(0) => done += 1,
                 _ => {
                     assert_ended(&output, 1);
@@ -835,7 +835,7 @@ fn a_file_system_without_locks_is_used_with_a_warning() {
 }
 
 #[test]
-fn the_files_of_a_suite_that_stay_leave_space_for_its_results() {
+fn the_files_of_a_suite_leave_space_for_its_results() {
     let disk = Mounted::tmpfs(8 << 20);
     let place = Place::with(SMALL);
     let json = disk.path().join("r.json");
@@ -843,10 +843,10 @@ fn the_files_of_a_suite_that_stay_leave_space_for_its_results() {
     let partial = disk.path().join("r.json.partial");
     wait_until("the reservation", || partial.exists());
     wait_until("a result", || lines_in(&partial) >= 1);
-    // Another process takes all that is left.
+    // Another process uses all remaining space.
     let _ = std::fs::write(disk.path().join("hog"), vec![0; 16 << 20]);
     let output = suite.finish();
-    // The array is a second copy, which has no space; the results so far have.
+    // The array is a second copy, for which there is no space; the results so far have theirs.
     let all = match output.status.code() {
         Some(0) => result_in(&json).as_array().unwrap().len(),
         _ => lines_in(&partial),

@@ -1,4 +1,5 @@
-//! Many instances at once: each accounted for, whatever befalls it, and nothing left behind.
+//! Many concurrent instances: each is accounted for, whatever happens to it, and nothing is left
+//! behind.
 
 mod common;
 mod storage;
@@ -18,10 +19,10 @@ use common::{
 };
 use storage::Mounted;
 
-/// Instances that are done in some hundredths of a second.
+/// Instances that end within hundredths of a second.
 const TRIVIAL: &str = "cpu --max-prime 100 --events 10";
 
-/// A folder with a place for instances' folders, beside the result file.
+/// A directory that contains the instances' data directory and the result file.
 struct Place {
     folder: TempDir,
 }
@@ -59,7 +60,7 @@ impl Place {
         array.as_array().expect("an array").clone()
     }
 
-    /// Nothing is left of instances, and the results are in one file.
+    /// Checks that nothing is left of the instances and that the results are in one file.
     #[track_caller]
     fn assert_tidy(&self) {
         assert_eq!(names_in(self.folder.path()), ["all.json", "data"]);
@@ -71,7 +72,7 @@ fn label<'a>(result: &'a Value, name: &str) -> &'a str {
     result["labels"][name].as_str().expect("a label")
 }
 
-/// Environment, concurrency and number of each instance, in the order of the file.
+/// Environment, concurrency and instance number, in the order of the file.
 fn instances(results: &[Value]) -> Vec<(String, u32, u32)> {
     let number = |result, name| label(result, name).parse().unwrap();
     results
@@ -105,7 +106,7 @@ fn error(result: &Value) -> &str {
     result["error"].as_str().expect("an error")
 }
 
-/// The processes that have this one as their parent, with their states.
+/// The children of a process, with their states.
 fn children(parent: i32) -> Vec<(i32, char)> {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -130,13 +131,13 @@ fn status_kib(pid: i32, name: &str) -> Option<u64> {
 }
 
 #[test]
-fn two_hundred_instances_are_all_accounted_for_and_leave_nothing() {
+fn two_hundred_instances_are_all_accounted_for_and_leave_nothing_behind() {
     let place = Place::new();
     let words = "fileio --mode seqwr --files 1 --total-size 16K --flags none";
     let run = Running::start(place.command("--concurrency 32 --count 200 --lead 1", &[], words));
     let pid = run.pid().as_raw();
     let (mut memory, mut descriptors, mut zombies) = (Vec::new(), 0, 0);
-    // The process stays until it is waited for, as one without memory.
+    // Until it is waited for, an ended process remains as a zombie without memory.
     while let Some(resident) = status_kib(pid, "VmRSS") {
         memory.push(resident);
         let open = std::fs::read_dir(format!("/proc/{pid}/fd"));
@@ -154,7 +155,7 @@ fn two_hundred_instances_are_all_accounted_for_and_leave_nothing() {
     assert_each_once(&results, &["native"], &[32], 200);
     assert!(results.iter().all(|result| result["status"] == "complete"));
     place.assert_tidy();
-    // One that ended waits a moment for being seen; never do they pile up.
+    // An ended instance is a zombie only briefly; zombies never accumulate.
     assert!(zombies <= 32, "{zombies} zombies");
     assert!(descriptors <= 3 * 32 + 16, "{descriptors} descriptors");
     let (early, most) = (memory[memory.len() / 4], *memory.iter().max().unwrap());
@@ -188,7 +189,7 @@ fn the_instances_of_a_wave_wait_for_one_start_and_the_spread_is_reported() {
         assert_eq!(late.len(), 16);
         let first = late.iter().copied().fold(f64::INFINITY, f64::min);
         let last = late.iter().copied().fold(0.0, f64::max);
-        // How close they are depends on what else the machine does.
+        // The spread depends on the load of the machine.
         println!(
             "16 instances: spread of the starts {:.3} ms",
             (last - first) * 1e3
@@ -202,7 +203,7 @@ fn the_instances_of_a_wave_wait_for_one_start_and_the_spread_is_reported() {
 }
 
 #[test]
-fn one_that_ends_is_replaced_at_once_and_only_the_first_start_together() {
+fn an_ended_instance_is_replaced_at_once_and_only_the_first_wave_starts_together() {
     let place = Place::new();
     let output = place.sweep("--concurrency 3 --count 7 --lead 1", &[], TRIVIAL);
     assert_ended(&output, 0);
@@ -213,7 +214,7 @@ fn one_that_ends_is_replaced_at_once_and_only_the_first_start_together() {
 }
 
 #[test]
-fn a_launcher_gets_the_words_in_their_places_and_each_instance_a_folder() {
+fn a_launcher_gets_its_placeholders_filled_in_and_each_instance_a_directory() {
     let place = Place::new();
     let launcher = "sh=sh -c 'test -d \"$1\" && echo {env} {concurrency} {instance} $1 >> ../said; \
                     exec $WBENCH {args}' name {dir}";
@@ -246,7 +247,7 @@ fn a_launcher_gets_the_words_in_their_places_and_each_instance_a_folder() {
     }
 }
 
-/// Launchers that fail, each in its way, with what its results say.
+/// Launchers that fail in different ways, and what their results report.
 const FAULTS: [(&str, &[&str]); 9] = [
     (
         "exits=sh -c 'echo no room >&2; exit 1'",
@@ -278,7 +279,7 @@ const FAULTS: [(&str, &[&str]); 9] = [
 ];
 
 #[test]
-fn a_launcher_that_fails_is_recorded_with_what_it_said_and_the_sweep_goes_on() {
+fn a_failed_launcher_is_recorded_with_its_output_and_the_sweep_continues() {
     let place = Place::new();
     let mut launchers: Vec<&str> = FAULTS.iter().map(|(launcher, _)| *launcher).collect();
     launchers.push("native=");
@@ -314,7 +315,7 @@ fn a_launcher_that_fails_is_recorded_with_what_it_said_and_the_sweep_goes_on() {
     assert!(table.contains("instance 1 of exits at 2"), "{table}");
     place.assert_tidy();
 
-    // `compare` names them and counts the others.
+    // `compare` names the failed ones and counts the others.
     let compared = common::wbench(
         place.folder.path(),
         "compare all.json --by env --vary concurrency",
@@ -331,7 +332,7 @@ fn a_launcher_that_fails_is_recorded_with_what_it_said_and_the_sweep_goes_on() {
 }
 
 #[test]
-fn one_that_hangs_is_ended_with_all_of_its_group() {
+fn a_hung_instance_is_ended_with_its_process_group() {
     let place = Place::new();
     let launchers = [
         "sleeps=sh -c 'sleep 1000'",
@@ -354,7 +355,7 @@ fn one_that_hangs_is_ended_with_all_of_its_group() {
 }
 
 #[test]
-fn a_process_that_an_instance_leaves_behind_is_ended_and_its_result_counts() {
+fn a_process_left_behind_by_an_instance_is_ended_and_the_result_counts() {
     let place = Place::new();
     let launcher = "open=sh -c '$WBENCH {args}; sleep 1000 &'";
     let output = place.sweep("--concurrency 1 --count 1", &[launcher], TRIVIAL);
@@ -364,7 +365,7 @@ fn a_process_that_an_instance_leaves_behind_is_ended_and_its_result_counts() {
 }
 
 #[test]
-fn an_instance_that_fails_by_itself_has_its_own_result() {
+fn an_instance_that_fails_keeps_its_own_result() {
     let place = Place::new();
     let launcher = "native=sh -c 'touch {dir}/test_file.0; exec $WBENCH {args}'";
     let words = "fileio --mode seqwr --files 1 --total-size 16K --flags none";
@@ -384,9 +385,9 @@ fn an_instance_that_fails_by_itself_has_its_own_result() {
 }
 
 #[test]
-fn only_the_test_files_of_wbench_are_removed_with_a_directory_and_the_rest_is_named() {
+fn only_wbench_test_files_are_removed_with_a_directory_and_others_are_named() {
     let place = Place::new();
-    // As an instance that is killed leaves them.
+    // As a killed instance leaves them.
     let files = "$WBENCH fileio prepare --quiet --files 2 --total-size 32K --dir {dir}";
     let launcher = format!(
         "native=sh -c '{files}; [ {{instance}} = 1 ] || {{ echo mine > {{dir}}/notes; mkdir \
@@ -408,8 +409,8 @@ fn only_the_test_files_of_wbench_are_removed_with_a_directory_and_the_rest_is_na
     assert_eq!(names_in(&sweep.join("native-1-2")), ["deep", "notes"]);
 }
 
-/// What a launcher may do with its directory, and what the sweep then says of it. PRECIOUS is a
-/// directory with files of others.
+/// What a launcher may do to its directory, and what the sweep then reports. PRECIOUS is a
+/// directory with unrelated files.
 const REPLACED: [(&str, &str); 4] = [
     (
         "rmdir {dir}; ln -s PRECIOUS {dir}",
@@ -426,8 +427,8 @@ const REPLACED: [(&str, &str); 4] = [
     ),
 ];
 
-/// Runs a sweep with a launcher that puts the files of others in the place of its directory, in a
-/// mount namespace that ends with it, and fails unless they are all there afterwards.
+/// Runs a sweep whose launcher replaces its directory with unrelated files, in a temporary mount
+/// namespace, and fails unless all those files survive.
 #[track_caller]
 fn assert_left_alone(place: &Place, precious: &Path, before: &[&str]) {
     let files = "fileio prepare --quiet --files 2 --total-size 32K --dir";
@@ -461,7 +462,7 @@ fn assert_left_alone(place: &Place, precious: &Path, before: &[&str]) {
 }
 
 #[test]
-fn a_launcher_that_replaces_its_directory_costs_nobody_a_file() {
+fn a_launcher_that_replaces_its_directory_causes_no_loss_of_other_files() {
     let place = Place::new();
     let precious = place.folder.path().join("precious");
     std::fs::create_dir(&precious).unwrap();
@@ -471,7 +472,7 @@ fn a_launcher_that_replaces_its_directory_costs_nobody_a_file() {
 }
 
 #[test]
-fn without_openat2_a_launcher_that_replaces_its_directory_costs_nobody_a_file() {
+fn without_openat2_a_launcher_that_replaces_its_directory_causes_no_loss_of_other_files() {
     tool("strace");
     let place = Place::new();
     let precious = place.folder.path().join("precious");
@@ -484,7 +485,7 @@ fn without_openat2_a_launcher_that_replaces_its_directory_costs_nobody_a_file() 
 }
 
 #[test]
-fn an_old_result_is_not_counted() {
+fn a_stale_result_is_not_counted() {
     let place = Place::new();
     let launchers = [
         "old=sh -c 'test -e old || $WBENCH {args} > old; cat old'",
@@ -533,7 +534,7 @@ fn failures_are_printed_even_with_quiet() {
     }
 }
 
-/// A sweep of 16 concurrent instances with a limit of file descriptors.
+/// A sweep of 16 concurrent instances with a file descriptor limit.
 fn sweep_with_descriptors(place: &Place, limit: &str) -> Output {
     let launcher = "sh=sh -c 'ulimit -Sn >> limits; exec $WBENCH {args}'";
     let sweep = place.command(
@@ -552,7 +553,7 @@ fn sweep_with_descriptors(place: &Place, limit: &str) -> Output {
 }
 
 #[test]
-fn the_limit_of_descriptors_is_raised_for_the_sweep_and_not_for_its_instances() {
+fn the_descriptor_limit_is_raised_for_the_sweep_and_not_for_its_instances() {
     let place = Place::new();
     assert_ended(&sweep_with_descriptors(&place, "-Sn 40"), 0);
     assert_each_once(&place.results(), &["sh"], &[16], 16);
@@ -574,7 +575,7 @@ fn the_limit_of_descriptors_is_raised_for_the_sweep_and_not_for_its_instances() 
 }
 
 #[test]
-fn resume_refuses_results_of_other_conditions() {
+fn resume_refuses_results_from_different_conditions() {
     let place = Place::new();
     let options = "--concurrency 1 --count 2";
     assert_ended(&place.sweep(options, &[], TRIVIAL), 0);
@@ -608,10 +609,10 @@ fn resume_refuses_results_of_other_conditions() {
     }
 }
 
-/// Rounds of a sweep that a signal may interrupt before the last, which it does not.
+/// Rounds of a sweep that may be interrupted by a signal; the last round is not.
 const INTERRUPTED_ROUNDS: u32 = 12;
 
-/// Seed of the random pauses: WBENCH_TEST_SEED, to repeat a test, or another each time.
+/// Seed of the random pauses: WBENCH_TEST_SEED to reproduce a test, otherwise different each time.
 fn seed() -> u32 {
     let seed = match std::env::var("WBENCH_TEST_SEED") {
         Ok(seed) => seed.parse().expect("WBENCH_TEST_SEED is a number"),
@@ -640,7 +641,7 @@ fn a_signal_ends_the_children_and_resume_completes_each_instance_once() {
         let pid = run.pid().as_raw();
         let began = Instant::now();
         let ended = || status_kib(pid, "VmRSS").is_none();
-        // On a busy machine a round may get nothing done: the last one has all the time it needs.
+        // On a busy machine a round may complete nothing: the last one has all the time it needs.
         while (round == INTERRUPTED_ROUNDS || began.elapsed() < pause) && !ended() {
             assert!(began.elapsed() < common::PATIENCE, "seed {seed}: it hangs");
             std::thread::sleep(Duration::from_millis(5));
@@ -665,7 +666,7 @@ fn a_signal_ends_the_children_and_resume_completes_each_instance_once() {
         }
         assert_ended(&output, 130);
         interrupted += 1;
-        // What a signal met before there was anything leaves no file.
+        // A signal that arrives before the first result leaves no file.
         if place.file().exists() {
             let results = place.results();
             let once: BTreeSet<_> = instances(&results).into_iter().collect();
@@ -682,7 +683,7 @@ fn a_signal_ends_the_children_and_resume_completes_each_instance_once() {
 }
 
 #[test]
-fn resume_runs_again_what_failed_and_refuses_another_sweep() {
+fn resume_repeats_failed_instances_and_refuses_another_sweep() {
     let place = Place::new();
     let flag = place.folder.path().join("flag");
     let launcher = format!(
@@ -745,11 +746,11 @@ fn resume_runs_again_what_failed_and_refuses_another_sweep() {
 }
 
 #[test]
-fn a_disk_that_fills_up_under_the_results_keeps_those_before() {
+fn a_disk_that_fills_up_keeps_the_earlier_results() {
     let disk = Mounted::made("ext4", 16 << 20, "nosuid");
     let place = Place::new();
     let file = disk.path().join("all.json");
-    // The fourth and all after it wait until the disk is full.
+    // Instances from the fourth on wait until the disk is full.
     let launcher = "sh=sh -c 'until [ {instance} -lt 4 ] || [ -e full ]; do sleep 0.1; done; exec \
                     $WBENCH {args}'";
     let sweep = |options: &str| {
@@ -758,7 +759,7 @@ fn a_disk_that_fills_up_under_the_results_keeps_those_before() {
             .args("sweep --concurrency 1 --count 12 --json".split(' '))
             .arg(&file)
             .args(options.split_whitespace())
-            // Large results, which are soon more than the space that is reserved for them.
+            // Large results, which soon exceed the space reserved for them.
             .args(["--label", &format!("long={}", "x".repeat(60_000))])
             .args(["--launch", launcher, "--"])
             .args(TRIVIAL.split(' '))
@@ -795,7 +796,7 @@ fn a_disk_that_fills_up_under_the_results_keeps_those_before() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_before_anything_starts() {
+fn a_sweep_that_does_not_fit_is_refused_before_anything_starts() {
     let disk = Mounted::tmpfs(64 << 20);
     let place = Place::new();
     let dir = disk.path();
@@ -830,7 +831,7 @@ fn what_does_not_fit_is_refused_before_anything_starts() {
 }
 
 #[test]
-fn words_that_make_no_sweep_are_refused() {
+fn arguments_that_do_not_form_a_sweep_are_refused() {
     let place = Place::new();
     let refused = |options: &str, launchers: &[&str], words: &str, code: i32, reason: &str| {
         let output = place.sweep(options, launchers, words);
@@ -893,7 +894,7 @@ fn words_that_make_no_sweep_are_refused() {
 }
 
 #[test]
-fn a_sweep_that_dies_takes_its_instances_with_it() {
+fn the_instances_of_a_killed_sweep_end_with_it() {
     let place = Place::new();
     let words = "cpu --max-prime 1000 --events 0 --time 1000";
     let run = Running::start(place.command("--concurrency 2 --count 2 --lead 1", &[], words));
@@ -914,7 +915,7 @@ fn a_sweep_that_dies_takes_its_instances_with_it() {
 }
 
 #[test]
-fn a_directory_that_was_created_and_can_t_be_opened_is_removed() {
+fn a_created_directory_that_cannot_be_opened_is_removed() {
     let folder = folder();
     let run = traced(
         folder.path(),
@@ -929,7 +930,7 @@ fn a_directory_that_was_created_and_can_t_be_opened_is_removed() {
 }
 
 #[test]
-fn a_second_sweep_on_the_results_of_one_at_work_is_refused_before_it_starts_anything() {
+fn a_second_sweep_on_results_in_use_is_refused_before_it_starts_anything() {
     let place = Place::new();
     let flag = place.folder.path().join("go-on");
     let launcher = format!(

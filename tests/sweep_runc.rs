@@ -1,5 +1,5 @@
-//! The study's question on one host: the same measurement native and in containers, at more and
-//! more at a time, in one table and one page.
+//! The study's question on one host: the same measurement natively and in containers at increasing
+//! concurrency, in one table and one page.
 
 mod common;
 
@@ -10,8 +10,8 @@ use common::{Running, WBENCH, assert_ended, folder, names_in, result_in, text, t
 const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sweep/runc.py");
 
 #[test]
-fn native_and_in_a_container_at_one_and_two_at_a_time_make_one_table_and_one_page() {
-    // Named here rather than by the launcher.
+fn native_and_container_runs_at_concurrency_one_and_two_give_one_table_and_one_page() {
+    // Checked here so that the test, not the launcher, reports it missing.
     tool("runc");
     let folder = folder();
     let container = format!(
@@ -40,7 +40,7 @@ fn native_and_in_a_container_at_one_and_two_at_a_time_make_one_table_and_one_pag
         assert_eq!(
             result["start"].is_null(),
             result["labels"]["concurrency"] == "1" || {
-                // Only the first two are a wave.
+                // Only the first two form a wave.
                 result["launch"]["instance"].as_u64().unwrap() > 2
             }
         );

@@ -14,7 +14,7 @@ const BANNER: &str = "sysbench 0.4.12 (wbench #):  multi-threaded system evaluat
 
 const RUNNING: &str = "Running the test with following options:\nNumber of threads: 1\n\n";
 
-/// The end of every report. Numbers that are measured stand as #, those that are not as they are.
+/// The end of every report, with measured numbers as # and the others unchanged.
 fn ending(events: u64) -> String {
     format!(
         "
@@ -36,7 +36,7 @@ Threads fairness:
     )
 }
 
-/// The text with every measured number as #, and those in a column of 10 as ten underscores.
+/// The text with measured numbers as #, and those in a column of width 10 as ten underscores.
 fn masked(text: &str) -> String {
     let lines = text.split_inclusive('\n').map(|line| {
         let line = line.replace(env!("CARGO_PKG_VERSION"), "#");
@@ -87,7 +87,7 @@ fn is_decimal(number: &str, decimals: usize) -> bool {
         .is_some_and(|(whole, rest)| is_digits(whole) && is_digits(rest) && rest.len() == decimals)
 }
 
-/// Runs the words and returns the masked report; standard error has to be free of errors.
+/// Runs the arguments and returns the masked report; standard error must contain no errors.
 #[track_caller]
 fn report(folder: &Path, words: &str) -> String {
     let done = wbench(folder, words)
@@ -97,7 +97,7 @@ fn report(folder: &Path, words: &str) -> String {
     masked(&text(&done.get_output().stdout))
 }
 
-/// No errors, but perhaps warnings.
+/// No errors, possibly warnings.
 fn only_warnings() -> impl Predicate<str> {
     predicate::function(|text: &str| errors(text.as_bytes()).is_empty())
 }
@@ -123,7 +123,7 @@ fn warnings_are_printed_on_standard_error_after_the_report_unless_it_is_quieter(
 }
 
 #[test]
-fn the_report_of_the_cpu_test_is_that_of_0_4_12() {
+fn the_report_of_the_cpu_test_matches_0_4_12() {
     assert_eq!(
         report(
             Path::new("."),
@@ -141,7 +141,7 @@ fn the_report_of_the_cpu_test_is_that_of_0_4_12() {
 }
 
 #[test]
-fn the_reports_of_the_memory_test_are_those_of_0_4_12() {
+fn the_reports_of_the_memory_test_match_0_4_12() {
     for (oper, scope) in [("write", "global"), ("read", "local"), ("none", "global")] {
         let words = format!(
             "--test=memory --memory-block-size=8K --memory-total-size=4M --memory-oper={oper} \
@@ -170,7 +170,7 @@ fn the_reports_of_the_memory_test_are_those_of_0_4_12() {
     }
 }
 
-/// Options that make a set of 4 files of 64 KiB, in blocks of 4 KiB.
+/// Options for a set of 4 files of 64 KiB, in blocks of 4 KiB.
 const SMALL: &str =
     "--test=fileio --file-num=4 --file-total-size=256K --file-block-size=4K --max-requests=30";
 
@@ -183,9 +183,9 @@ fn prepared() -> tempfile::TempDir {
 }
 
 #[test]
-fn the_reports_of_all_six_file_modes_are_those_of_0_4_12() {
+fn the_reports_of_all_six_file_modes_match_0_4_12() {
     let folder = prepared();
-    // 256 KiB are 64 blocks; of 30 random requests at 1.5 reads a write, 18 are reads.
+    // 256 KiB are 64 blocks; at 1.5 reads per write, 18 of 30 random requests are reads.
     for (mode, name, reads, writes, fsyncs) in [
         ("seqwr", "sequential write (creation)", 0, 64, 4),
         ("seqrewr", "sequential rewrite", 0, 64, 4),
@@ -237,7 +237,7 @@ fn the_reports_of_all_six_file_modes_are_those_of_0_4_12() {
 }
 
 #[test]
-fn prepare_and_cleanup_say_what_they_do_and_do_it() {
+fn prepare_and_cleanup_work_and_report_what_they_do() {
     let folder = folder();
     assert_eq!(
         report(folder.path(), &format!("{SMALL} prepare")),
@@ -256,7 +256,7 @@ fn prepare_and_cleanup_say_what_they_do_and_do_it() {
 }
 
 #[test]
-fn lines_about_options_stand_where_the_options_are_given() {
+fn reports_have_a_line_for_each_given_option() {
     let folder = prepared();
     for (options, line) in [
         (
@@ -319,7 +319,7 @@ fn lines_about_options_stand_where_the_options_are_given() {
 }
 
 #[test]
-fn options_and_the_command_stand_in_any_order_and_the_last_of_an_option_counts() {
+fn options_and_the_command_come_in_any_order_and_the_last_value_of_an_option_wins() {
     for words in [
         "--test=cpu --cpu-max-prime=100 --max-requests=7 run",
         "run --max-requests=7 --test=cpu --cpu-max-prime=100",
@@ -335,7 +335,7 @@ fn options_and_the_command_stand_in_any_order_and_the_last_of_an_option_counts()
 }
 
 #[test]
-fn a_flag_is_on_alone_or_with_on_and_off_with_anything_else() {
+fn a_flag_is_on_without_a_value_or_with_on_and_otherwise_off() {
     for (flag, on) in [
         ("--init-rng", true),
         ("--init-rng=on", true),
@@ -352,7 +352,7 @@ fn a_flag_is_on_alone_or_with_on_and_off_with_anything_else() {
 }
 
 #[test]
-fn the_name_sysbench_chooses_the_dialect_whatever_the_words() {
+fn the_program_name_sysbench_selects_the_dialect_for_any_arguments() {
     let folder = folder();
     let sysbench = folder.path().join("sysbench");
     symlink(WBENCH, &sysbench).unwrap();
@@ -377,7 +377,7 @@ fn the_name_sysbench_chooses_the_dialect_whatever_the_words() {
 }
 
 #[test]
-fn help_lists_every_option_and_ends_with_1_and_version_with_0() {
+fn help_lists_every_option_with_exit_status_1_and_version_exits_with_0() {
     for words in [
         "--test=cpu help",
         "--test=fileio --help",
@@ -434,7 +434,7 @@ fn help_lists_every_option_and_ends_with_1_and_version_with_0() {
 }
 
 #[test]
-fn each_verbosity_says_as_much_as_0_4_12_s() {
+fn each_verbosity_prints_as_much_as_in_0_4_12() {
     let of = |level: &str| {
         let words =
             format!("--test=cpu --cpu-max-prime=100 --max-requests=3 --verbosity={level} run");
@@ -460,7 +460,7 @@ fn each_verbosity_says_as_much_as_0_4_12_s() {
 }
 
 #[test]
-fn what_does_not_parse_is_refused_with_option_value_and_what_is_accepted() {
+fn invalid_arguments_are_refused_with_option_value_and_accepted_values() {
     let folder = prepared();
     for (option, accepted) in [
         ("--num-threads=2K", "whole number, 1 or more"),
@@ -547,7 +547,7 @@ fn what_does_not_parse_is_refused_with_option_value_and_what_is_accepted() {
 }
 
 #[test]
-fn times_that_no_clock_reaches_are_refused() {
+fn unrepresentable_times_are_refused() {
     for (options, named) in [
         ("--max-time=18446744073709551615", "--max-time="),
         (
@@ -573,7 +573,7 @@ fn times_that_no_clock_reaches_are_refused() {
 }
 
 #[test]
-fn the_longest_times_that_are_accepted_can_be_waited_for() {
+fn the_longest_accepted_times_work() {
     for options in [
         "--max-time=3155760000 --forced-shutdown=3155760000",
         "--max-time=3155760000 --forced-shutdown=100%",
@@ -608,9 +608,9 @@ fn run_without_prepare_is_refused_before_the_run_with_what_to_do() {
 }
 
 #[test]
-fn files_that_are_no_whole_number_of_blocks_make_a_warning_line_and_a_whole_run() {
+fn files_that_are_not_a_multiple_of_the_block_size_give_a_warning_and_a_complete_run() {
     let folder = folder();
-    // 100000 / 3 = 33333 bytes a file: two blocks of 16384, and 565 bytes that are left out.
+    // 100000 / 3 = 33333 bytes per file: two blocks of 16384, and 565 bytes that are not used.
     let options = "--test=fileio --file-num=3 --file-total-size=100000";
     let warning = is_match(r"(?m)^WARNING: .*33333.*16384.*32768").unwrap();
     wbench(folder.path(), &format!("{options} prepare"))
@@ -637,7 +637,7 @@ fn files_that_are_no_whole_number_of_blocks_make_a_warning_line_and_a_whole_run(
 }
 
 #[test]
-fn max_time_ends_a_run_with_a_line_that_says_so_once_for_all_threads() {
+fn max_time_ends_a_run_with_a_single_line_for_all_threads() {
     wbench(
         Path::new("."),
         "--test=cpu --max-requests=0 --max-time=1 --num-threads=2 run",
@@ -714,7 +714,7 @@ fn forced_shutdown_ends_a_run_that_hangs_with_statistics_and_status_2() {
 }
 
 #[test]
-fn forced_shutdown_changes_nothing_where_nothing_hangs() {
+fn forced_shutdown_does_not_affect_runs_that_end_in_time() {
     for shutdown in [
         "--forced-shutdown",
         "--forced-shutdown=10%",

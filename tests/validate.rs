@@ -1,5 +1,5 @@
-//! `--validate`: a flipped byte, a block in another place and a stale one are each found, named
-//! by file and offset, and fail the run.
+//! `--validate`: a flipped byte, a misplaced block and a stale block are each detected, reported
+//! with file and offset, and fail the run.
 
 mod storage;
 
@@ -41,7 +41,7 @@ fn put(bench: &Bench, file: u32, offset: u64, bytes: &[u8]) {
 }
 
 #[test]
-fn a_flipped_byte_is_found_by_every_backend() {
+fn every_engine_detects_a_flipped_byte() {
     for io in BACKENDS {
         let bench = prepared();
         let place = 5 * BLOCK + 1234;
@@ -58,7 +58,7 @@ fn a_flipped_byte_is_found_by_every_backend() {
 }
 
 #[test]
-fn a_block_in_another_place_is_found_by_every_backend() {
+fn every_engine_detects_a_misplaced_block() {
     for io in BACKENDS {
         let bench = prepared();
         let strayed = block(&bench, 0, 2 * BLOCK);
@@ -77,9 +77,9 @@ fn a_block_in_another_place_is_found_by_every_backend() {
 }
 
 #[test]
-fn a_write_that_was_acknowledged_and_lost_is_found_after_the_run() {
+fn a_lost_acknowledged_write_is_detected_after_the_run() {
     let bench = prepared();
-    // The kernel never sees the 14th write, and the program is told that it was done.
+    // The kernel never sees the 14th write, but the program gets a success status.
     let injections = bench.inject("pwrite64", "retval=4096", 14, 3);
     bench
         .run_under(&injections, &format!("{SET} --mode seqrewr"))
@@ -88,7 +88,7 @@ fn a_write_that_was_acknowledged_and_lost_is_found_after_the_run() {
 }
 
 #[test]
-fn a_write_that_was_lost_is_found_by_the_read_that_meets_it() {
+fn a_lost_write_is_detected_by_the_next_read_of_the_block() {
     let bench = prepared();
     let injections = bench.inject("pwrite64", "retval=4096", 3, 3);
     bench
@@ -102,7 +102,7 @@ fn a_write_that_was_lost_is_found_by_the_read_that_meets_it() {
 }
 
 #[test]
-fn without_the_option_nothing_is_checked() {
+fn without_validate_nothing_is_checked() {
     let bench = prepared();
     put(&bench, 1, 5000, &[1, 2, 3]);
     bench
@@ -120,7 +120,7 @@ fn files_of_another_block_size_or_without_seals_are_refused_with_advice() {
     bench
         .run(&format!("{SET} --mode rndrd"))
         .failed_with(&["seal", "--validate"], "without seals");
-    // They are not right for a validated run, so that prepare writes them again.
+    // A validated run cannot use these files, so prepare writes them again.
     bench
         .fileio(&format!("prepare {SET} --quiet"))
         .succeeded("prepare");
@@ -131,7 +131,7 @@ fn files_of_another_block_size_or_without_seals_are_refused_with_advice() {
 }
 
 #[test]
-fn blocks_of_any_size_are_sealed_and_merged_requests_have_several() {
+fn blocks_of_any_size_are_sealed_and_merged_requests_contain_several() {
     for (block, merged) in [("512", 7), ("3000", 0), ("3000", 5), ("2M", 0)] {
         let bench = Bench::new();
         let set =
@@ -148,7 +148,7 @@ fn blocks_of_any_size_are_sealed_and_merged_requests_have_several() {
 }
 
 #[test]
-fn the_other_command_line_finds_a_flipped_byte_too() {
+fn the_sysbench_dialect_detects_a_flipped_byte_too() {
     let bench = Bench::new();
     let sysbench = |words: &str| {
         Command::new(wbench())

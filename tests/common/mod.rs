@@ -1,6 +1,6 @@
-//! What the tests of the whole program share: how it is started, watched and traced.
+//! Shared helpers for tests of the whole program: starting, observing and tracing it.
 
-// Each test program uses a part of this.
+// Each test program uses only some of these.
 #![allow(dead_code)]
 
 use std::ffi::OsStr;
@@ -19,15 +19,15 @@ use tempfile::TempDir;
 /// The program under test.
 pub const WBENCH: &str = env!("CARGO_BIN_EXE_wbench");
 
-/// How long anything may take before the test gives it up as hanging.
+/// How long a test waits before it considers something hung.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// An empty folder on the disk that the program was built on, which is no tmpfs as /tmp may be.
+/// An empty directory on the disk the program was built on; unlike /tmp, never a tmpfs.
 pub fn folder() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for the test")
 }
 
-/// The program with these words, in a folder.
+/// The program with these arguments, in a directory.
 pub fn wbench(folder: &Path, words: &str) -> assert_cmd::Command {
     let mut command = assert_cmd::Command::new(WBENCH);
     command
@@ -37,7 +37,7 @@ pub fn wbench(folder: &Path, words: &str) -> assert_cmd::Command {
     command
 }
 
-/// A tool that the test can't do without.
+/// A tool that the test requires.
 pub fn tool(name: &str) -> Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path)
@@ -47,7 +47,7 @@ pub fn tool(name: &str) -> Command {
     Command::new(found.unwrap_or_else(|| panic!("this test needs the tool '{name}': install it")))
 }
 
-/// Runs the program with `--json -` and returns the result, which has to be all of its output.
+/// Runs the program with `--json -` and returns the result, which must be its entire output.
 pub fn result_of(folder: &Path, words: &str) -> Value {
     let done = wbench(folder, words)
         .args(["--json", "-"])
@@ -56,7 +56,7 @@ pub fn result_of(folder: &Path, words: &str) -> Value {
     parsed(&done.get_output().stdout)
 }
 
-/// The JSON document that a file or an output is.
+/// Parses a file or an output as JSON.
 pub fn parsed(text: &[u8]) -> Value {
     serde_json::from_slice(text)
         .unwrap_or_else(|error| panic!("no JSON: {error}: {}", String::from_utf8_lossy(text)))
@@ -74,7 +74,7 @@ pub fn validator() -> jsonschema::Validator {
     jsonschema::validator_for(&parsed(&text)).expect("the schema is one")
 }
 
-/// Fails unless a result is as the published schema says.
+/// Fails unless a result is valid by the published schema.
 #[track_caller]
 pub fn assert_valid(validator: &jsonschema::Validator, result: &Value, what: &str) {
     let errors: Vec<String> = validator
@@ -84,7 +84,7 @@ pub fn assert_valid(validator: &jsonschema::Validator, result: &Value, what: &st
     assert!(errors.is_empty(), "{what}: {errors:#?}");
 }
 
-/// The names in a folder, in order.
+/// The names in a directory, sorted.
 pub fn names_in(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
         .expect("the folder is there")
@@ -102,7 +102,7 @@ pub fn number(document: &Value, pointer: &str) -> f64 {
         .unwrap_or_else(|| panic!("{pointer} is no number in {document:#}"))
 }
 
-/// What a process printed, as text.
+/// Output of a process as text.
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
@@ -119,8 +119,8 @@ pub fn assert_ended(output: &Output, code: i32) {
     assert!(!stderr.contains("panicked"), "{stderr}");
 }
 
-/// What the sysbench dialect printed on standard error beside warnings, which depend on the machine
-/// and what else runs on it.
+/// What the sysbench dialect printed on standard error, without warnings: those depend on the
+/// machine and its load.
 pub fn errors(stderr: &[u8]) -> String {
     let text = text(stderr);
     let lines = text.split_inclusive('\n');
@@ -129,7 +129,7 @@ pub fn errors(stderr: &[u8]) -> String {
         .collect()
 }
 
-/// Comes back when the condition holds.
+/// Waits until the condition holds.
 #[track_caller]
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -142,7 +142,7 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// A process at work, killed when it goes out of scope.
+/// A running process, killed on drop.
 pub struct Running {
     child: Child,
     stdout: Arc<Mutex<Vec<u8>>>,
@@ -151,7 +151,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts the program with these words, in a folder.
+    /// Starts the program with these arguments in a directory.
     pub fn wbench(folder: &Path, words: &str) -> Self {
         let mut command = Command::new(WBENCH);
         command.args(words.split_whitespace()).current_dir(folder);
@@ -179,17 +179,17 @@ impl Running {
         }
     }
 
-    /// Its process.
+    /// The process ID.
     pub fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().try_into().expect("a pid"))
     }
 
-    /// What it has printed so far.
+    /// Standard output so far.
     pub fn stdout(&self) -> String {
         String::from_utf8_lossy(&self.stdout.lock().unwrap()).into_owned()
     }
 
-    /// Comes back when this was printed.
+    /// Waits until this has been printed.
     #[track_caller]
     pub fn wait_for(&self, words: &str) {
         wait_until(&format!("'{words}' on standard output"), || {
@@ -197,7 +197,7 @@ impl Running {
         });
     }
 
-    /// It has not ended yet.
+    /// Whether it has not ended yet.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -207,9 +207,9 @@ impl Running {
         kill(self.pid(), signal).expect("the process takes the signal");
     }
 
-    /// Ends it as SIGKILL does, in the middle of whatever it does.
+    /// Kills it with SIGKILL.
     pub fn kill(&mut self) {
-        // It may have ended.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -260,7 +260,7 @@ pub struct Traced {
     threads: Vec<String>,
 }
 
-/// Runs the program under strace with these further options of strace, such as `inject=...`.
+/// Runs the program under strace with additional strace options, such as `inject=...`.
 pub fn traced(folder: &Path, words: &str, options: &[&str]) -> Traced {
     let traces = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut command = tool("strace");
@@ -287,7 +287,7 @@ fn thread_number(trace: &Path) -> u32 {
 }
 
 impl Traced {
-    /// What `strace -ff -o FOLDER/trace` left in a folder.
+    /// Reads what `strace -ff -o FOLDER/trace` left in a directory.
     pub fn read(output: Output, folder: &Path) -> Self {
         let mut files: Vec<(u32, PathBuf)> = std::fs::read_dir(folder)
             .unwrap()
@@ -306,7 +306,7 @@ impl Traced {
     /// The data calls of the worker threads on test files, one thread after the other, as
     /// `read FILE OFFSET LENGTH`, `write FILE OFFSET LENGTH`, `fsync FILE`, `fdatasync FILE`.
     pub fn data_calls(&self) -> Vec<String> {
-        // The first is the main thread, which prepares and looks at the files.
+        // The first is the main thread, which prepares and checks the files.
         let workers = self.threads.iter().skip(1);
         let lines = workers.flat_map(|thread| thread.lines());
         lines.filter_map(data_call).collect()
@@ -317,7 +317,7 @@ impl Traced {
         self.threads[0].lines().collect()
     }
 
-    /// The lines of a system call on a test file.
+    /// The traced calls of this name on test files.
     pub fn of_test_files(&self, call: &str) -> Vec<&str> {
         let begin = format!("{call}(");
         self.lines()
@@ -325,7 +325,7 @@ impl Traced {
             .collect()
     }
 
-    /// How often a system call was made, over all threads.
+    /// How often all threads together made a system call.
     pub fn calls(&self, call: &str) -> usize {
         let begin = format!("{call}(");
         self.lines().filter(|line| line.starts_with(&begin)).count()
@@ -336,7 +336,7 @@ impl Traced {
     }
 }
 
-/// The data call, as [`Traced::data_calls`] has it, from a line such as
+/// Parses a data call, in the form of [`Traced::data_calls`], from a line such as
 /// `pread64(4</folder/test_file.1>, ""..., 4096, 8192) = 4096`.
 pub fn data_call(line: &str) -> Option<String> {
     let (call, rest) = line.split_once('(')?;

@@ -1,11 +1,11 @@
-//! The clock on an emulated CPU: which is taken, why, and what is found when it is bent.
+//! The clock on an emulated CPU: which one is chosen, why, and whether wrong rates are detected.
 
 use serde_json::Value;
 
 use crate::common::number;
 use crate::machine::{document, documents};
 
-/// QEMU's emulation has a TSC that does not stop, but does not call it invariant by itself.
+/// QEMU's emulated TSC does not stop, but QEMU does not report it as invariant by default.
 const INVARIANT_TSC: &str = "max,x-force-features=on,+invtsc";
 
 fn has_warning(document: &Value, code: &str) -> bool {
@@ -14,7 +14,7 @@ fn has_warning(document: &Value, code: &str) -> bool {
 }
 
 #[test]
-fn without_an_invariant_tsc_the_kernels_clock_is_taken_and_its_bending_found() {
+fn without_an_invariant_tsc_the_kernels_clock_is_used_and_its_drift_detected() {
     let [env, bent] = documents(
         &[],
         "wbench env --json
@@ -28,14 +28,14 @@ fn without_an_invariant_tsc_the_kernels_clock_is_taken_and_its_bending_found() {
     assert_eq!(env["clock"]["reason"], reason);
     assert!(has_warning(&env, "clock-fallback"));
     assert!(!has_warning(&env, "clock-drift"), "{env:#}");
-    // A tick of 10100 us instead of 10000.
+    // A tick of 10100 us instead of 10000 us.
     let drift = number(&bent, "/clock/drift_ppm");
     assert!((drift - 10_000.0).abs() < 500.0, "{drift}");
     assert!(has_warning(&bent, "clock-drift"));
 }
 
 #[test]
-fn an_invariant_tsc_is_taken() {
+fn an_invariant_tsc_is_used() {
     let options = ["--guest-cpu", INVARIANT_TSC];
     let result = document(
         &options,
@@ -56,13 +56,13 @@ fn an_invariant_tsc_is_taken() {
     assert_eq!(result["clock"]["reason"], Value::Null);
     assert_eq!(result["clock"]["hz_from"], "calibration");
     assert!(!has_warning(&result, "clock-fallback"));
-    // Times by it are those of the kernel's clock, which ended the run after a second.
+    // Its times agree with the kernel's clock, which ended the run after a second.
     let drift = number(&result, "/clock/drift_ppm");
     assert!(drift.abs() < 5_000.0, "{drift}");
 }
 
 #[test]
-fn a_tsc_that_the_kernel_calls_unstable_is_not_taken() {
+fn a_tsc_that_the_kernel_reports_as_unstable_is_not_used() {
     let options = [
         "--guest-cpu",
         INVARIANT_TSC,
@@ -92,8 +92,8 @@ fn a_tsc_is_not_checked_against_a_clock_source_that_counts_timer_interrupts() {
 }
 
 #[test]
-fn a_kernel_that_takes_another_clock_source_during_a_run_is_found_out() {
-    // The kernel is told a false rate of the TSC: its clock is false until it counts by the HPET.
+fn a_clock_source_change_during_a_run_is_detected() {
+    // The kernel is given a wrong TSC frequency: its clock is wrong until it uses the HPET.
     let mut documents = documents(
         &[
             "--guest-cpu",

@@ -1,4 +1,4 @@
-//! A container by runc: what starts it, and what wbench says of it.
+//! A runc container: its launcher, and what wbench reports about it.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::common::{Running, WBENCH, assert_ended, folder, names_in, number, parsed, text};
 use crate::machine::{PROJECT, documents};
 
-/// `packaging/container/run`, with its files in this folder.
+/// `packaging/container/run`, with its files in this directory.
 pub fn launcher(files: &Path, options: &[&str], words: &[&str]) -> Command {
     let mut command = Command::new(Path::new(PROJECT).join("packaging/container/run"));
     command
@@ -35,7 +35,7 @@ fn warning_codes(document: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn a_container_knows_that_it_is_one_and_what_it_may_take() {
+fn a_container_is_recognised_with_its_limits() {
     let options = ["--container-cpus", "0.5", "--container-memory", "201326592"];
     let output = run(&options, &["env", "--json"]);
     assert_ended(&output, 0);
@@ -53,7 +53,7 @@ fn a_container_knows_that_it_is_one_and_what_it_may_take() {
 }
 
 #[test]
-fn without_limits_none_are_told() {
+fn without_limits_none_are_reported() {
     let output = run(&[], &["env", "--json"]);
     assert_ended(&output, 0);
     let env = parsed(&output.stdout);
@@ -62,11 +62,11 @@ fn without_limits_none_are_told() {
 }
 
 #[test]
-fn a_block_above_the_memory_limit_is_told_of_before_the_kernel_kills_the_test() {
+fn a_block_above_the_memory_limit_is_reported_before_the_kernel_kills_the_test() {
     let limit = ["--container-memory", "67108864"];
     let words = ["memory", "--block-size", "256M", "--total-size", "1G"];
     let output = run(&limit, &words);
-    // A machine with swap goes on, slowly.
+    // A machine with swap continues, slowly.
     assert!(matches!(output.status.code(), Some(137 | 0)), "{output:?}");
     let errors = text(&output.stderr);
     assert!(
@@ -97,8 +97,8 @@ fn sigterm_ends_the_test_in_the_container_with_its_result() {
 }
 
 #[test]
-fn the_tightest_of_nested_groups_of_version_2_counts() {
-    // A guest has version 2 alone, whatever this machine has.
+fn the_lowest_limit_of_nested_version_2_cgroups_applies() {
+    // A guest has only version 2, whatever this machine has.
     let [outside, inside] = documents(
         &[],
         "cd /sys/fs/cgroup

@@ -1,8 +1,8 @@
-//! The hypervisor as a guest sees it: the CPU's signature and the firmware's words.
+//! Hypervisor detection in a guest: the CPUID signature and the firmware's strings.
 //!
-//! QEMU shows the signatures of others (`-cpu kvm=on`, `hv-*`, `vmware-cpuid-freq`) with KVM alone;
-//! under emulation it always signs with its own. So this is a copy of it that signs otherwise. The
-//! guest's kernel takes what it sees for that hypervisor, too.
+//! QEMU presents the signatures of other hypervisors (`-cpu kvm=on`, `hv-*`, `vmware-cpuid-freq`)
+//! only with KVM; under emulation it always presents its own. These tests therefore use a patched
+//! copy of QEMU. The guest's kernel also believes the signature.
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use crate::common::{assert_ended, folder, parsed, tool};
 use crate::machine::launcher;
 
-/// Copies the first program to the second, with the signature of QEMU's emulation, which stands in
-/// its code in three words, replaced by the third argument.
+/// Copies the first program to the second and replaces the signature of QEMU's emulation, three
+/// words in its code, with the third argument.
 const SIGN: &str = r#"
 import os, sys
 source, target, signature = sys.argv[1:]
@@ -24,7 +24,7 @@ open(target, "wb").write(code)
 os.chmod(target, 0o755)
 "#;
 
-/// A folder with a QEMU that signs with these characters.
+/// A directory with a QEMU that presents this signature.
 fn qemu_signing(signature: &str) -> TempDir {
     let folder = folder();
     let name = "qemu-system-x86_64";
@@ -39,11 +39,11 @@ fn qemu_signing(signature: &str) -> TempDir {
     folder
 }
 
-/// What stands in `host.virtualization` in a guest with these words for QEMU, on a QEMU that may
-/// sign as another.
+/// The value of `host.virtualization` in a guest with these QEMU options, optionally with another
+/// signature.
 fn found(signature: Option<&str>, cpu: &str, smbios: &[&str]) -> Value {
     let words = smbios.iter().flat_map(|words| ["-smbios", words]);
-    // SeaBIOS would believe the signature of Xen, too, and wait for it.
+    // SeaBIOS would also believe the signature of Xen, and wait for it.
     let firmware = [
         "-bios",
         "/usr/share/qemu/qboot.rom",
@@ -59,7 +59,7 @@ fn found(signature: Option<&str>, cpu: &str, smbios: &[&str]) -> Value {
     let qemu = signature.map(qemu_signing);
     if let Some(qemu) = &qemu {
         let path = std::env::var("PATH").unwrap();
-        // A copy does not find its modules by itself.
+        // A copy does not find its modules without help.
         command
             .env("PATH", format!("{}:{path}", qemu.path().display()))
             .env("QEMU_MODULE_DIR", "/usr/lib/x86_64-linux-gnu/qemu");
@@ -72,19 +72,19 @@ fn found(signature: Option<&str>, cpu: &str, smbios: &[&str]) -> Value {
 }
 
 #[test]
-fn kvm_and_xen_are_known_by_their_signatures() {
+fn kvm_and_xen_are_recognised_by_their_signatures() {
     assert_eq!(found(Some("KVMKVMKVM"), "max", &[]), "kvm");
     assert_eq!(found(Some("XenVMMXenVMM"), "max", &[]), "xen");
 }
 
 #[test]
-fn vmware_and_hyper_v_are_known_by_their_signatures() {
+fn vmware_and_hyper_v_are_recognised_by_their_signatures() {
     assert_eq!(found(Some("VMwareVMware"), "max", &[]), "vmware");
     assert_eq!(found(Some("Microsoft Hv"), "max", &[]), "hyperv");
 }
 
 #[test]
-fn where_the_cpu_denies_a_hypervisor_the_firmware_may_name_it() {
+fn the_firmware_names_the_hypervisor_if_the_cpu_does_not() {
     let vmware = "type=1,manufacturer=VMware,, Inc.,product=VMware Virtual Platform";
     assert_eq!(found(None, "max,-hypervisor", &[vmware]), "vmware");
     let azure = "type=1,manufacturer=Microsoft Corporation,product=Virtual Machine";

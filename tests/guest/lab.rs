@@ -1,4 +1,4 @@
-//! One binary on this machine, in a container and in a guest: it says where it ran, and does the
+//! One binary on this machine, in a container and in a guest: it reports where it ran and does the
 //! same work.
 
 use std::fs;
@@ -17,7 +17,7 @@ use crate::machine::{GUEST, PROJECT, add_file, add_program, script};
 const ENVIRONMENTS: [&str; 3] = ["host", "container", "guest"];
 
 #[test]
-fn the_lab_runs_one_binary_in_three_places_and_puts_them_into_one_table() {
+fn the_lab_runs_one_binary_in_three_places_and_compares_them_in_one_table() {
     assert!(GUEST.is_dir());
     let lab = folder();
     let mut command = Command::new(Path::new(PROJECT).join("packaging/lab/run"));
@@ -51,12 +51,12 @@ fn the_lab_runs_one_binary_in_three_places_and_puts_them_into_one_table() {
     };
     assert_eq!(place(guest), ("qemu".into(), "none".into()));
     assert_eq!(place(container).1, "oci");
-    // The container is on this machine's kernel.
+    // The container uses this machine's kernel.
     assert_eq!(place(container).0, place(host).0);
     assert_eq!(container[0]["host"]["kernel"], host[0]["host"]["kernel"]);
     assert_ne!(guest[0]["host"]["kernel"], host[0]["host"]["kernel"]);
 
-    // What the clock does not end is the same work; of the rest, the order of the tests is.
+    // Tests that do not end by time do the same work; for the others, only their order is the same.
     for other in [container, guest] {
         for (one, another) in host.iter().zip(other) {
             assert_eq!(one["workload"]["params"], another["workload"]["params"]);
@@ -86,12 +86,12 @@ fn the_lab_runs_one_binary_in_three_places_and_puts_them_into_one_table() {
     assert!(lab.path().join("page.png").is_file());
 }
 
-/// What makes the files, and a run on them that ends by its requests, so that it is the same
-/// however fast the disk is.
+/// Options for the files, and for a run on them that ends by its requests, so that it is the same
+/// at any disk speed.
 const SET: &str = "--files 8 --total-size 2M";
 const RUN: &str = "fileio run --mode rndrw --events 300 --fsync-freq 50 --quiet";
 
-/// strace's options by which [`data_call`] understands what it prints, a file for each thread.
+/// strace options whose output [`data_call`] parses, with one file per thread.
 const STRACE: &str = "-ff -qq -y -s 0 -e trace=pread64,pwrite64,fsync,fdatasync -o";
 
 fn prepared() -> TempDir {
@@ -139,7 +139,7 @@ fn requests_in_the_guest() -> Vec<String> {
 }
 
 #[test]
-fn the_requests_are_the_same_in_all_three_places_call_by_call() {
+fn every_request_is_the_same_in_all_three_places() {
     let on_the_host = traced(prepared().path(), &format!("{RUN} {SET}"), &[]);
     assert_ended(&on_the_host.output, 0);
     let on_the_host = on_the_host.data_calls();

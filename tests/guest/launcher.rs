@@ -11,7 +11,7 @@ use crate::common::{Running, assert_ended, folder, names_in, text, wait_until};
 use crate::machine::{GUEST, boot, document, launcher};
 
 #[test]
-fn words_output_and_exit_status_go_through_unchanged() {
+fn arguments_output_and_exit_status_are_passed_through_unchanged() {
     let words = ["a b", "it's", "", "\"$HOME\" `x` \\n", "two\nlines\n", "-e"];
     let program = "for word; do printf '[%s]' \"$word\"; done; echo told >&2; exit 7";
     let output = boot(
@@ -39,7 +39,7 @@ fn wbench_measures_on_the_guests_own_disk() {
     assert_eq!(result["storage"]["path"], "/data");
 }
 
-/// A folder with the same guest, in which no other test's runs are.
+/// A directory with the same guest that no other test uses.
 fn guest_alone() -> TempDir {
     let alone = folder();
     for entry in fs::read_dir(&*GUEST).unwrap() {
@@ -51,7 +51,7 @@ fn guest_alone() -> TempDir {
     alone
 }
 
-/// The processes that have this path in their command line.
+/// The processes with this path in their command line.
 fn processes_at(path: &Path) -> Vec<String> {
     let commands = fs::read_dir("/proc").unwrap().filter_map(|entry| {
         let command = fs::read(entry.ok()?.path().join("cmdline")).ok()?;
@@ -62,7 +62,7 @@ fn processes_at(path: &Path) -> Vec<String> {
 }
 
 #[test]
-fn guests_at_the_same_time_do_not_meet_and_leave_nothing() {
+fn concurrent_guests_do_not_interfere_and_leave_nothing_behind() {
     let alone = guest_alone();
     let before = names_in(alone.path());
     let run = |name: &str| {
@@ -84,7 +84,7 @@ fn guests_at_the_same_time_do_not_meet_and_leave_nothing() {
 }
 
 #[test]
-fn what_is_printed_comes_at_once_and_sigterm_ends_the_guest_without_a_trace() {
+fn output_is_unbuffered_and_sigterm_ends_the_guest_and_leaves_nothing_behind() {
     let alone = guest_alone();
     let before = names_in(alone.path());
     let program = ["-c", "echo ready; sleep 1000"];
@@ -99,7 +99,7 @@ fn what_is_printed_comes_at_once_and_sigterm_ends_the_guest_without_a_trace() {
 }
 
 #[test]
-fn a_launcher_that_is_killed_takes_its_guest_along() {
+fn killing_the_launcher_ends_its_guest() {
     let alone = guest_alone();
     let mut command = launcher(&["--guest-program", "/bin/sh"], &["-c", "sleep 1000"]);
     command.env("WBENCH_GUEST", alone.path());
@@ -123,26 +123,26 @@ fn assert_fails(options: &[&str], code: i32, message: &str) {
 }
 
 #[test]
-fn a_kernel_that_panics_is_told_in_its_own_words() {
+fn a_kernel_panic_is_reported_with_its_message() {
     let panic = ["--guest-append", "rdinit=/none root=/dev/none"];
     assert_fails(&panic, 125, "kernel panic: VFS: Unable to mount root fs");
 }
 
 #[test]
-fn a_guest_that_hangs_is_given_up() {
+fn a_hung_guest_times_out() {
     let limit = ["--guest-boot-limit", "1"];
     assert_fails(&limit, 124, "did not start wbench within 1 s");
     assert_fails(&["--guest-limit", "1"], 124, "did not finish within 1 s");
 }
 
 #[test]
-fn what_qemu_refuses_is_told() {
+fn an_error_from_qemu_is_reported() {
     let model = ["--guest-cpu", "abacus"];
     assert_fails(&model, 125, "unable to find CPU model 'abacus'");
 }
 
 #[test]
-fn misuse_is_told_before_anything_is_booted() {
+fn invalid_options_are_reported_before_booting() {
     assert_fails(&["--guest-colour", "red"], 2, "--guest-colour");
     assert_fails(&["--guest-filesystem", "fat"], 2, "xfs or ext4");
     assert_fails(&["--guest-add", "/no/such"], 2, "/no/such");

@@ -1,4 +1,4 @@
-//! The guest under test, and what is put into it.
+//! The guest under test, and what tests add to it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,23 +11,23 @@ use serde_json::Value;
 use crate::common::{assert_ended, parsed, text, tool};
 use crate::packaged;
 
-/// The folder of the source.
+/// The source directory.
 pub const PROJECT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Where `make guest` left the guest; it is made once for all tests here.
+/// The guest that `make guest` built, once for all tests here.
 pub static GUEST: LazyLock<PathBuf> = LazyLock::new(|| {
     packaged::make(&["guest"]);
     Path::new(PROJECT).join("target/guest")
 });
 
-/// The launcher with these options of its own, for these words.
+/// The launcher with these options and these arguments for the program.
 pub fn launcher(options: &[&str], words: &[&str]) -> Command {
     let mut command = Command::new(Path::new(PROJECT).join("packaging/guest/run"));
-    // The emulation is what is tested, and the same everywhere.
+    // Emulation is what is tested, and the same everywhere.
     command
         .env("WBENCH_GUEST", &*GUEST)
         .args(["--guest-accel", "tcg"])
-        // More than the tests' own patience: a guest takes its time on a busy machine.
+        // Longer than the tests' own limit: a guest is slow on a busy machine.
         .args(["--guest-limit", "120"])
         .stdin(Stdio::null())
         .args(options)
@@ -36,14 +36,14 @@ pub fn launcher(options: &[&str], words: &[&str]) -> Command {
     command
 }
 
-/// A run in a guest, to its end.
+/// Runs a guest to completion.
 pub fn boot(options: &[&str], words: &[&str]) -> Output {
     launcher(options, words)
         .output()
         .expect("the launcher runs")
 }
 
-/// What a script of the guest's shell prints, which has to succeed.
+/// Output of a script in the guest's shell, which must succeed.
 #[track_caller]
 pub fn script(options: &[&str], script: &str) -> String {
     let options = [options, &["--guest-program", "/bin/sh"]].concat();
@@ -60,7 +60,7 @@ pub fn document(options: &[&str], words: &[&str]) -> Value {
     parsed(&output.stdout)
 }
 
-/// The JSON documents that a script prints, one after the other.
+/// The JSON documents that a script prints, in order.
 #[track_caller]
 pub fn documents(options: &[&str], script: &str) -> Vec<Value> {
     let printed = self::script(options, script);
@@ -70,7 +70,7 @@ pub fn documents(options: &[&str], script: &str) -> Vec<Value> {
         .unwrap_or_else(|error| panic!("{error}: {printed}"))
 }
 
-/// Adds a program of this machine to a root, with the libraries that it loads.
+/// Adds a program of this machine to a root, with its libraries.
 pub fn add_program(root: &Path, name: &str) {
     let program = PathBuf::from(tool(name).get_program())
         .canonicalize()
@@ -87,9 +87,9 @@ pub fn add_program(root: &Path, name: &str) {
     add_file(root, &program, &Path::new("/usr/bin").join(name));
 }
 
-/// Adds the kernel's modules of these names to a root, in /modules.
+/// Adds kernel modules to a root, in /modules.
 pub fn add_modules(root: &Path, names: &[&str]) {
-    // The guest has the kernel that was used last.
+    // The guest uses the most recently used kernel.
     let found = tool("find")
         .arg(GUEST.join("kernels"))
         .args(["-name", "*.ko"])
@@ -110,7 +110,7 @@ pub fn add_modules(root: &Path, names: &[&str]) {
     }
 }
 
-/// Copies a file to its place in a root.
+/// Copies a file to a path in a root.
 pub fn add_file(root: &Path, file: &Path, place: &Path) {
     let target = root.join(place.strip_prefix("/").expect("an absolute place"));
     fs::create_dir_all(target.parent().unwrap()).unwrap();

@@ -1,5 +1,5 @@
-//! The program in a virtual machine, under QEMU's emulation, and in a container, by runc: what
-//! starts it there, what it says of where it is, its clock, and that it does the same work.
+//! The program in a virtual machine under QEMU's emulation and in a runc container: its launchers,
+//! what it reports about its environment, its clock, and that it does the same work.
 
 #[path = "../common/mod.rs"]
 mod common;

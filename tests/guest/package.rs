@@ -9,7 +9,7 @@ use crate::packaged;
 
 fn rpm(root: &Path, words: &[&str]) -> Output {
     let mut command = tool("rpm");
-    // Debian's rpm has its data elsewhere by default.
+    // Debian's rpm has its database elsewhere by default.
     command
         .arg("--root")
         .arg(root)
@@ -19,7 +19,7 @@ fn rpm(root: &Path, words: &[&str]) -> Output {
 }
 
 #[test]
-fn the_rpm_in_a_guest_is_whole_and_does_what_the_manual_says() {
+fn the_rpm_verifies_in_a_guest_and_works_as_the_manual_says() {
     let root = folder();
     assert!(GUEST.is_dir());
     let package = packaged::package("x86_64.rpm");
@@ -28,7 +28,7 @@ fn the_rpm_in_a_guest_is_whole_and_does_what_the_manual_says() {
         &["--install", "--nosignature", package.to_str().unwrap()],
     );
     assert_ended(&installed, 0);
-    // The guest's rpm, with what it reads to know where its data is.
+    // The guest's rpm, with the configuration that names its database directory.
     add_program(root.path(), "rpm");
     for file in ["rpmrc", "macros"] {
         let file = Path::new("/usr/lib/rpm").join(file);

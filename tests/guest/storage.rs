@@ -1,4 +1,4 @@
-//! The device below a folder, through what Linux puts between: LVM's volumes, md, overlayfs.
+//! The device below a directory, through Linux's layers: LVM volumes, md, overlayfs.
 
 use crate::common::folder;
 use crate::machine::{add_modules, add_program, documents};

@@ -1,6 +1,6 @@
-//! The packages of this checkout, made by the commands that a person types.
+//! The packages of this checkout, built by the documented commands.
 
-// Each test program uses a part of this.
+// Each test program uses only some of these.
 #![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
@@ -13,7 +13,8 @@ pub fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// `make` in the checkout, as if it were typed: without what cargo tells its tests.
+/// Runs `make` in the checkout as from a shell: without the environment variables that cargo sets
+/// for tests.
 pub fn make(goals: &[&str]) {
     let mut make = Command::new("make");
     make.arg("--silent").args(goals).current_dir(checkout());
@@ -27,7 +28,7 @@ pub fn make(goals: &[&str]) {
     assert_ended(&make.output().expect("make"), 0);
 }
 
-/// The package that was made whose name ends so.
+/// The built package whose name has this suffix.
 pub fn package(ending: &str) -> PathBuf {
     let folder = checkout().join("target/packages");
     let names = names_in(&folder);
@@ -38,7 +39,7 @@ pub fn package(ending: &str) -> PathBuf {
     }
 }
 
-/// The binary that the packages hold.
+/// The binary that the packages contain.
 pub fn released() -> PathBuf {
     let target = Command::new("rustc")
         .args(["--print", "host-tuple"])

@@ -1,6 +1,6 @@
-//! Servers of ssh on this machine, for tools that reach their hosts by it.
+//! SSH servers on this machine, for tools that connect to their hosts over SSH.
 
-// Each test program uses a part of this.
+// Each test program uses only some of these.
 #![allow(dead_code)]
 
 use std::net::TcpListener;
@@ -9,19 +9,18 @@ use std::process::{Child, Command};
 
 use crate::common::{Running, assert_ended, tool, wait_until};
 
-/// A server of ssh, stopped when it goes out of scope. It lets in who has its key, by the name of
-/// the user that runs the test.
+/// An SSH server, stopped on drop. It accepts its key, for the user that runs the test.
 pub struct Sshd {
     server: Child,
-    /// The file of the key that opens it.
+    /// The private key file.
     pub key: PathBuf,
-    /// Where it listens.
+    /// The port it listens on.
     pub port: u16,
 }
 
 impl Sshd {
-    /// A server on the loopback address, with its files in a folder and these further lines of
-    /// sshd_config(5).
+    /// Starts a server on the loopback address, with its files in a directory and additional lines
+    /// of sshd_config(5).
     pub fn on_loopback(folder: &Path, config: &str) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = free.local_addr().expect("an address").port();
@@ -30,7 +29,7 @@ impl Sshd {
         Self::start(folder, &listen, port, &mut Command::new(sshd_path()))
     }
 
-    /// The same in a network namespace, on port 22 of all its addresses.
+    /// Starts it in a network namespace, on port 22 of all addresses.
     pub fn in_namespace(folder: &Path, namespace: &str, config: &str) -> Self {
         let mut command = tool("ip");
         command.args(["netns", "exec", namespace]).arg(sshd_path());
@@ -38,7 +37,7 @@ impl Sshd {
     }
 
     fn start(folder: &Path, config: &str, port: u16, command: &mut Command) -> Self {
-        // Where sshd puts what it trusts least; its package makes it when the service starts.
+        // sshd's privilege separation directory, which its service normally creates.
         let _ = std::fs::create_dir_all("/run/sshd");
         for name in ["host", "user"] {
             let mut keygen = tool("ssh-keygen");
@@ -78,7 +77,7 @@ impl Drop for Sshd {
     }
 }
 
-/// sshd wants to be started by its whole path.
+/// sshd must be started by its absolute path.
 fn sshd_path() -> PathBuf {
     tool("sshd").get_program().into()
 }

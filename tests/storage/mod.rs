@@ -1,7 +1,7 @@
-//! What the tests of storage share: the program at work in a folder, system calls made to fail
-//! under it, and file systems of its own.
+//! Shared helpers for storage tests: the program in a directory, injected system call failures, and
+//! dedicated file systems.
 
-// Each test binary takes its part of this.
+// Each test program uses only some of these.
 #![allow(dead_code)]
 
 use std::ffi::OsStr;
@@ -15,23 +15,23 @@ use tempfile::TempDir;
 /// Every mode of the file test.
 pub const MODES: [&str; 6] = ["seqwr", "seqrewr", "seqrd", "rndrd", "rndwr", "rndrw"];
 
-/// Every way to the files.
+/// Every I/O engine.
 pub const BACKENDS: [&str; 4] = ["sync", "aio", "uring", "mmap"];
 
-/// A folder for test files, and beside it a place for a result.
+/// A directory for test files, and a place for the result beside it.
 pub struct Bench {
     root: TempDir,
-    /// The folder of the test files.
+    /// The directory of the test files.
     pub dir: PathBuf,
 }
 
 impl Bench {
-    /// On the file system of the source, which has O_DIRECT and extended attributes.
+    /// On the file system of the source, which supports O_DIRECT and extended attributes.
     pub fn new() -> Self {
         Self::on(Path::new(env!("CARGO_TARGET_TMPDIR")))
     }
 
-    /// On the file system of a folder.
+    /// On the file system of a directory.
     pub fn on(folder: &Path) -> Self {
         let root = tempfile::tempdir_in(folder).expect("a folder to work in");
         let dir = root.path().join("files");
@@ -55,7 +55,7 @@ impl Bench {
         self.with_dir(Command::new(wbench()), words).into()
     }
 
-    /// As [`Bench::fileio`], with these injections by strace(1).
+    /// Like [`Bench::fileio`], with these strace(1) injections.
     pub fn fileio_under(&self, injections: &[String], words: &str) -> End {
         let mut command = Command::new("strace");
         command.args(["-f", "-qq", "-o"]);
@@ -65,7 +65,7 @@ impl Bench {
         self.with_dir(command, words).into()
     }
 
-    /// As [`Bench::fileio`], and does not wait for it.
+    /// Like [`Bench::fileio`], but does not wait.
     pub fn start(&self, words: &str) -> Child {
         self.command(Command::new(wbench()), words)
             .stdin(Stdio::null())
@@ -94,12 +94,12 @@ impl Bench {
         self.fileio(&self.run_words(words))
     }
 
-    /// `fileio run` with a result file, under injections.
+    /// `fileio run` with a result file and injections.
     pub fn run_under(&self, injections: &[String], words: &str) -> End {
         self.fileio_under(injections, &self.run_words(words))
     }
 
-    /// The old command line's words for these files.
+    /// Runs the sysbench dialect on these files.
     pub fn sysbench(&self, words: &str) -> End {
         let mut command = Command::new(wbench());
         command.arg("--test=fileio").args(words.split_whitespace());
@@ -107,12 +107,12 @@ impl Bench {
         command.output().expect("wbench runs").into()
     }
 
-    /// The words of a run that writes a result file.
+    /// The arguments of a run that writes a result file.
     pub fn run_words(&self, words: &str) -> String {
         format!("run {words} --quiet --json {}", self.json().display())
     }
 
-    /// The names in the folder of the test files.
+    /// The names in the directory of the test files.
     pub fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.dir).expect("the folder of the test files");
         let mut names: Vec<String> = entries
@@ -128,7 +128,7 @@ impl Bench {
         names
     }
 
-    /// Lets every user work in the folders.
+    /// Makes the directories writable for every user.
     pub fn open_to_all(&self) {
         use std::os::unix::fs::PermissionsExt;
         for folder in [self.root.path(), &self.dir] {
@@ -142,7 +142,8 @@ impl Bench {
         self.dir.join(format!("test_file.{number}"))
     }
 
-    /// strace's words that make a call fail, only on test files where it has a path or descriptor.
+    /// strace arguments that make a call fail; calls with a path or descriptor fail only on test
+    /// files.
     pub fn inject(&self, call: &str, fault: &str, when: u64, files: u32) -> Vec<String> {
         let mut words = Vec::new();
         let of_queue = call.starts_with("io_");
@@ -163,9 +164,9 @@ impl Bench {
 /// How the program ended.
 #[derive(Debug)]
 pub struct End {
-    /// Its exit status; None where a signal ended it.
+    /// The exit status; `None` if a signal ended it.
     pub status: Option<i32>,
-    /// The signal.
+    /// The signal that ended it, if any.
     pub signal: Option<i32>,
     /// Standard output.
     pub stdout: String,
@@ -185,14 +186,14 @@ impl From<Output> for End {
 }
 
 impl End {
-    /// Fails the test unless the program did what it was asked for.
+    /// Fails the test unless the program succeeded.
     #[track_caller]
     pub fn succeeded(self, what: &str) -> Self {
         assert_eq!(self.status, Some(0), "{what}: {self:?}");
         self
     }
 
-    /// Fails the test unless the program failed with a message that has these words.
+    /// Fails the test unless the program failed with a message that contains these strings.
     #[track_caller]
     pub fn failed_with(self, words: &[&str], what: &str) -> Self {
         assert_eq!(self.status, Some(1), "{what}: {self:?}");
@@ -211,20 +212,20 @@ pub fn wbench() -> &'static str {
     env!("CARGO_BIN_EXE_wbench")
 }
 
-/// A file system in a file, mounted as long as this lives.
+/// A file system in a file, mounted until drop.
 pub struct Mounted {
     folder: TempDir,
     mounted: bool,
 }
 
 impl Mounted {
-    /// Made by `mkfs.KIND` in an image of this size. Needs root.
+    /// Creates one with `mkfs.KIND` in an image of this size in bytes. Needs root.
     pub fn made(kind: &str, size: u64, options: &str) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
         let image = folder.path().join("image");
         let file = std::fs::File::create(&image).expect("an image");
         file.set_len(size).expect("room for the image");
-        // Without -F, mkfs.ext4 would ask whether a file is meant.
+        // Without -F, mkfs.ext4 would ask for confirmation because the target is a file.
         let words = if kind == "xfs" { "-q" } else { "-qF" };
         must(
             &format!("mkfs.{kind}"),
@@ -248,12 +249,12 @@ impl Mounted {
         mounted
     }
 
-    /// A tmpfs of this size. Needs root.
+    /// A tmpfs of this size in bytes. Needs root.
     pub fn tmpfs(size: u64) -> Self {
         Self::in_memory("tmpfs", &format!("size={size}"))
     }
 
-    /// A ramfs: no extended attributes, no report of holes. Needs root.
+    /// A ramfs: no extended attributes, no hole detection. Needs root.
     pub fn ramfs() -> Self {
         Self::in_memory("ramfs", "rw")
     }
@@ -277,7 +278,7 @@ impl Mounted {
         self.folder.path().join("mount")
     }
 
-    /// Has the loop device below open its image with O_DIRECT.
+    /// Makes the loop device open its image with O_DIRECT.
     pub fn bypass_the_page_cache(&self) {
         let path = self.path();
         let found = Command::new("findmnt")
@@ -289,7 +290,7 @@ impl Mounted {
         must("losetup", ["--direct-io=on", &device]);
     }
 
-    /// Mounts it again with these options.
+    /// Remounts it with these options.
     pub fn remount(&self, options: &str) {
         let options = format!("remount,{options}");
         let path = self.path();
@@ -303,13 +304,13 @@ impl Mounted {
 impl Drop for Mounted {
     fn drop(&mut self) {
         if self.mounted {
-            // Lazily, so that nothing stays mounted even where a test left a process behind.
+            // Lazily, so that nothing stays mounted even if a test left a process behind.
             let _ = Command::new("umount").arg("-l").arg(self.path()).status();
         }
     }
 }
 
-/// A file that is mounted on itself as long as this lives, as containers mount files. Needs root.
+/// A file mounted on itself until drop, as containers mount files. Needs root.
 pub struct Bound(PathBuf);
 
 impl Bound {
