@@ -1,8 +1,8 @@
-//! Opening the entries of a directory without leaving it: through no symbolic link, and onto no
-//! other mount.
+//! Opens entries of a directory without leaving it: follows no symbolic link and crosses no mount
+//! point.
 //!
-//! A bind mount of the same file system has the device number of its surroundings; only the
-//! identity of the mount shows it.
+//! A bind mount of the same file system has the device number of its surroundings; only the mount
+//! ID distinguishes it.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -14,8 +14,8 @@ use nix::sys::stat::Mode;
 /// Opens an existing entry of a directory, by its name alone.
 ///
 /// Fails with ELOOP or ENOTDIR for a symbolic link, with EXDEV for a mount point, and with ENOTSUP
-/// where the kernel doesn't say whether it is one (before Linux 5.6, without /proc). The caller
-/// makes sure that opening has no side effects: O_NONBLOCK, O_PATH.
+/// if the kernel does not report whether it is one (before Linux 5.6, without /proc). The caller
+/// ensures that opening has no side effects: O_NONBLOCK, O_PATH.
 pub fn open(dir: impl AsFd, name: &CStr, flags: OFlag) -> nix::Result<OwnedFd> {
     if name.to_bytes().contains(&b'/') || name == c".." {
         return Err(Errno::EINVAL);
@@ -26,13 +26,13 @@ pub fn open(dir: impl AsFd, name: &CStr, flags: OFlag) -> nix::Result<OwnedFd> {
         | ResolveFlag::RESOLVE_NO_XDEV;
     let how = OpenHow::new().flags(flags).resolve(resolve);
     match retry(|| openat2(&dir, name, how)) {
-        // Filters of container runtimes answer EPERM to system calls that they don't know.
+        // Seccomp filters of container runtimes return EPERM for unknown system calls.
         Err(Errno::ENOSYS | Errno::EPERM) => open_and_check(dir, name, flags),
         opened => opened,
     }
 }
 
-/// As [`open`], without openat2(2).
+/// Fallback of [`open`] without openat2(2).
 fn open_and_check(dir: impl AsFd, name: &CStr, flags: OFlag) -> nix::Result<OwnedFd> {
     let opened = retry(|| openat(&dir, name, flags, Mode::empty()))?;
     match (mount_id(&dir), mount_id(&opened)) {
@@ -42,7 +42,7 @@ fn open_and_check(dir: impl AsFd, name: &CStr, flags: OFlag) -> nix::Result<Owne
     }
 }
 
-/// Identity of the mount that a descriptor was opened on; None if the kernel doesn't report it.
+/// Returns the ID of the mount of an open file; None if the kernel does not report it.
 fn mount_id(file: impl AsFd) -> Option<u64> {
     let number = file.as_fd().as_raw_fd();
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).ok()?;
@@ -74,7 +74,7 @@ mod tests {
     ];
 
     #[test]
-    fn an_entry_is_opened_and_a_link_or_another_mount_is_not() {
+    fn an_entry_is_opened_but_a_symbolic_link_or_a_mount_point_is_not() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("file"), "").unwrap();
         std::os::unix::fs::symlink("file", dir.path().join("link")).unwrap();
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_no_name() {
+    fn a_path_instead_of_a_name_is_refused() {
         let root = File::open("/").unwrap();
         for name in [c"..", c"proc/self", c"/"] {
             let error = open(&root, name, OFlag::O_RDONLY).unwrap_err();

@@ -1,4 +1,4 @@
-//! Exit statuses, all in one place.
+//! Exit statuses of the program.
 
 use std::process::ExitCode;
 
@@ -10,22 +10,22 @@ use crate::signal;
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: what was asked for was done.
+    /// 0: the command succeeded.
     Success,
-    /// 1: it was not.
+    /// 1: the command failed.
     Failure,
-    /// 2: the words of the native command line can't be understood.
+    /// 2: the arguments of the native command line are invalid.
     Usage,
-    /// 2: a run hung and was given up (sysbench 0.4.12's `--forced-shutdown`).
+    /// 2: a run hung and was abandoned (sysbench 0.4.12's `--forced-shutdown`).
     ForcedShutdown,
-    /// 2: a comparison could not be told from what was given.
+    /// 2: a comparison was inconclusive.
     Untold,
-    /// 128 and the signal's number: the run was interrupted, and told what it had.
+    /// 128 + signal number: the run was interrupted and reported its partial result.
     Signal(Signal),
 }
 
 impl Exit {
-    /// The end that a result stands for.
+    /// Returns the exit status of a result.
     pub fn of(result: &RunResult) -> Self {
         match (result.ended_by, result.status) {
             (EndedBy::ForcedShutdown, _) => Self::ForcedShutdown,
@@ -35,12 +35,12 @@ impl Exit {
         }
     }
 
-    /// The end of something that a signal stopped.
+    /// Returns the exit status of work that a signal stopped.
     pub fn interrupted() -> Self {
         signal::caught().map_or(Self::Failure, Self::Signal)
     }
 
-    /// As the process returns it.
+    /// Returns the numeric exit status of the process.
     pub fn status(self) -> u8 {
         match self {
             Self::Success => 0,

@@ -1,12 +1,11 @@
 //! wbench measures cpu, memory and file I/O the same way on bare metal, in VMs and in
 //! containers.
 //!
-//! The way of the data is one line: words ([`cli`]) become a [`plan`]; the [`engine`] runs a
-//! [`workload`] under a [`clock`]; what was measured ([`measure`]) becomes a [`result`]
-//! document ([`run`]), which also tells of the [`host`]; and that becomes text ([`report`]) or
-//! a file. Several plans make a [`suite`]; the results of a long job are kept while it goes on
-//! ([`journal`]). Many result files become a comparison ([`compare`]). A [`session`] goes this
-//! way for each of the two command lines.
+//! Data flows one way: arguments ([`cli`]) become a [`plan`]; the [`engine`] runs a [`workload`]
+//! under a [`clock`]; the measurements ([`measure`]) become a [`result`] document ([`run`]), which
+//! also describes the [`host`]; and that becomes text ([`report`]) or a file. Several plans form a
+//! [`suite`]; a long job keeps its results in a [`journal`]. Many result files become a comparison
+//! ([`compare`]). A [`session`] drives this for each of the two command lines.
 
 pub mod beneath;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! The program: its words go to the library, the library's end becomes the exit status.
+//! The program: passes its arguments to the library and returns the exit status.
 
 use std::process::ExitCode;
 

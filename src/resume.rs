@@ -1,4 +1,4 @@
-//! Which results of an earlier part a resumed job may keep: one set of rules for suites and sweeps.
+//! Rules for the earlier results that a resumed job may keep, shared by suites and sweeps.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,12 +7,12 @@ use anyhow::{Result, ensure};
 
 use crate::result::{Host, RunResult, SCHEMA, Status, Tool, Workload};
 
-/// The most results that one job may have: `--resume` and `compare` keep all of them in memory, some
+/// Largest number of results of one job: `--resume` and `compare` keep all of them in memory, about
 /// 10 KiB each.
 pub const MOST_RESULTS: u64 = 100_000;
 
-/// Memory of a machine that differs by less than this share is the same: what the kernel reserves
-/// for itself varies from boot to boot.
+/// Largest relative difference in memory size that still means the same machine: the amount that
+/// the kernel reserves varies from boot to boot.
 const SAME_MEMORY: f64 = 0.01;
 
 /// Fails if a job would have too many results; `instead` is what the user can do about it.
@@ -25,7 +25,7 @@ pub fn check_size(results: u64, instead: &str) -> Result<()> {
     Ok(())
 }
 
-/// Fails if no job of this program can have had this result.
+/// Fails if no job of this program can have produced this result.
 pub fn check_possible(result: &RunResult) -> Result<()> {
     ensure!(
         result.schema == SCHEMA,
@@ -41,7 +41,7 @@ pub fn check_possible(result: &RunResult) -> Result<()> {
     Ok(())
 }
 
-/// What must be the same for all results of a job.
+/// Properties that must be the same for all results of a job.
 #[derive(Debug, Clone, Copy)]
 pub struct Conditions<'a> {
     /// The program.
@@ -52,12 +52,12 @@ pub struct Conditions<'a> {
     pub workload: &'a Workload,
     /// Labels given by the user.
     pub labels: &'a BTreeMap<String, String>,
-    /// Directory of the test files, where it is the same for all results.
+    /// Directory of the test files, if it is the same for all results.
     pub dir: Option<&'a str>,
 }
 
 impl Conditions<'_> {
-    /// Fails with the first condition that has changed, and both its values.
+    /// Fails with the first condition that has changed and both its values.
     pub fn check_unchanged(&self, now: &Conditions<'_>, name: &str) -> Result<()> {
         let (then, now) = (self.list(), now.list());
         for then in &then {
@@ -166,7 +166,7 @@ fn limit(limit: Option<impl ToString>) -> String {
     limit.map_or("none".to_owned(), |limit| limit.to_string())
 }
 
-/// Each member of its JSON is a condition.
+/// Returns a condition for each member of the workload's JSON.
 fn of_workload(workload: &Workload) -> Vec<Condition> {
     let mut list = Vec::new();
     let json = serde_json::to_value(workload).unwrap_or_default();
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_a_kernel_reserves_at_boot_is_no_other_machine() {
+    fn a_small_difference_in_memory_size_is_the_same_machine() {
         let (now, mut then) = (example(), example());
         then.host.memory_bytes = now.host.memory_bytes.map(|bytes| bytes - (8 << 20));
         conditions(&then)
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_that_no_job_can_have_had_is_refused() {
+    fn a_result_that_no_job_can_have_produced_is_refused() {
         check_possible(&example()).unwrap();
         let mut other = example();
         other.schema = "wbench.result/9".into();
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_too_large_to_be_resumed_is_refused_with_the_limit() {
+    fn a_job_too_large_to_resume_is_refused_with_the_limit() {
         check_size(MOST_RESULTS, "less").unwrap();
         let error = check_size(MOST_RESULTS + 1, "use less")
             .unwrap_err()

@@ -1,4 +1,4 @@
-//! Signals that ask for the end, as a request that the running work sees between two steps.
+//! Termination signals, caught as a request that running work polls between two steps.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use anyhow::{Context, Result};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-/// Signals that end the work in order: it reports what it has and removes what it made.
+/// Signals that cause an orderly end: the program reports partial results and removes its files.
 const ENDING: [Signal; 4] = [
     Signal::SIGINT,
     Signal::SIGTERM,
@@ -14,20 +14,20 @@ const ENDING: [Signal; 4] = [
     Signal::SIGQUIT,
 ];
 
-/// The first signal that came, 0 for none.
+/// The first signal caught, 0 for none.
 static CAUGHT: AtomicI32 = AtomicI32::new(0);
 
 extern "C" fn catch(number: libc::c_int) {
-    // Only the first counts, so that the exit status says what began the end.
+    // Only the first counts, so that the exit status reports the original cause.
     let _ = CAUGHT.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
 }
 
 extern "C" fn pass_over(_number: libc::c_int) {}
 
-/// From here on the signals that ask for the end no longer end the process, but show in
+/// Catches termination signals from now on: they no longer kill the process but show in
 /// [`caught`].
 ///
-/// SIGHUP stays ignored in a process that was started so, as by nohup(1).
+/// SIGHUP stays ignored if it was ignored at process start, as under nohup(1).
 pub fn watch() -> Result<()> {
     for signal in ENDING {
         let previous = handle(signal, catch)?;
@@ -38,15 +38,15 @@ pub fn watch() -> Result<()> {
     Ok(())
 }
 
-/// From here on a write beyond the file size limit (`ulimit -f`) fails with EFBIG, which is
-/// reported, and no longer ends the process.
+/// Catches SIGXFSZ from now on: a write beyond the file size limit (`ulimit -f`) fails with EFBIG,
+/// which is reported, and no longer kills the process.
 ///
-/// By a handler: an ignored signal would stay ignored in the programs that this one starts.
+/// Uses a handler because child processes would inherit an ignored signal.
 pub fn survive_size_limit() -> Result<()> {
     handle(Signal::SIGXFSZ, pass_over).map(drop)
 }
 
-/// Installs a handler that may run at any moment: it touches at most an atomic integer.
+/// Installs a handler, which must be async-signal-safe: it accesses at most an atomic integer.
 fn handle(signal: Signal, handler: extern "C" fn(libc::c_int)) -> Result<SigAction> {
     let action = SigAction::new(
         SigHandler::Handler(handler),
@@ -56,26 +56,26 @@ fn handle(signal: Signal, handler: extern "C" fn(libc::c_int)) -> Result<SigActi
     install(signal, &action)
 }
 
-/// Installs an action, and returns the previous one.
+/// Installs an action and returns the previous one.
 fn install(signal: Signal, action: &SigAction) -> Result<SigAction> {
     // SAFETY: the action is one of this module's handlers, which are async-signal-safe, or the one
-    // that the process was started with.
+    // inherited at process start.
     unsafe { sigaction(signal, action) }
         .with_context(|| format!("installing the handler of {signal}"))
 }
 
-/// A signal has asked for the end.
+/// Returns whether a termination signal was caught.
 #[inline(always)]
 pub fn is_caught() -> bool {
     CAUGHT.load(Ordering::Relaxed) != 0
 }
 
-/// The signal that asked for the end.
+/// Returns the first termination signal caught.
 pub fn caught() -> Option<Signal> {
     Signal::try_from(CAUGHT.load(Ordering::Relaxed)).ok()
 }
 
-/// Work was given up because a signal asked for it.
+/// The error of work abandoned because of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interrupted;
 
@@ -90,7 +90,7 @@ impl fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
-/// An error where a signal has asked for the end: for loops of work that isn't timed.
+/// Fails if a termination signal was caught: for loops outside timed work.
 pub fn go_on() -> std::result::Result<(), Interrupted> {
     if is_caught() {
         Err(Interrupted)

@@ -1,5 +1,4 @@
-//! A common start: a moment on the clock of the day that runs in many processes, or on many
-//! machines, wait for.
+//! A common start time on the wall clock, for runs in several processes or on several machines.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,23 +8,23 @@ use anyhow::{Context, Error, Result, ensure};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 
-/// A moment further ahead than this is a slip of the pen, not a start.
+/// Largest accepted delay of a start: a later time is taken for a typing error.
 pub const FURTHEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long a wait sleeps before it looks whether it is still wanted.
+/// Interval at which a wait checks whether it is cancelled.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// A moment on CLOCK_REALTIME at which a run is to start.
+/// The start time of a run on CLOCK_REALTIME.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StartAt(Duration);
 
 impl StartAt {
-    /// The moment so long from now.
+    /// Returns the time this long from now.
     pub fn after(wait: Duration) -> Self {
         Self(now() + wait)
     }
 
-    /// Fails where the moment is too far ahead to be meant.
+    /// Fails if the time is more than [`FURTHEST`] ahead.
     pub fn validated(self) -> Result<Self> {
         let ahead = self.0.saturating_sub(now());
         ensure!(
@@ -36,13 +35,13 @@ impl StartAt {
         Ok(self)
     }
 
-    /// The time so long before it has not come yet.
+    /// Returns whether the start is more than `lead` ahead.
     pub fn is_ahead_by(self, lead: Duration) -> bool {
         now() + lead < self.0
     }
 
-    /// Sleeps until so long before the moment, or until `is_over` says that nobody waits for it
-    /// any more. Returns at once where it has gone.
+    /// Sleeps until `lead` before the start, or until `is_over` returns true. Returns immediately
+    /// if that time has passed.
     pub fn sleep_until(self, lead: Duration, is_over: impl Fn() -> bool) {
         let moment = self.0.saturating_sub(lead);
         loop {
@@ -50,8 +49,8 @@ impl StartAt {
             if now >= moment || is_over() {
                 return;
             }
-            // Absolute, so that a clock that is set meanwhile still means the same moment. An
-            // interrupted sleep is as good as one that ended: the loop looks again.
+            // An absolute time, so that the sleep follows a clock that is set meanwhile. An
+            // interrupted sleep needs no handling: the loop checks the time again.
             let until = TimeSpec::from_duration(moment.min(now + SLICE));
             let _ = clock_nanosleep(
                 ClockId::CLOCK_REALTIME,
@@ -61,7 +60,7 @@ impl StartAt {
         }
     }
 
-    /// How long ago it was, in seconds; below 0 where it is yet to come.
+    /// Returns the seconds since the start time; negative if it is still ahead.
     pub fn late_s(self) -> f64 {
         let now = now();
         match now.checked_sub(self.0) {
@@ -72,7 +71,7 @@ impl StartAt {
 }
 
 fn now() -> Duration {
-    // A clock that stands before 1970 tells nothing of when to start.
+    // A clock set before 1970 cannot determine when to start.
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
@@ -81,7 +80,7 @@ fn now() -> Duration {
 impl FromStr for StartAt {
     type Err = Error;
 
-    /// Reads RFC 3339 in UTC, or seconds since 1970; both with up to 9 decimals.
+    /// Parses RFC 3339 in UTC, or seconds since 1970; both with up to 9 decimals.
     fn from_str(text: &str) -> Result<Self> {
         let moment = match text.contains('T') {
             true => humantime::parse_rfc3339(text)
@@ -98,7 +97,7 @@ impl FromStr for StartAt {
     }
 }
 
-/// Exact to the nanosecond, which a float would not be.
+/// Parses seconds exactly to the nanosecond, which a float could not represent.
 fn unix_seconds(text: &str) -> Option<Duration> {
     let (seconds, decimals) = text.split_once('.').unwrap_or((text, "0"));
     let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
@@ -106,7 +105,7 @@ fn unix_seconds(text: &str) -> Option<Duration> {
         return None;
     }
     let nanoseconds = format!("{decimals:0<9}").parse().ok()?;
-    // The year 9999 is the last that RFC 3339 can write.
+    // The year 9999 is the last that RFC 3339 can represent.
     let seconds = seconds
         .parse()
         .ok()
@@ -115,7 +114,7 @@ fn unix_seconds(text: &str) -> Option<Duration> {
 }
 
 impl fmt::Display for StartAt {
-    /// As RFC 3339 in UTC, to the nanosecond.
+    /// Formats as RFC 3339 in UTC, to the nanosecond.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         humantime::format_rfc3339_nanos(UNIX_EPOCH + self.0).fmt(f)
     }
@@ -128,7 +127,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_moment_is_read_as_it_is_written(seconds in 0u64..253_402_300_800, nanos in 0u32..1_000_000_000) {
+        fn a_formatted_time_parses_back(seconds in 0u64..253_402_300_800, nanos in 0u32..1_000_000_000) {
             let moment = StartAt(Duration::new(seconds, nanos));
             prop_assert_eq!(moment.to_string().parse::<StartAt>().unwrap(), moment);
             let unix = format!("{seconds}.{nanos:09}");
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_moment_is_refused() {
+    fn an_invalid_time_is_refused() {
         for text in [
             "",
             "now",
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_days_ahead_is_refused_and_one_that_has_gone_is_not() {
+    fn a_start_days_ahead_is_refused_but_one_in_the_past_is_accepted() {
         let day = Duration::from_secs(86400);
         let error = StartAt::after(2 * day).validated().unwrap_err();
         assert!(error.to_string().contains("2.0 days ahead"), "{error}");
@@ -172,14 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_ends_at_its_moment_and_not_before() {
+    fn a_wait_does_not_end_before_its_time() {
         let moment = StartAt::after(Duration::from_millis(120));
         moment.sleep_until(Duration::ZERO, || false);
         assert!(moment.late_s() >= 0.0);
     }
 
     #[test]
-    fn a_wait_that_nobody_wants_any_more_ends() {
+    fn a_cancelled_wait_ends_early() {
         let moment = StartAt::after(Duration::from_secs(3600));
         moment.sleep_until(Duration::ZERO, || true);
         assert!(moment.late_s() < 0.0);

@@ -1,4 +1,4 @@
-//! Text from outside, made safe to print: labels, file names, results and messages of others.
+//! Escaping of untrusted text: labels, file names, results and messages of other programs.
 //!
 //! A terminal obeys escape sequences wherever they come from, and bidirectional controls reorder
 //! what a reader sees. Every report and message passes such text through one of these functions;
@@ -11,7 +11,7 @@ use std::io::Write as _;
 /// Characters of a cell in a table. A longer one would pad every other row to its width.
 const CELL: usize = 120;
 
-/// Escapes a text that has to stay on one line: `\n`, `\u{1b}`.
+/// Escapes a text that must stay on one line: `\n`, `\u{1b}`.
 pub fn line(text: &str) -> Cow<'_, str> {
     escaped(text, is_active)
 }
@@ -61,14 +61,14 @@ pub fn print_message(text: std::fmt::Arguments<'_>) {
     _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Prints a report on standard error, where a document is on standard output.
+/// Prints a report on standard error, for use when standard output has a document.
 ///
-/// A report that cannot be written is lost, as a message is.
+/// A report that cannot be written is lost, like a message.
 pub fn print_report(text: &str) {
     _ = std::io::stderr().write_all(lines(text).as_bytes());
 }
 
-/// Controls a terminal (C0, DEL, C1) or the direction and the lines of a text.
+/// Returns whether a character controls a terminal (C0, DEL, C1) or the direction or lines of text.
 fn is_active(c: char) -> bool {
     let reorders = matches!(
         c,
@@ -97,7 +97,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn controls_are_shown_and_do_nothing() {
+    fn control_characters_are_escaped() {
         for (hostile, shown) in [
             ("\x1b[31mred", "\\u{1b}[31mred"),
             ("\u{9b}31m", "\\u{9b}31m"),
@@ -123,7 +123,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn json_keeps_its_value_and_loses_its_controls(text: String) {
+        fn escaped_json_keeps_its_value_and_has_no_active_characters(text: String) {
             let document = json(serde_json::to_string_pretty(&[&text]).unwrap());
             let expected = [text];
             prop_assert_eq!(serde_json::from_str::<[String; 1]>(&document).unwrap(), expected);
@@ -131,7 +131,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_active_is_left(text: String) {
+        fn no_active_character_remains(text: String) {
             prop_assert!(!line(&text).contains(is_active));
             prop_assert!(!cell(&text).contains(is_active));
         }

@@ -1,26 +1,26 @@
-//! A clock held against CLOCK_MONOTONIC_RAW.
+//! Calibration of a clock against CLOCK_MONOTONIC_RAW.
 
 use std::time::Duration;
 
 use super::monotonic::read_raw;
 use super::{Clock, Ticks};
 
-/// Tries for one pair of readings; the one with the least time between counts.
+/// Attempts per pair of readings; the one with the shortest gap counts.
 const TRIES: usize = 32;
 
-/// A clock and CLOCK_MONOTONIC_RAW read at one moment.
+/// A simultaneous reading of a clock and CLOCK_MONOTONIC_RAW.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reference {
     /// The clock's reading.
     pub ticks: Ticks,
     /// CLOCK_MONOTONIC_RAW.
     pub raw_ns: u64,
-    /// Ticks that passed around the reading of the raw clock: the moment is known to half of it.
+    /// Ticks that passed around the reading of the raw clock; the error is at most half of this.
     pub width: u64,
 }
 
 impl Reference {
-    /// Reads both clocks, as close together as it comes.
+    /// Reads both clocks as close together as possible.
     pub fn take<C: Clock>(clock: C) -> Self {
         let once = || {
             let before = clock.stop();
@@ -38,30 +38,30 @@ impl Reference {
             .expect("there was at least one try")
     }
 
-    /// The clock's ticks per second from this moment to a later one.
+    /// Returns the clock's ticks per second between this reading and a later one.
     pub fn hz(&self, later: &Self) -> f64 {
         later.ticks.since(self.ticks) as f64 / (later.raw_ns - self.raw_ns) as f64 * 1e9
     }
 
-    /// By how many parts in a million the clock ran faster than its rate says; None where no
-    /// time passed.
+    /// Returns by how many parts per million the clock ran faster than its nominal rate; None if
+    /// no time passed.
     pub fn drift_ppm(&self, later: &Self, hz: f64) -> Option<f64> {
         (later.raw_ns > self.raw_ns).then(|| (self.hz(later) / hz - 1.0) * 1e6)
     }
 }
 
-/// The step in which CLOCK_MONOTONIC_RAW moves if that is a coarse one, as on a kernel whose clock
-/// source is the timer interrupt: many readings in a row are then the same.
+/// Returns the step of CLOCK_MONOTONIC_RAW if it is coarse, as on a kernel whose clock source is
+/// the timer interrupt: many consecutive readings are then equal.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn coarse_raw_step() -> Option<Duration> {
     coarse_step(read_raw)
 }
 
-/// Watches several steps: the readings may begin shortly before a step, or be preempted during
-/// one, and are then few. Many equal ones prove a coarse clock.
+/// Observes several steps: there are few equal readings if they begin shortly before a step or are
+/// preempted during one. Many equal readings prove a coarse clock.
 #[cfg(target_arch = "x86_64")]
 fn coarse_step(mut read_ns: impl FnMut() -> u64) -> Option<Duration> {
-    /// No clock that counts in nanoseconds or by a counter of some MHz stands still for this many.
+    /// A clock with nanosecond resolution, or a counter of a few MHz, never repeats this often.
     const SAME: u32 = 100;
     const STEPS: u32 = 8;
     let mut last = read_ns();
@@ -83,7 +83,7 @@ fn coarse_step(mut read_ns: impl FnMut() -> u64) -> Option<Duration> {
     (most_same >= SAME).then_some(Duration::from_nanos(shortest))
 }
 
-/// The clock's rate, counted over this time.
+/// Measures the clock's rate over this time.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn calibrated_hz<C: Clock>(clock: C, time: Duration) -> f64 {
     let began = Reference::take(clock);
@@ -91,8 +91,8 @@ pub(super) fn calibrated_hz<C: Clock>(clock: C, time: Duration) -> f64 {
     began.hz(&Reference::take(clock))
 }
 
-/// Nanoseconds that a reading at the end of an event costs: the best of some batches, as a
-/// batch can only be disturbed to take longer.
+/// Returns the cost in nanoseconds of a reading at the end of an event: the minimum of several
+/// batches, as a disturbance can only make a batch slower.
 pub(super) fn reading_cost<C: Clock>(clock: C) -> f64 {
     const READINGS: u32 = 1000;
     let batch = || {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn drift_is_the_excess_over_the_stated_rate_in_parts_per_million() {
+    fn drift_is_the_excess_over_the_nominal_rate_in_parts_per_million() {
         let (start, end) = (at(1000, 500), at(1000 + 2_000_600_000, 500 + 1_000_000_000));
         let drift = start.drift_ppm(&end, 2e9).unwrap();
         assert!((drift - 300.0).abs() < 1e-6, "{drift}");
@@ -127,7 +127,7 @@ mod tests {
 
     #[cfg(target_arch = "x86_64")]
     #[test]
-    fn a_clock_that_stands_still_for_many_readings_is_coarse() {
+    fn a_clock_that_repeats_many_readings_is_coarse() {
         let stepping = |readings: u64, step: u64| {
             let mut count = 0;
             move || {
@@ -144,7 +144,7 @@ mod tests {
 
     #[cfg(target_arch = "x86_64")]
     #[test]
-    fn a_coarse_clock_is_recognized_though_most_steps_are_seen_in_part_or_missed() {
+    fn a_coarse_clock_is_detected_even_if_most_steps_are_seen_in_part_or_missed() {
         const JIFFY: u64 = 4_000_000;
         // Equal readings before each change of the clock, and the steps that the change spans.
         let seen = [
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn without_time_between_there_is_no_drift() {
+    fn drift_is_unknown_if_no_time_passed() {
         assert_eq!(at(1, 1).drift_ppm(&at(2, 1), 1e9), None);
     }
 }

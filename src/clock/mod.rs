@@ -1,7 +1,7 @@
-//! Ticks and their meaning.
+//! Clocks, ticks and their conversion to nanoseconds.
 //!
-//! Events are timed by the time stamp counter where that can be trusted, else by
-//! CLOCK_MONOTONIC. The engine is compiled for each, so that a reading costs no dispatch.
+//! Events are timed by the time stamp counter if it can be trusted, else by CLOCK_MONOTONIC. The
+//! engine is monomorphized for each clock, so that a reading needs no dispatch.
 
 mod calibrate;
 mod monotonic;
@@ -29,10 +29,10 @@ use crate::result::{ClockInfo, ClockSource, HzFrom};
 pub struct Ticks(pub u64);
 
 impl Ticks {
-    /// A moment that never comes.
+    /// A time that is never reached.
     pub const NEVER: Self = Self(u64::MAX);
 
-    /// The ticks from an earlier reading to this; 0 where it was not earlier.
+    /// Returns the ticks since an earlier reading; 0 if that was not earlier.
     #[inline(always)]
     pub fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
@@ -44,24 +44,24 @@ impl Ticks {
 pub struct Nanoseconds(pub u64);
 
 impl Nanoseconds {
-    /// In seconds.
+    /// Converts to seconds.
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1e9
     }
 }
 
-/// The rate of a clock, as a fixed-point number of nanoseconds for each tick.
+/// The rate of a clock, as fixed-point nanoseconds per tick.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale {
     hz: f64,
-    /// Nanoseconds for 2^32 ticks.
+    /// Nanoseconds per 2^32 ticks.
     multiplier: u64,
 }
 
 impl Scale {
     const SHIFT: u32 = 32;
 
-    /// The scale of a clock with this rate.
+    /// Creates the scale of a clock with this rate.
     pub fn from_hz(hz: f64) -> Self {
         let multiplier = (1e9 / hz * (1u64 << Self::SHIFT) as f64).round() as u64;
         Self { hz, multiplier }
@@ -72,13 +72,13 @@ impl Scale {
         self.hz
     }
 
-    /// The nanoseconds between two readings, rounded to the nearest.
+    /// Returns the nanoseconds between two readings, rounded to nearest.
     #[inline(always)]
     pub fn between(self, earlier: Ticks, later: Ticks) -> Nanoseconds {
         self.nanoseconds(later.since(earlier))
     }
 
-    /// The nanoseconds that a number of ticks takes, rounded to the nearest.
+    /// Converts ticks to nanoseconds, rounded to nearest.
     #[inline(always)]
     pub fn nanoseconds(self, ticks: u64) -> Nanoseconds {
         let product = u128::from(ticks) * u128::from(self.multiplier);
@@ -86,27 +86,27 @@ impl Scale {
         Nanoseconds(((product + half) >> Self::SHIFT) as u64)
     }
 
-    /// The reading this long after another, or never.
+    /// Returns the reading this long after another, or [`Ticks::NEVER`] on overflow.
     pub fn after(self, start: Ticks, duration: Duration) -> Ticks {
         let ticks = duration.as_secs_f64() * self.hz;
-        // A float to integer cast saturates, so that a far future stays one.
+        // A float to integer cast saturates, so that the far future stays in the future.
         Ticks(start.0.saturating_add(ticks as u64))
     }
 }
 
 /// A source of ticks.
 pub trait Clock: Copy + Send + Sync + 'static {
-    /// A reading before timed work: the compiler moves nothing of the work before it.
+    /// Reads the clock before timed work: the compiler moves none of the work before it.
     fn start(self) -> Ticks;
 
-    /// A reading after timed work: all instructions of the work have completed before it.
+    /// Reads the clock after timed work: all instructions of the work have completed before it.
     fn stop(self) -> Ticks;
 
     /// The clock's rate.
     fn scale(self) -> Scale;
 }
 
-/// A clock that was found fit, with what a result says of it.
+/// The clock that times the events.
 #[derive(Debug, Clone, Copy)]
 pub enum AnyClock {
     /// The time stamp counter.
@@ -116,7 +116,7 @@ pub enum AnyClock {
     Monotonic(Monotonic),
 }
 
-/// Runs the same expression for whichever clock it is, compiled for each.
+/// Evaluates an expression with the concrete clock, compiled once per clock type.
 #[macro_export]
 macro_rules! with_clock {
     ($any:expr, $clock:ident => $body:expr) => {
@@ -128,7 +128,7 @@ macro_rules! with_clock {
     };
 }
 
-/// A clock in use, from before a run to its end.
+/// The clock of a run, with its drift measurement and the reason for a fallback.
 #[derive(Debug)]
 pub struct TimeSource {
     /// The clock.
@@ -140,10 +140,10 @@ pub struct TimeSource {
 }
 
 impl TimeSource {
-    /// Picks the clock and takes the first of the two readings that tell its drift.
+    /// Selects the clock and takes the first of the two readings that determine its drift.
     ///
-    /// Takes some tens of milliseconds for the TSC, which is counted against
-    /// CLOCK_MONOTONIC_RAW. Fails where the TSC is demanded and can't be trusted.
+    /// Takes tens of milliseconds for the TSC, which is calibrated against CLOCK_MONOTONIC_RAW.
+    /// Fails if the TSC is required but cannot be trusted.
     pub fn establish(choice: ClockChoice) -> Result<Self> {
         let (clock, hz_from, reason) = match choice {
             ClockChoice::Monotonic => {
@@ -181,13 +181,13 @@ impl TimeSource {
         })
     }
 
-    /// Takes the first of the two readings that tell the drift anew: what is timed begins now.
+    /// Repeats the first of the two readings that determine the drift: timed work begins now.
     pub fn begin(&self) {
         let now = with_clock!(self.clock, c => Reference::take(c));
         self.began.set(now);
     }
 
-    /// What a result says of the clock, with the drift from the start until now.
+    /// Returns the description of the clock for a result, with the drift from the start until now.
     pub fn info(&self) -> ClockInfo {
         let (source, scale) = match self.clock {
             #[cfg(target_arch = "x86_64")]
@@ -224,7 +224,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ticks_become_the_nearest_nanoseconds(ticks in 0u64..1 << 45, mhz in 100u32..6000) {
+        fn ticks_convert_to_the_nearest_nanosecond(ticks in 0u64..1 << 45, mhz in 100u32..6000) {
             let hz = f64::from(mhz) * 1e6;
             let exact = ticks as f64 / hz * 1e9;
             let got = Scale::from_hz(hz).between(Ticks(77), Ticks(77 + ticks)).0 as f64;
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_counts_nanoseconds_is_taken_as_it_is() {
+    fn ticks_of_a_nanosecond_clock_convert_unchanged() {
         let scale = Scale::from_hz(1e9);
         for ns in [0, 1, 999, u64::MAX / 2] {
             assert_eq!(scale.between(Ticks(0), Ticks(ns)), Nanoseconds(ns));
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_that_went_back_is_no_duration() {
+    fn a_reading_that_went_backwards_gives_a_zero_duration() {
         assert_eq!(
             Scale::from_hz(2.5e9).between(Ticks(9), Ticks(8)),
             Nanoseconds(0)
@@ -249,13 +249,13 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_beyond_the_counter_is_never() {
+    fn a_duration_beyond_the_range_of_the_counter_never_ends() {
         let at = Scale::from_hz(3e9).after(Ticks(5), Duration::MAX);
         assert_eq!(at, Ticks::NEVER);
     }
 
     #[test]
-    fn every_clock_measures_a_sleep_as_long_as_the_standard_library_does() {
+    fn every_clock_agrees_with_the_standard_library_on_a_sleep() {
         for choice in [ClockChoice::Auto, ClockChoice::Monotonic] {
             let source = TimeSource::establish(choice).unwrap();
             let (seen, outside) = with_clock!(source.clock, c => {
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fallback_says_why() {
+    fn the_fallback_reports_its_reason() {
         let info = TimeSource::establish(ClockChoice::Monotonic)
             .unwrap()
             .info();

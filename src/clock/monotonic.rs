@@ -1,4 +1,4 @@
-//! CLOCK_MONOTONIC, and the raw clock that others are held against.
+//! CLOCK_MONOTONIC, and CLOCK_MONOTONIC_RAW as the reference for other clocks.
 
 use std::sync::atomic::{Ordering, compiler_fence};
 
@@ -30,7 +30,7 @@ impl Clock for Monotonic {
     }
 }
 
-/// CLOCK_MONOTONIC_RAW in nanoseconds: the hardware's time, not steered by NTP.
+/// Reads CLOCK_MONOTONIC_RAW in nanoseconds: the hardware's time, not slewed by NTP.
 pub(super) fn read_raw() -> u64 {
     read(ClockId::CLOCK_MONOTONIC_RAW)
 }

@@ -1,5 +1,5 @@
-//! Whether this process may execute RDTSC: prctl(2) with PR_SET_TSC can forbid it, so that the
-//! instruction raises SIGSEGV. The setting is inherited through fork and exec.
+//! Permission to execute RDTSC: if prctl(2) with PR_SET_TSC forbids it, the instruction raises
+//! SIGSEGV. The setting is inherited through fork and exec.
 
 use std::io::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,17 +9,17 @@ use libc::{PR_GET_TSC, PR_SET_TSC, PR_TSC_ENABLE, PR_TSC_SIGSEGV, c_int, prctl};
 
 static WAS_FORBIDDEN: AtomicBool = AtomicBool::new(false);
 
-/// Permits RDTSC if it is forbidden: the vDSO executes it to read the kernel's clocks, so that the
-/// first reading of any clock would end the process. Call this before any clock is read and any
-/// thread is created.
+/// Permits RDTSC if it is forbidden: the vDSO executes it to read the kernel's clocks, so the first
+/// reading of any clock would kill the process. Call this before reading any clock and before
+/// creating any thread.
 ///
-/// Events are not timed by the TSC then; see [`rdtsc_was_forbidden`].
+/// The TSC does not time events in that case; see [`rdtsc_was_forbidden`].
 pub fn permit_rdtsc() -> Result<()> {
     if !is_forbidden() {
         return Ok(());
     }
     WAS_FORBIDDEN.store(true, Ordering::Relaxed);
-    // SAFETY: changes whether RDTSC is permitted, no memory.
+    // SAFETY: changes whether RDTSC is permitted; does not access memory.
     match unsafe { prctl(PR_SET_TSC, PR_TSC_ENABLE) } {
         0 => Ok(()),
         _ => Err(Error::last_os_error()).context(
@@ -29,16 +29,16 @@ pub fn permit_rdtsc() -> Result<()> {
     }
 }
 
-/// RDTSC was forbidden when the program was started.
+/// Returns whether RDTSC was forbidden when the program started.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn rdtsc_was_forbidden() -> bool {
     WAS_FORBIDDEN.load(Ordering::Relaxed)
 }
 
-/// Without the call, which only x86 has, nothing is forbidden.
+/// Only x86 has the call; without it, RDTSC cannot be forbidden.
 fn is_forbidden() -> bool {
     let mut setting: c_int = 0;
-    // SAFETY: the call stores an int where the pointer says.
+    // SAFETY: the call stores an int through the pointer, which is valid for writes.
     let done = unsafe { prctl(PR_GET_TSC, &raw mut setting) };
     done == 0 && setting == PR_TSC_SIGSEGV
 }

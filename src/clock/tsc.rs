@@ -1,12 +1,12 @@
 //! The time stamp counter of x86-64.
 //!
-//! RDTSC is ordered with nothing around it. Where an event ends, LFENCE lets it wait until all
-//! earlier instructions have completed and their loads are done (Intel SDM volume 2B, RDTSC; AMD
-//! APM volume 3, where Linux sets LFENCE to be serializing). Where an event begins no fence is
-//! needed for a sound figure: RDTSC depends on nothing, so that it runs as soon as it is reached;
-//! at worst it runs ahead of the harness's last instructions, which then count as the event's,
-//! some nanoseconds that `harness.latency_floor_ns` tells. RDTSCP is not needed, so that every CPU
-//! and every guest runs the same code.
+//! RDTSC is not ordered with the instructions around it. At the end of an event, LFENCE delays it
+//! until all earlier instructions have completed and their loads are done (Intel SDM volume 2B,
+//! RDTSC; AMD APM volume 3, as Linux makes LFENCE serializing). At the start of an event no fence
+//! is needed: RDTSC has no inputs, so it executes as soon as it is reached. At worst it runs ahead
+//! of the harness's last instructions, which then count as part of the event: some nanoseconds,
+//! reported as `harness.latency_floor_ns`. RDTSCP is not needed, so every CPU and every guest runs
+//! the same code.
 
 use std::arch::asm;
 use std::thread;
@@ -23,18 +23,18 @@ use super::{Clock, Scale, Ticks};
 use crate::host::{self, Root};
 use crate::result::HzFrom;
 
-/// How long the rate is counted: a pair of readings is good to some 50 ns, so that this gives
-/// some parts in a million.
+/// Duration of the calibration: a pair of readings is accurate to about 50 ns, so this gives a few
+/// parts per million.
 const CALIBRATION: Duration = Duration::from_millis(20);
 
-/// The most by which a stated rate may differ from the counted one.
+/// Largest relative difference between the rate that CPUID states and the measured one.
 const STATED_TOLERANCE: f64 = 200e-6;
 
-/// The most by which the counters of two CPUs may seem to differ, beside what the pair of
-/// readings leaves open.
+/// Largest apparent difference between the counters of two CPUs, beyond the uncertainty of the
+/// pair of readings.
 const SKEW_TOLERANCE_NS: f64 = 1000.0;
 
-/// The time stamp counter, invariant and the same on all CPUs.
+/// The time stamp counter, invariant and synchronized across CPUs.
 #[derive(Debug, Clone, Copy)]
 pub struct Tsc {
     scale: Scale,
@@ -44,8 +44,8 @@ impl Clock for Tsc {
     #[inline(always)]
     fn start(self) -> Ticks {
         let (high, low): (u64, u64);
-        // SAFETY: RDTSC changes EDX and EAX only; it faults only if prctl(PR_SET_TSC) forbids it,
-        // and then no `Tsc` is made. Without `nomem` the compiler moves no access across it.
+        // SAFETY: RDTSC changes only EDX and EAX; it faults only if prctl(PR_SET_TSC) forbids it,
+        // and then no `Tsc` is created. Without `nomem` the compiler moves no access across it.
         unsafe {
             asm!("rdtsc", out("rdx") high, out("rax") low, options(nostack, preserves_flags));
         }
@@ -55,7 +55,7 @@ impl Clock for Tsc {
     #[inline(always)]
     fn stop(self) -> Ticks {
         let (high, low): (u64, u64);
-        // SAFETY: as in `start`; LFENCE, a part of SSE2, changes nothing.
+        // SAFETY: as in `start`; LFENCE, part of SSE2, changes no state.
         unsafe {
             asm!(
                 "lfence",
@@ -75,7 +75,7 @@ impl Clock for Tsc {
 }
 
 impl Tsc {
-    /// The TSC with its rate; an error says why it can't be trusted.
+    /// Returns the TSC with its rate; fails with the reason if it cannot be trusted.
     pub fn trusted(root: &Root) -> Result<(Self, HzFrom)> {
         ensure!(
             !rdtsc_was_forbidden(),
@@ -115,9 +115,9 @@ impl Tsc {
         Ok((tsc, hz_from))
     }
 
-    /// Compares what the counter of each CPU says at a time of CLOCK_MONOTONIC_RAW.
+    /// Fails if the counter of a CPU is skewed against the first one, by CLOCK_MONOTONIC_RAW.
     fn runs_alike_on_all_cpus(self) -> Result<()> {
-        // A thread of its own visits the CPUs: where affinity could not be restored, the workers
+        // A separate thread visits the CPUs: if its affinity could not be restored, the workers
         // would inherit a single CPU.
         let readings = thread::scope(|scope| {
             let visitor = thread::Builder::new()
@@ -130,7 +130,7 @@ impl Tsc {
         skew_within_tolerance(&readings, self.scale)
     }
 
-    /// Reads the counter of each CPU that the thread may use; leaves the thread on one of them.
+    /// Reads the counter of each CPU that the thread may use; leaves the thread pinned to one.
     fn readings_on_all_cpus(self) -> Result<Vec<(usize, Reference)>> {
         let this_thread = Pid::from_raw(0);
         let allowed = sched_getaffinity(this_thread)?;
@@ -138,7 +138,7 @@ impl Tsc {
         for cpu in (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu).unwrap_or(false)) {
             let mut one = CpuSet::new();
             one.set(cpu)?;
-            // No events run on a CPU that went offline meanwhile.
+            // No events run on a CPU that has gone offline.
             if sched_setaffinity(this_thread, &one).is_ok() {
                 readings.push((cpu, Reference::take(self)));
             }
@@ -165,9 +165,9 @@ fn skew_within_tolerance(readings: &[(usize, Reference)], scale: Scale) -> Resul
     Ok(())
 }
 
-/// Fails if the kernel does not trust the TSC, or has no clock to check it against.
+/// Fails if the kernel does not trust the TSC or has no clock to check it against.
 fn check_clock_sources(root: &Root) -> Result<()> {
-    // The kernel takes a TSC that it found unstable off its list.
+    // The kernel removes a TSC that it found unstable from the list.
     ensure!(
         host::clocksources(root).is_none_or(|sources| lists_tsc(&sources)),
         "the kernel does not list the TSC as an available clock source"
@@ -181,15 +181,15 @@ fn check_clock_sources(root: &Root) -> Result<()> {
     }
 }
 
-/// In its first seconds a kernel lists the TSC as "tsc-early", while it counts its rate.
+/// For some seconds after boot, while it calibrates the TSC, the kernel lists it as "tsc-early".
 fn lists_tsc(sources: &str) -> bool {
     sources
         .split_whitespace()
         .any(|source| source == "tsc" || source == "tsc-early")
 }
 
-/// The rate that CPUID states: leaf 15h (crystal and ratio), or the leaf 40000010h that VMware
-/// defined and KVM and others follow (kHz). Hyper-V uses that range otherwise.
+/// Returns the rate that CPUID states: leaf 15h (crystal and ratio), or leaf 40000010h in kHz,
+/// defined by VMware and adopted by KVM and others. Hyper-V uses that range for something else.
 fn stated_hz(cpuid: &CpuId<impl raw_cpuid::CpuIdReader>) -> Option<(f64, HzFrom)> {
     let from_leaf_15h = cpuid
         .get_tsc_info()
@@ -220,14 +220,14 @@ mod tests {
     }
 
     #[test]
-    fn counters_that_agree_with_the_raw_clock_run_alike() {
+    fn counters_that_agree_with_the_raw_clock_are_synchronized() {
         let scale = Scale::from_hz(2e9);
         let readings = [(0, at(1000, 0)), (1, at(1000 + 200_000, 100_000))];
         assert!(skew_within_tolerance(&readings, scale).is_ok());
     }
 
     #[test]
-    fn a_cpu_whose_counter_is_off_is_named() {
+    fn a_cpu_with_a_skewed_counter_is_named() {
         let scale = Scale::from_hz(2e9);
         let readings = [(0, at(1_000_000, 0)), (3, at(1_000_000 - 20_000, 1_000))];
         let error = skew_within_tolerance(&readings, scale)
@@ -237,14 +237,14 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_just_over_the_tolerance_is_off() {
+    fn a_counter_just_over_the_tolerance_is_skewed() {
         let scale = Scale::from_hz(1e9);
         let readings = [(0, at(0, 0)), (1, at(1_000_000 + 2_500, 1_000_000))];
         assert!(skew_within_tolerance(&readings, scale).is_err());
     }
 
     #[test]
-    fn the_kernels_list_has_the_tsc_under_either_name() {
+    fn the_tsc_is_found_in_the_kernels_list_under_either_name() {
         assert!(lists_tsc("kvm-clock tsc hpet acpi_pm"));
         assert!(lists_tsc("tsc-early hpet acpi_pm"));
         assert!(!lists_tsc("kvm-clock hpet acpi_pm"));
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tsc_is_not_checked_against_a_clock_source_that_counts_timer_interrupts() {
+    fn the_tsc_is_not_checked_against_a_clock_source_that_counts_timer_interrupts() {
         for source in ["jiffies", "refined-jiffies"] {
             let reason = clock_sources(source, "tsc hpet").unwrap_err().to_string();
             assert!(reason.contains(&format!("is {source},")), "{reason}");
@@ -271,15 +271,15 @@ mod tests {
     }
 
     #[test]
-    fn a_tsc_that_the_kernel_does_not_list_is_not_trusted_and_without_a_list_it_may_be() {
+    fn a_tsc_missing_from_the_kernels_list_is_not_trusted_but_a_missing_list_is_accepted() {
         assert!(clock_sources("hpet", "hpet acpi_pm").is_err());
         check_clock_sources(FakeRoot::new().root()).unwrap();
     }
 
     #[test]
-    fn readings_never_go_back_within_a_thread() {
+    fn readings_never_decrease_within_a_thread() {
         let Ok((tsc, _)) = Tsc::trusted(&Root::default()) else {
-            return; // no TSC to speak of on this machine
+            return; // no trusted TSC on this machine
         };
         let mut last = tsc.start();
         for _ in 0..100_000 {

@@ -1,33 +1,33 @@
-//! Block devices, as /sys shows them.
+//! Block devices in /sys.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::root::{Root, bracketed, entries, text};
 
-/// How many layers of device mapper and md are followed: more than anyone stacks.
+/// Limit on the layers of device mapper and md to follow: more than any real stack has.
 const MAX_LAYERS: usize = 8;
 
-/// A whole block device: a disk, or what a driver makes of several.
+/// A whole block device: a disk, or a device that a driver builds from several.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct BlockDevice {
-    /// Its folder in /sys.
+    /// Its directory in /sys.
     folder: PathBuf,
 }
 
 impl BlockDevice {
-    /// The disk below a device `major:minor`.
+    /// Returns the disk below the device `major:minor`.
     pub(super) fn below_number(root: &Root, number: &str) -> Option<Self> {
         Self::below(&root.path("sys/dev/block").join(number))
     }
 
-    /// The disk below a device that is called so in /sys.
+    /// Returns the disk below the device with this name in /sys.
     pub(super) fn below_name(root: &Root, name: &str) -> Option<Self> {
         Self::below(&root.path("sys/class/block").join(name))
     }
 
-    /// The disk below a device's folder in /sys, which may be a partition, a volume or the
-    /// like. Where several disks are below, the device that joins them.
+    /// Returns the disk below a partition, volume or other device, given its directory in /sys;
+    /// if there are several disks, the device that combines them.
     fn below(folder: &Path) -> Option<Self> {
         let device = Self::whole(folder)?;
         let mut disks = BTreeSet::new();
@@ -38,7 +38,7 @@ impl BlockDevice {
         }
     }
 
-    /// The device itself, or the one that a partition is a part of.
+    /// Returns the device itself, or the one that contains it if it is a partition.
     fn whole(folder: &Path) -> Option<Self> {
         let folder = folder.canonicalize().ok()?;
         let is_partition = folder.join("partition").exists();
@@ -64,33 +64,33 @@ impl BlockDevice {
         }
     }
 
-    /// The kernel's name of the device.
+    /// Returns the kernel's name of the device.
     pub(super) fn name(&self) -> Option<String> {
         let name = self.folder.file_name()?.to_str()?;
-        // As in cciss/c0d0: a file's name can't hold the slash.
+        // /sys replaces the slash of names such as cciss/c0d0.
         Some(name.replace('!', "/"))
     }
 
-    /// The I/O scheduler in force.
+    /// Returns the active I/O scheduler.
     pub(super) fn scheduler(&self) -> Option<String> {
         let choices = text(&self.folder.join("queue/scheduler"))?;
-        // A driver that leaves no choice has a lone word without brackets.
+        // A driver without a choice shows a single word without brackets.
         let lone = Some(choices.as_str()).filter(|text| !text.contains([' ', '[', ']']));
         bracketed(&choices).or(lone).map(str::to_owned)
     }
 
-    /// How the device takes writes, in the kernel's words.
+    /// Returns the write cache mode as the kernel names it ("write back", "write through").
     pub(super) fn write_cache(&self) -> Option<String> {
         text(&self.folder.join("queue/write_cache"))
             .filter(|mode| matches!(mode.as_str(), "write back" | "write through"))
     }
 
-    /// Whether the device says that it turns.
+    /// Returns whether the device reports itself as rotational.
     pub(super) fn rotational(&self) -> Option<bool> {
         self.flag("queue/rotational")
     }
 
-    /// Whether a loop device opens its backing file with O_DIRECT; None for other devices.
+    /// Returns whether a loop device opens its backing file with O_DIRECT; None for other devices.
     pub(super) fn loop_direct_io(&self) -> Option<bool> {
         self.flag("loop/dio")
     }
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
     use crate::host::fake::FakeRoot;
 
-    /// A Dell with two disks; `sda` has partitions.
+    /// A Dell server with two disks; `sda` has partitions.
     fn dell() -> FakeRoot {
         FakeRoot::new()
             .file(
@@ -134,14 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_leads_to_its_disk() {
+    fn a_partition_resolves_to_its_disk() {
         assert_eq!(name(&dell(), "8:2").unwrap(), "sda");
         assert_eq!(name(&dell(), "8:16").unwrap(), "sdb");
         assert_eq!(name(&dell(), "8:99"), None);
     }
 
     #[test]
-    fn a_volume_leads_through_its_layers_to_the_only_disk() {
+    fn a_volume_resolves_through_its_layers_to_its_only_disk() {
         let crypt_on_lvm = dell()
             .link("sys/devices/virtual/block/dm-0/slaves/dm-1", "../../dm-1")
             .link(
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_on_several_disks_is_itself_the_device() {
+    fn a_volume_on_several_disks_resolves_to_itself() {
         let striped = dell()
             .link(
                 "sys/devices/virtual/block/dm-0/slaves/sda2",
@@ -172,13 +172,13 @@ mod tests {
     }
 
     #[test]
-    fn layers_that_run_in_a_circle_end() {
+    fn a_cycle_of_layers_terminates() {
         let circle = dell().link("sys/devices/virtual/block/dm-0/slaves/dm-0", "../../dm-0");
         assert_eq!(name(&circle, "253:0").unwrap(), "dm-0");
     }
 
     #[test]
-    fn the_queue_tells_its_scheduler_its_cache_and_whether_the_disk_turns() {
+    fn scheduler_write_cache_and_rotational_are_read_from_the_queue() {
         let fake = dell();
         let device = |number| BlockDevice::below_number(fake.root(), number).unwrap();
         assert_eq!(device("8:2").scheduler().unwrap(), "mq-deadline");
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_makes_no_sense_is_unknown() {
+    fn invalid_queue_attributes_are_unknown() {
         let fake = dell()
             .file("sys/devices/pci/block/sdb/queue/scheduler", "a b")
             .file("sys/devices/pci/block/sdb/queue/rotational", "2")

@@ -1,7 +1,7 @@
-//! The limits of the control group, of version 1 and 2.
+//! Control group limits, version 1 and 2.
 //!
-//! A limit set on any group above holds for this process too. As far up as this process can
-//! see, the tightest counts.
+//! The limits of all ancestor groups apply to this process too: the tightest one that is visible
+//! from here counts.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,8 @@ use super::mounts::Mount;
 use super::root::Root;
 use crate::result::Cgroup;
 
-/// The limits that hold for this process. A memory limit above the machine's memory is none;
-/// so is the number that stands for "unlimited" in version 1.
+/// Returns the limits that apply to this process. A memory limit that is not below the machine's
+/// memory is ignored, as is the number that means "unlimited" in version 1.
 pub(super) fn limits(root: &Root, mounts: &[Mount], memory_bytes: Option<u64>) -> Cgroup {
     let memberships = root.text("proc/self/cgroup").unwrap_or_default();
     let mut tightest = Cgroup::default();
@@ -25,7 +25,7 @@ pub(super) fn limits(root: &Root, mounts: &[Mount], memory_bytes: Option<u64>) -
             versions.extend(membership.version_of_limits());
         }
     }
-    // Where version 1 has one of the two controllers, version 2 has not both.
+    // If version 1 has one of the two controllers, version 2 does not have both.
     tightest.version = versions.into_iter().min().map(Into::into);
     tightest.memory_limit_bytes = tightest
         .memory_limit_bytes
@@ -40,11 +40,11 @@ fn tighter<T: PartialOrd>(one: Option<T>, other: Option<T>) -> Option<T> {
     }
 }
 
-/// This process's group in one hierarchy, a line of /proc/self/cgroup.
+/// The group of this process in one hierarchy: a line of /proc/self/cgroup.
 struct Membership<'a> {
-    /// The controllers of a hierarchy of version 1; none in version 2.
+    /// The controllers of a version 1 hierarchy; empty in version 2.
     controllers: Vec<&'a str>,
-    /// The group, from the root of the hierarchy or of the cgroup namespace.
+    /// The group, relative to the root of the hierarchy or of the cgroup namespace.
     path: &'a Path,
 }
 
@@ -58,7 +58,7 @@ impl<'a> Membership<'a> {
         })
     }
 
-    /// The folders of the group and of all groups above it that are mounted here.
+    /// Returns the directories of the group and of its ancestors, as far as they are mounted here.
     fn folders(&self, mounts: &[Mount]) -> Vec<PathBuf> {
         mounts
             .iter()
@@ -68,7 +68,7 @@ impl<'a> Membership<'a> {
             .collect()
     }
 
-    /// The version of a hierarchy that can have the limits looked for here.
+    /// Returns the version of the hierarchy if it can have CPU or memory limits.
     fn version_of_limits(&self) -> Option<&'static str> {
         let of_interest = |name: &str| matches!(name, "cpu" | "memory");
         match self.controllers.is_empty() {
@@ -100,15 +100,15 @@ fn cpu_quota(root: &Root, folder: &Path) -> Option<f64> {
             root.text(folder.join("cpu.cfs_period_us"))?,
         ),
     };
-    // Without a quota, it is "max" or -1, neither of which is a u64.
+    // "max" or -1 means no quota; neither parses as a u64.
     let quota: u64 = quota.parse().ok()?;
     let period: u64 = period.parse().ok().filter(|&period| period > 0)?;
     Some(quota as f64 / period as f64)
 }
 
 fn memory_limit(root: &Root, folder: &Path) -> Option<u64> {
-    /// The largest limit that version 1 can store: LONG_MAX, less than a page below it. Pages
-    /// have 64 KiB at most.
+    /// The largest limit that version 1 can store: LONG_MAX rounded down to a page, which is at
+    /// most 64 KiB.
     const UNLIMITED: u64 = i64::MAX as u64 - 0xffff;
     let own = root
         .text(folder.join("memory.max"))
@@ -117,8 +117,8 @@ fn memory_limit(root: &Root, folder: &Path) -> Option<u64> {
     tighter(own, hierarchical_memory_limit(root, folder)).filter(|&limit| limit < UNLIMITED)
 }
 
-/// The tightest limit on the path to the root, which version 1 tells even where the groups
-/// above are out of sight.
+/// Returns the tightest limit on the path to the root, which version 1 reports even if the
+/// ancestor groups are not visible.
 fn hierarchical_memory_limit(root: &Root, folder: &Path) -> Option<u64> {
     let stat = root.text(folder.join("memory.stat"))?;
     let limit = stat
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_on_a_plain_machine_has_no_limits() {
+    fn a_login_session_without_limits_reports_none() {
         let slice = "sys/fs/cgroup/user.slice/user-1000.slice/session-3.scope";
         let fake = process("0::/user.slice/user-1000.slice/session-3.scope", V2)
             .file(&format!("{slice}/cpu.max"), "max 100000")
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_of_version_2_sees_its_limits_at_the_root_of_its_namespace() {
+    fn a_version_2_container_finds_its_limits_at_the_root_of_its_namespace() {
         let fake = process("0::/", V2)
             .file("sys/fs/cgroup/cpu.max", "150000 100000")
             .file("sys/fs/cgroup/memory.max", "536870912");
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tightest_group_on_the_path_counts_for_each_limit() {
+    fn each_limit_is_the_tightest_on_the_path() {
         let fake = process("0::/kubepods.slice/pod1.slice/cri-containerd-abc.scope", V2)
             .file("sys/fs/cgroup/kubepods.slice/cpu.max", "800000 100000")
             .file("sys/fs/cgroup/kubepods.slice/memory.max", "34359738368")
@@ -197,7 +197,7 @@ mod tests {
 0::/system.slice/containerd.service";
 
     #[test]
-    fn a_container_of_version_1_finds_its_group_through_the_root_of_the_mount() {
+    fn a_version_1_container_finds_its_group_through_the_root_of_the_mount() {
         let fake = process(
             DOCKER_V1,
             "40 39 0:30 /docker/4f5e /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct\n\
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_of_version_1_is_found_below_the_host_mount_too() {
+    fn a_version_1_group_is_also_found_below_the_mount_of_the_host() {
         let fake = process(
             DOCKER_V1,
             "40 39 0:30 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn version_1_tells_of_a_tighter_memory_limit_above_what_is_in_sight() {
+    fn version_1_reports_a_tighter_memory_limit_of_an_invisible_ancestor() {
         let stat = "cache 1\nhierarchical_memory_limit 1073741824\nhierarchical_memsw_limit 7";
         let fake = process(
             "4:memory:/",
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_known_only_where_a_hierarchy_that_has_them_is_in_sight() {
+    fn limits_are_known_only_if_a_hierarchy_that_has_them_is_visible() {
         let version = |cgroup: &str, mountinfo: &str| {
             let fake = process(cgroup, mountinfo);
             limits(fake.root(), &mounts::read(fake.root()), None).version
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_memory_limit_that_the_machine_can_not_reach_is_none() {
+    fn a_memory_limit_that_the_machine_cannot_reach_is_ignored() {
         for unreachable in ["9223372036854771712", "68719476736", "137438953472"] {
             let fake = process("0::/", V2).file("sys/fs/cgroup/memory.max", unreachable);
             assert_eq!(found(&fake), (None, None), "{unreachable}");
@@ -274,14 +274,14 @@ mod tests {
     }
 
     #[test]
-    fn a_mount_that_does_not_hold_the_group_says_nothing() {
+    fn a_mount_that_does_not_contain_the_group_is_ignored() {
         let elsewhere = "30 24 0:26 /other /sys/fs/cgroup rw - cgroup2 cgroup2 rw";
         let fake = process("0::/mine", elsewhere).file("sys/fs/cgroup/cpu.max", "1000 100000");
         assert_eq!(found(&fake), (None, None));
     }
 
     #[test]
-    fn contents_that_make_no_sense_are_no_limits() {
+    fn invalid_contents_are_ignored() {
         for cpu_max in ["", "100000", "100000 0", "x y", "-5 100000"] {
             let fake = process("0::/", V2)
                 .file("sys/fs/cgroup/cpu.max", cpu_max)

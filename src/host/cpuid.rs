@@ -1,11 +1,11 @@
-//! What the CPU says of itself and of a hypervisor above it.
+//! CPUID: the brand of the CPU and the signature of a hypervisor.
 
-/// What CPUID tells of a hypervisor.
+/// What CPUID reports about a hypervisor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Hypervisor {
     /// The hypervisor bit is clear.
     Absent,
-    /// The hypervisor bit is set; the signatures of the interfaces offered, the first first.
+    /// The hypervisor bit is set; the signatures of the interfaces, in order of their leaves.
     #[cfg_attr(
         not(target_arch = "x86_64"),
         allow(dead_code, reason = "only x86-64 has CPUID")
@@ -14,8 +14,8 @@ pub(super) enum Hypervisor {
 }
 
 impl Hypervisor {
-    /// The hypervisor's name by its signatures. That of Hyper-V counts only where it stands
-    /// alone: others offer it to please Windows.
+    /// Returns the hypervisor's name by its signatures. That of Hyper-V counts only if it is the
+    /// only one: others offer its interface for Windows guests.
     pub(super) fn name(&self) -> Option<&'static str> {
         let Self::Present(signatures) = self else {
             return None;
@@ -53,11 +53,11 @@ mod x86_64 {
 
     use super::Hypervisor;
 
-    /// Where the hypervisor's first interface begins, and its second: Xen and KVM put their own
-    /// there when they also offer the interface of Hyper-V.
+    /// Base leaves of a hypervisor's first and second interface: Xen and KVM move their own to the
+    /// second if they also offer the interface of Hyper-V.
     const INTERFACES: [u32; 2] = [0x4000_0000, 0x4000_0100];
 
-    /// What CPUID tells of a hypervisor; None where this architecture or CPU has no way to.
+    /// Returns what CPUID reports about a hypervisor; None if this CPU cannot report one.
     pub(in crate::host) fn hypervisor() -> Option<Hypervisor> {
         if !CpuId::new().get_feature_info()?.has_hypervisor() {
             return Some(Hypervisor::Absent);
@@ -75,7 +75,7 @@ mod x86_64 {
             .to_owned()
     }
 
-    /// The brand string.
+    /// Returns the brand string.
     pub(in crate::host) fn brand() -> Option<String> {
         let brand = CpuId::new().get_processor_brand_string()?;
         let brand = brand.as_str().trim();
@@ -86,13 +86,13 @@ mod x86_64 {
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86_64::{brand, hypervisor};
 
-/// What CPUID tells of a hypervisor; None where this architecture or CPU has no way to.
+/// Returns None: this architecture cannot report a hypervisor.
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) fn hypervisor() -> Option<Hypervisor> {
     None
 }
 
-/// The brand string.
+/// Returns None: this architecture has no brand string.
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) fn brand() -> Option<String> {
     None
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_names_its_hypervisor() {
+    fn a_signature_identifies_its_hypervisor() {
         assert_eq!(signed(&["KVMKVMKVM", ""]), Some("kvm"));
         assert_eq!(signed(&["TCGTCGTCGTCG", ""]), Some("qemu"));
         assert_eq!(signed(&["VMwareVMware", ""]), Some("vmware"));
@@ -116,21 +116,21 @@ mod tests {
     }
 
     #[test]
-    fn the_interface_of_hyper_v_yields_to_the_one_behind_it() {
+    fn a_second_interface_takes_precedence_over_that_of_hyper_v() {
         assert_eq!(signed(&["Microsoft Hv", "KVMKVMKVM"]), Some("kvm"));
         assert_eq!(signed(&["Microsoft Hv", "XenVMMXenVMM"]), Some("xen"));
         assert_eq!(signed(&["Microsoft Hv", ""]), Some("hyperv"));
     }
 
     #[test]
-    fn an_unknown_signature_names_nothing() {
+    fn an_unknown_signature_has_no_name() {
         assert_eq!(signed(&["SRESRESRESRE", ""]), None);
         assert_eq!(Hypervisor::Absent.name(), None);
     }
 
     #[cfg(target_arch = "x86_64")]
     #[test]
-    fn every_64_bit_x86_cpu_tells_whether_there_is_a_hypervisor() {
+    fn every_x86_64_cpu_reports_whether_a_hypervisor_is_present() {
         assert!(hypervisor().is_some());
     }
 }

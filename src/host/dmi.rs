@@ -1,14 +1,14 @@
-//! What the firmware says of the machine.
+//! DMI: the machine as the firmware describes it.
 //!
-//! The words are those of systemd's `detect_vm_dmi_vendor`:
-//! <https://github.com/systemd/systemd/blob/main/src/basic/virt.c>. Here only those name a
-//! hypervisor that do not stand for a cloud or for a machine that several hypervisors have.
+//! The strings are those of systemd's `detect_vm_dmi_vendor`:
+//! <https://github.com/systemd/systemd/blob/main/src/basic/virt.c>. Those of a cloud, or of a
+//! machine model that several hypervisors share, do not name a hypervisor here.
 
 use super::root::Root;
 
-/// What the firmware says of the machine.
+/// DMI strings of the machine.
 pub(super) struct Dmi {
-    /// Its vendor, its name and the vendor of the firmware, where known.
+    /// System vendor, product name and firmware vendor, as far as known.
     words: Vec<String>,
 }
 
@@ -25,8 +25,8 @@ impl Dmi {
         self.words.iter().any(|word| word.starts_with(start))
     }
 
-    /// The hypervisor that the machine is named after. QEMU calls its machine for Arm "KVM
-    /// Virtual Machine" only where that is so.
+    /// Returns the hypervisor that the strings name. QEMU's Arm machine is called "KVM Virtual
+    /// Machine" only if it runs on KVM.
     pub(super) fn name(&self) -> Option<&'static str> {
         const NAMES: [(&str, &str); 11] = [
             ("innotek GmbH", "virtualbox"),
@@ -41,7 +41,7 @@ impl Dmi {
             ("Apple Virtualization", "apple"),
             ("Hyper-V", "hyperv"),
         ];
-        // Microsoft also sells machines: only the product's name tells them apart.
+        // Microsoft also sells hardware: only the product name distinguishes it.
         let is_hyperv = self.has("Microsoft Corporation") && self.has("Virtual Machine");
         NAMES
             .iter()
@@ -50,8 +50,8 @@ impl Dmi {
             .or(is_hyperv.then_some("hyperv"))
     }
 
-    /// Tells whether this is a virtual machine, be its hypervisor known or not: QEMU's machine
-    /// runs on KVM, on Xen and on none, and a cloud's on what the cloud has.
+    /// Returns whether this is a virtual machine, even if its hypervisor is unknown: QEMU's
+    /// machine runs on KVM, on Xen or without either, and a cloud's on whatever the cloud uses.
     pub(super) fn is_virtual(&self) -> bool {
         const VIRTUAL: [&str; 7] = [
             "QEMU",
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn virtual_machines_are_named_after_their_hypervisors() {
+    fn dmi_strings_name_the_hypervisor() {
         let virtualbox = ["innotek GmbH", "VirtualBox", "innotek GmbH"];
         assert_eq!(named(virtualbox), Some("virtualbox"));
         let vmware = ["VMware, Inc.", "VMware20,1", "VMware, Inc."];
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn qemus_arm_machine_is_kvm_only_where_it_says_so() {
+    fn the_arm_machine_of_qemu_is_kvm_only_if_it_says_so() {
         let firmware = "EDK II";
         assert_eq!(
             named(["QEMU", "KVM Virtual Machine", firmware]),
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn real_machines_are_not_virtual() {
+    fn physical_machines_are_not_virtual() {
         for real in [
             ["Dell Inc.", "PowerEdge R730", "Dell Inc."],
             [
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_virtual_machine_of_many_hypervisors_is_virtual_and_has_no_name() {
+    fn a_machine_model_of_several_hypervisors_is_virtual_without_a_name() {
         for many in [
             ["QEMU", "Standard PC (Q35 + ICH9, 2009)", "SeaBIOS"],
             ["Amazon EC2", "c6g.large", "Amazon EC2"],

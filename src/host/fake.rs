@@ -1,4 +1,4 @@
-//! A root made up for a test.
+//! A fake root directory for tests.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::root::Root;
 
-/// A temporary folder that stands for `/`, for as long as this lives.
+/// A temporary directory in place of `/`, removed on drop.
 pub(crate) struct FakeRoot {
     root: Root,
     _folder: TempDir,
@@ -23,25 +23,25 @@ impl FakeRoot {
         }
     }
 
-    /// With a file, and a newline at the end of its text as the kernel has it.
+    /// Adds a file; its text gets a final newline, as in the kernel's files.
     pub(crate) fn file(self, path: &str, text: &str) -> Self {
         fs::write(self.place(path), format!("{text}\n")).expect("a file in the fake root");
         self
     }
 
-    /// With an empty folder.
+    /// Adds an empty directory.
     pub(crate) fn folder(self, path: &str) -> Self {
         fs::create_dir_all(self.place(path)).expect("a folder in the fake root");
         self
     }
 
-    /// With a symbolic link.
+    /// Adds a symbolic link.
     pub(crate) fn link(self, path: &str, target: &str) -> Self {
         symlink(target, self.place(path)).expect("a link in the fake root");
         self
     }
 
-    /// To be read.
+    /// Returns the root to read from.
     pub(crate) fn root(&self) -> &Root {
         &self.root
     }

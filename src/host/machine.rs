@@ -1,4 +1,4 @@
-//! The machine's parts and the kernel's settings.
+//! The machine's hardware and the kernel's settings.
 
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::utsname::uname;
@@ -7,10 +7,10 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 use super::cpuid;
 use super::root::{Root, bracketed};
 
-/// What uname(2) tells.
+/// The fields of uname(2) that a result contains.
 #[derive(Debug, Default)]
 pub(super) struct Node {
-    /// The node's name.
+    /// The node name.
     pub name: Option<String>,
     /// The kernel's release.
     pub kernel: Option<String>,
@@ -25,7 +25,7 @@ impl Node {
         };
         let known = |name: &std::ffi::OsStr| {
             let name = name.to_string_lossy();
-            // The kernel's word for a node that was given no name.
+            // The kernel's default for a node without a name.
             (!name.is_empty() && name != "(none)").then(|| name.into_owned())
         };
         Self {
@@ -36,7 +36,7 @@ impl Node {
     }
 }
 
-/// The distribution, from one of the two places of os-release(5).
+/// Returns the name of the distribution from either path of os-release(5).
 pub(super) fn os(root: &Root) -> Option<String> {
     let text = root
         .text("etc/os-release")
@@ -48,7 +48,7 @@ pub(super) fn os(root: &Root) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// The value of an assignment that a shell understands; None where a quote is left open.
+/// Returns the value of a shell assignment; None if a quote is not closed.
 fn unquote(value: &str) -> Option<String> {
     match value.chars().next() {
         Some('\'') => Some(value.strip_prefix('\'')?.strip_suffix('\'')?.to_owned()),
@@ -65,7 +65,7 @@ fn unquote(value: &str) -> Option<String> {
     }
 }
 
-/// The CPU's name, in whatever words this architecture has for it.
+/// Returns the CPU model, from whichever fields this architecture has.
 pub(super) fn cpu_model(root: &Root) -> Option<String> {
     let cpuinfo = root.text("proc/cpuinfo").unwrap_or_default();
     let field = |name| field(&cpuinfo, name).map(str::to_owned);
@@ -77,14 +77,14 @@ pub(super) fn cpu_model(root: &Root) -> Option<String> {
                 .find_map(field)
         })
         .or_else(|| {
-            // A 64-bit Arm server has numbers only (MIDR_EL1).
+            // A 64-bit Arm server reports only numbers (MIDR_EL1).
             let implementer = field("CPU implementer")?;
             let part = field("CPU part")?;
             Some(format!("CPU implementer {implementer} part {part}"))
         })
 }
 
-/// The value of the first line `name : value` that has one.
+/// Returns the value of the first line `name : value` with a non-empty value.
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;
@@ -93,14 +93,14 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// CPUs that this process may run on; at least the one it does run on.
+/// Returns the number of CPUs that this process may run on, at least 1.
 pub fn cpus() -> u32 {
     let allowed = sched_getaffinity(Pid::from_raw(0)).map(|set| {
         (0..CpuSet::count())
             .filter(|&cpu| set.is_set(cpu) == Ok(true))
             .count()
     });
-    // A machine with more CPUs than the set has room for refuses to fill it.
+    // The call fails on a machine with more CPUs than the set can hold.
     let online = || sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
     allowed
         .ok()
@@ -109,12 +109,12 @@ pub fn cpus() -> u32 {
         .map_or(1, |count| count.max(1))
 }
 
-/// Memory of the machine that the kernel manages.
+/// Returns the memory that the kernel manages.
 pub(super) fn memory_bytes(root: &Root) -> Option<u64> {
     meminfo(root, "MemTotal")
 }
 
-/// Memory that can be had without swapping, as the kernel estimates it.
+/// Returns the kernel's estimate of the memory available without swapping.
 pub(super) fn memory_available(root: &Root) -> Option<u64> {
     meminfo(root, "MemAvailable")
 }
@@ -123,7 +123,7 @@ fn meminfo(root: &Root, name: &str) -> Option<u64> {
     bytes_in(root, "proc/meminfo", name)
 }
 
-/// The bytes that a line `name: 123 kB` of a file states.
+/// Returns the value of the line `name: 123 kB` of a file, in bytes.
 pub(super) fn bytes_in(root: &Root, file: &str, name: &str) -> Option<u64> {
     let text = root.text(file)?;
     let kib: u64 = field(&text, name)?
@@ -134,17 +134,17 @@ pub(super) fn bytes_in(root: &Root, file: &str, name: &str) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
-/// The clock source that the kernel uses.
+/// Returns the kernel's current clock source.
 pub fn clocksource(root: &Root) -> Option<String> {
     root.text("sys/devices/system/clocksource/clocksource0/current_clocksource")
 }
 
-/// The clock sources that the kernel could use, separated by spaces.
+/// Returns the clock sources available to the kernel, separated by spaces.
 pub fn clocksources(root: &Root) -> Option<String> {
     root.text("sys/devices/system/clocksource/clocksource0/available_clocksource")
 }
 
-/// The frequency governor, where all CPUs that have one have the same.
+/// Returns the frequency governor if all CPUs that have one have the same.
 pub(super) fn cpu_governor(root: &Root) -> Option<String> {
     let mut governors = root
         .entries("sys/devices/system/cpu")
@@ -154,7 +154,7 @@ pub(super) fn cpu_governor(root: &Root) -> Option<String> {
     governors.all(|other| other == first).then_some(first)
 }
 
-/// The policy for transparent huge pages.
+/// Returns the policy for transparent huge pages.
 pub(super) fn transparent_hugepage(root: &Root) -> Option<String> {
     let choices = root.text("sys/kernel/mm/transparent_hugepage/enabled")?;
     bracketed(&choices).map(str::to_owned)
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_distribution_is_its_pretty_name_without_the_shells_quotes() {
+    fn the_distribution_is_its_unquoted_pretty_name() {
         let debian = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"";
         assert_eq!(os_of(debian).unwrap(), "Debian GNU/Linux 12 (bookworm)");
         assert_eq!(os_of("PRETTY_NAME='Void Linux'").unwrap(), "Void Linux");
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_distribution_without_a_whole_name_is_unknown() {
+    fn a_missing_or_invalid_distribution_name_is_unknown() {
         for line in [
             "NAME=x",
             "PRETTY_NAME=",
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_vendors_os_release_serves_where_etc_has_none() {
+    fn os_release_is_read_from_usr_lib_if_etc_has_none() {
         let fake = FakeRoot::new().file("usr/lib/os-release", "PRETTY_NAME=\"Fedora Linux 41\"");
         assert_eq!(os(fake.root()).unwrap(), "Fedora Linux 41");
     }
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cpu_is_named_by_the_kernel_first() {
+    fn the_cpu_model_of_the_kernel_takes_precedence() {
         let dell = "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel\t\t: 79\n\
                     model name\t: Intel(R) Xeon(R) CPU E5-2640 v4 @ 2.40GHz\n";
         assert_eq!(
@@ -212,7 +212,7 @@ mod tests {
 
     #[cfg(not(target_arch = "x86_64"))]
     #[test]
-    fn an_arm_server_is_named_by_its_numbers() {
+    fn an_arm_server_is_identified_by_its_numbers() {
         let graviton = "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c";
         let model = model_of(graviton);
         assert_eq!(model.unwrap(), "CPU implementer 0x41 part 0xd0c");
@@ -220,7 +220,7 @@ mod tests {
 
     #[cfg(target_arch = "x86_64")]
     #[test]
-    fn the_cpu_names_itself_where_the_kernel_does_not() {
+    fn the_cpu_model_falls_back_to_the_brand_string() {
         assert_eq!(model_of("processor\t: 0"), cpuid::brand());
     }
 
@@ -246,14 +246,14 @@ mod tests {
     }
 
     #[test]
-    fn a_governor_is_told_only_where_all_cpus_have_it() {
+    fn a_governor_is_reported_only_if_all_cpus_have_it() {
         assert_eq!(governed(&["performance"; 4]).unwrap(), "performance");
         assert_eq!(governed(&["performance", "powersave"]), None);
         assert_eq!(governed(&[]), None);
     }
 
     #[test]
-    fn the_clock_source_and_the_huge_page_policy_are_the_ones_in_force() {
+    fn the_active_clock_source_and_huge_page_policy_are_read() {
         let fake = FakeRoot::new()
             .file(
                 "sys/devices/system/clocksource/clocksource0/current_clocksource",

@@ -1,8 +1,8 @@
-//! Where a run happens: the fingerprint of the machine, the storage below a folder, and what
-//! else the machine did meanwhile.
+//! The environment of a run: the fingerprint of the machine, the storage below a directory, and
+//! the other activity of the machine during the run.
 //!
-//! What the kernel does not tell is None, never a guess. The files of the kernel and of the
-//! distribution are read below a [`Root`].
+//! A value that the kernel does not report is None, never a guess. The files of the kernel and of
+//! the distribution are read below a [`Root`].
 
 mod block;
 mod cgroup;
@@ -30,7 +30,7 @@ pub use root::Root;
 pub use schedstat::thread_runqueue_wait;
 pub use storage::{free_bytes, storage};
 
-/// Memory that can be had now: what the kernel holds available, within the control group's limit.
+/// Returns the memory available now: the kernel's estimate, capped by the control group's limit.
 pub fn memory_available(root: &Root) -> Option<u64> {
     let mounts = mounts::read(root);
     let limit = cgroup::limits(root, &mounts, machine::memory_bytes(root)).memory_limit_bytes;
@@ -38,7 +38,7 @@ pub fn memory_available(root: &Root) -> Option<u64> {
     available.into_iter().chain(limit).min()
 }
 
-/// The machine that this process runs on, and what stands between the two.
+/// Describes the machine that this process runs on, with any hypervisor and container in between.
 pub fn fingerprint(root: &Root) -> Host {
     let mounts = mounts::read(root);
     let node = machine::Node::of_uname();
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fingerprint_of_a_real_machine_has_what_every_linux_tells() {
+    fn the_fingerprint_of_this_machine_has_what_every_linux_reports() {
         let host = fingerprint(&Root::default());
         assert!(host.cpus >= 1);
         assert!(host.memory_bytes.is_some());
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_root_gives_unknowns_and_no_limits() {
+    fn an_empty_root_gives_unknown_values_and_no_limits() {
         let fake = FakeRoot::new();
         let host = fingerprint(fake.root());
         assert_eq!(host.os, None);
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn contents_that_make_no_sense_are_unknowns_and_no_panic() {
+    fn invalid_contents_give_unknown_values_without_a_panic() {
         let mut fake = FakeRoot::new();
         for path in [
             "etc/os-release",

@@ -1,4 +1,4 @@
-//! /proc/self/mountinfo, as proc_pid_mountinfo(5) describes it.
+//! Parser of /proc/self/mountinfo; see proc_pid_mountinfo(5).
 
 use std::path::{Path, PathBuf};
 
@@ -7,31 +7,31 @@ use super::root::Root;
 /// One mount that this process sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mount {
-    /// The kernel's number of the mount.
+    /// The kernel's mount ID.
     pub id: u64,
-    /// `major:minor` of the files on it.
+    /// `major:minor` as in `st_dev` of its files.
     pub device: String,
-    /// The folder of the file system that is mounted.
+    /// The directory within the file system that is mounted.
     pub root: PathBuf,
-    /// Where it is mounted.
+    /// The mount point.
     pub point: PathBuf,
-    /// The file system's type.
+    /// The file system type.
     pub filesystem: String,
-    /// What is mounted: a device's path or any word.
+    /// The source: a device path or any other word.
     pub source: String,
-    /// The file system's own options.
+    /// The options of the file system (superblock).
     options: String,
 }
 
 impl Mount {
-    /// The value of an option `name=value` of the file system.
+    /// Returns the value of the file system's option `name=value`.
     pub(super) fn option(&self, name: &str) -> Option<&str> {
         self.options
             .split(',')
             .find_map(|option| option.strip_prefix(name)?.strip_prefix('='))
     }
 
-    /// Tells whether the file system has an option without a value.
+    /// Returns whether the file system has this option, without a value.
     pub(super) fn has_option(&self, name: &str) -> bool {
         self.options.split(',').any(|option| option == name)
     }
@@ -52,22 +52,22 @@ impl Mount {
     }
 }
 
-/// All mounts that this process sees, in the kernel's order: what is mounted later on the same
-/// point hides what was there.
+/// Returns all mounts that this process sees, in the kernel's order: a later mount hides an
+/// earlier one on the same mount point.
 pub(super) fn read(root: &Root) -> Vec<Mount> {
     root.text("proc/self/mountinfo")
         .map(|text| text.lines().filter_map(Mount::parse).collect())
         .unwrap_or_default()
 }
 
-/// Tells whether something is mounted on this file, which then can't be replaced by a rename.
+/// Returns whether this file is a mount point, which a rename cannot replace.
 pub fn is_mount_point(file: &Path) -> bool {
     let mounts = read(&Root::default());
     file.canonicalize()
         .is_ok_and(|file| mounts.iter().any(|mount| mount.point == file))
 }
 
-/// Undoes the escapes of mountinfo. A backslash is itself escaped, so that it comes last.
+/// Decodes the escapes of mountinfo. The backslash is itself escaped, so it is decoded last.
 fn unescape(field: &str) -> String {
     field
         .replace(r"\040", " ")
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mount_has_its_fields_whatever_the_number_of_optional_ones() {
+    fn fields_are_parsed_with_any_number_of_optional_ones() {
         for optional in ["", "shared:1 ", "shared:1 master:2 unbindable "] {
             let line = format!(
                 "36 35 98:0 /mnt1 /mnt2 rw,noatime {optional}- ext3 /dev/root rw,errors=continue"
@@ -100,14 +100,14 @@ mod tests {
     }
 
     #[test]
-    fn escaped_blanks_and_backslashes_are_undone_once() {
+    fn escapes_are_decoded_exactly_once() {
         assert_eq!(unescape(r"/mnt/my\040disk"), "/mnt/my disk");
         assert_eq!(unescape(r"a\011b\012c"), "a\tb\nc");
         assert_eq!(unescape(r"\134040"), r"\040");
     }
 
     #[test]
-    fn a_line_that_is_cut_short_is_no_mount() {
+    fn a_truncated_line_is_ignored() {
         let whole = "36 35 98:0 /mnt1 /mnt2 rw - ext3 /dev/root rw";
         let short = &whole[..whole.len() - "/dev/root rw".len() - 1];
         assert_eq!(Mount::parse(short), None);

@@ -1,4 +1,4 @@
-//! What else the machine did while something was measured.
+//! Noise: other activity of the machine during a measurement.
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
@@ -7,24 +7,24 @@ use nix::unistd::{SysconfVar, sysconf};
 use super::root::Root;
 use crate::result::Noise;
 
-/// The kernel's counts at one moment.
+/// A snapshot of the kernel's counters.
 #[derive(Debug, Clone)]
 pub struct NoiseBefore(Counts);
 
-/// Reads the kernel's counts, to be compared with later ones.
+/// Reads the kernel's counters before a measurement.
 pub fn noise_start() -> NoiseBefore {
     NoiseBefore(Counts::read(&Root::default()))
 }
 
 impl NoiseBefore {
-    /// What happened since.
+    /// Returns the noise since the snapshot.
     pub fn since(&self) -> Noise {
         Counts::read(&Root::default()).minus(&self.0)
     }
 }
 
 impl Noise {
-    /// What happened in two spans of time together.
+    /// Returns the total noise of two time spans.
     pub fn plus(&self, other: &Self) -> Self {
         fn sum<T: std::ops::Add<Output = T>>(one: Option<T>, other: Option<T>) -> Option<T> {
             Some(one? + other?)
@@ -39,7 +39,7 @@ impl Noise {
     }
 }
 
-/// Counts that only grow. Null where the kernel doesn't tell.
+/// Counters that only grow; None if the kernel does not report them.
 #[derive(Debug, Clone, Default)]
 struct Counts {
     /// In clock ticks, over all CPUs.
@@ -70,26 +70,26 @@ impl Counts {
             user_s: growth(before.user_us, self.user_us).map(seconds),
             system_s: growth(before.system_us, self.system_us).map(seconds),
             involuntary_switches: growth(before.involuntary_switches, self.involuntary_switches),
-            // Counted by thread: the engine knows it.
+            // Counted per thread: the engine fills it in.
             runqueue_wait_s: None,
         }
     }
 }
 
-/// How far a count grew; None where it is unknown or went backwards, as steal does when some
-/// guests are moved to another host.
+/// Returns the increase of a counter; None if it is unknown or went backwards, as steal can when
+/// a guest is migrated to another host.
 fn growth(before: Option<u64>, after: Option<u64>) -> Option<u64> {
     after?.checked_sub(before?)
 }
 
-/// The eighth count of the line of all CPUs in /proc/stat.
+/// Reads the eighth counter of the line of all CPUs in /proc/stat.
 fn steal_ticks(root: &Root) -> Option<u64> {
     let stat = root.text("proc/stat")?;
     let all_cpus = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
     all_cpus.split_whitespace().nth(7)?.parse().ok()
 }
 
-/// The unit of the times in /proc/stat.
+/// Returns the rate of the clock ticks in /proc/stat.
 fn ticks_per_second() -> Option<f64> {
     let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten()?;
     (ticks > 0).then_some(ticks as f64)
@@ -105,13 +105,13 @@ mod tests {
     }
 
     #[test]
-    fn steal_is_the_eighth_count_of_all_cpus() {
+    fn steal_is_the_eighth_counter_of_all_cpus() {
         let stat = "cpu  2086 0 1694 383847 391 0 43 917 0 0\ncpu0 1 2 3 4 5 6 7 8 9 10";
         assert_eq!(steal_of(stat), Some(917));
     }
 
     #[test]
-    fn a_kernel_without_steal_leaves_it_unknown() {
+    fn steal_is_unknown_if_the_kernel_does_not_report_it() {
         for stat in [
             "",
             "cpu  1 2 3 4",
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_what_was_added_in_seconds() {
+    fn noise_is_the_increase_of_the_counters_in_seconds() {
         let counts = |n: u64| Counts {
             steal_ticks: Some(10 * n),
             user_us: Some(1_500_000 * n),
@@ -139,13 +139,13 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_went_backwards_is_unknown() {
+    fn the_increase_of_a_counter_that_went_backwards_is_unknown() {
         assert_eq!(growth(Some(5), Some(4)), None);
         assert_eq!(growth(Some(5), Some(5)), Some(0));
     }
 
     #[test]
-    fn cpu_time_spent_by_this_process_is_seen() {
+    fn cpu_time_of_this_process_is_counted() {
         let before = noise_start();
         let used = || {
             let noise = before.since();

@@ -1,20 +1,20 @@
-//! What this process uses of limited memory resources.
+//! Memory mappings and address space of this process.
 
 use super::machine::bytes_in;
 use super::root::Root;
 
-/// Memory mappings of this process.
+/// Returns the number of memory mappings of this process.
 pub fn mappings(root: &Root) -> Option<u64> {
     root.text("proc/self/maps")
         .map(|maps| maps.lines().count() as u64)
 }
 
-/// Memory mappings that the kernel allows each process.
+/// Returns the kernel's limit on memory mappings per process.
 pub fn mappings_limit(root: &Root) -> Option<u64> {
     root.text("proc/sys/vm/max_map_count")?.parse().ok()
 }
 
-/// Address space of this process, in bytes.
+/// Returns the size of the address space of this process, in bytes.
 pub fn address_space_bytes(root: &Root) -> Option<u64> {
     bytes_in(root, "proc/self/status", "VmSize")
 }
@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn without_proc_they_are_unknown() {
+    fn mappings_and_address_space_are_unknown_without_proc() {
         let fake = FakeRoot::new();
         assert_eq!(mappings(fake.root()), None);
         assert_eq!(mappings_limit(fake.root()), None);

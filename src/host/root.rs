@@ -1,11 +1,11 @@
-//! The files of the kernel and of the distribution.
+//! The root directory below which the files of the kernel and of the distribution are read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folder in which /proc, /sys, /etc and the like are looked for, `/` by default.
+/// The parent directory of /proc, /sys, /etc and so on, `/` by default.
 ///
-/// System calls do not know of it: what they tell is about the process itself.
+/// It does not affect system calls: these report about the process itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root(PathBuf);
 
@@ -16,29 +16,28 @@ impl Default for Root {
 }
 
 impl Root {
-    /// Another root than the system's.
+    /// Creates a root other than the system's.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
         Self(folder.into())
     }
 
-    /// Where a path of the system lies below this root.
+    /// Returns a system path relocated below this root.
     pub(super) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
         self.0.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// The text of a file without the white space around it; None where it can't be read or is
-    /// blank.
+    /// Reads a file and trims white space; None if it cannot be read or is blank.
     pub(super) fn text(&self, path: impl AsRef<Path>) -> Option<String> {
         text(&self.path(path))
     }
 
-    /// Where a symbolic link points, as it stands in the link.
+    /// Reads the target of a symbolic link, unresolved.
     pub(super) fn link(&self, path: impl AsRef<Path>) -> Option<PathBuf> {
         fs::read_link(self.path(path)).ok()
     }
 
-    /// The files and folders in a folder; none where it can't be read.
+    /// Lists the entries of a directory; empty if it cannot be read.
     pub(super) fn entries(&self, path: impl AsRef<Path>) -> Vec<PathBuf> {
         entries(&self.path(path))
     }
@@ -59,7 +58,7 @@ pub(super) fn entries(path: &Path) -> Vec<PathBuf> {
     found.flatten().map(|entry| entry.path()).collect()
 }
 
-/// The choice in force in a list such as `always [madvise] never`.
+/// Returns the active choice in a list such as `always [madvise] never`.
 pub(super) fn bracketed(choices: &str) -> Option<&str> {
     let (_, rest) = choices.split_once('[')?;
     let (choice, _) = rest.split_once(']')?;
@@ -71,14 +70,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn absolute_and_relative_paths_both_lie_below_the_root() {
+    fn absolute_and_relative_paths_are_both_relocated_below_the_root() {
         let root = Root::at("/fake");
         assert_eq!(root.path("/proc/stat"), Path::new("/fake/proc/stat"));
         assert_eq!(root.path("proc/stat"), Path::new("/fake/proc/stat"));
     }
 
     #[test]
-    fn only_a_word_in_brackets_is_a_choice() {
+    fn only_a_word_in_brackets_is_the_active_choice() {
         assert_eq!(bracketed("always [madvise] never"), Some("madvise"));
         for none in ["always", "[", "]a[", "[]", ""] {
             assert_eq!(bracketed(none), None, "{none}");

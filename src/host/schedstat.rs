@@ -1,4 +1,4 @@
-//! How long a thread was ready to run while its CPU ran others, from the scheduler's statistics.
+//! Run queue wait of a thread (runnable but not running), from the scheduler's statistics.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use nix::unistd::gettid;
 
 use super::root::Root;
 
-/// Returns how long the calling thread has waited in run queues since it started; None where the
+/// Returns how long the calling thread has waited in run queues since it started; None if the
 /// kernel does not count it.
 pub fn thread_runqueue_wait() -> Option<Duration> {
     runqueue_wait(&Root::default(), gettid().as_raw())
@@ -21,7 +21,7 @@ fn runqueue_wait(root: &Root, thread: i32) -> Option<Duration> {
         counts.next()?.ok()?,
         counts.next()?.ok()?,
     );
-    // A kernel that does not count writes zeros; a thread that reads this has had a time slice.
+    // A kernel that does not count shows zeros; a thread that reads this has had a time slice.
     (timeslices > 0).then(|| Duration::from_nanos(waited_ns))
 }
 
@@ -36,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_is_the_second_count_in_nanoseconds() {
+    fn the_wait_is_the_second_field_in_nanoseconds() {
         assert_eq!(
             wait_of("2000000 1500000000 3\n"),
             Some(Duration::from_millis(1500))
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_that_does_not_count_leaves_the_wait_unknown() {
+    fn the_wait_is_unknown_if_the_kernel_does_not_count_it() {
         for schedstat in ["", "0 0 0\n", "1 2", "1 2 x", "1 -2 3"] {
             assert_eq!(wait_of(schedstat), None, "{schedstat:?}");
         }
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_of_a_thread_never_shrinks() {
+    fn the_wait_of_a_thread_never_decreases() {
         let before = thread_runqueue_wait();
         assert!(thread_runqueue_wait() >= before);
     }

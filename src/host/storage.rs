@@ -1,4 +1,4 @@
-//! What lies below a folder: the file system, the device, its scheduler.
+//! The storage below a directory: the file system, the device and its scheduler.
 
 use std::fs::OpenOptions;
 use std::os::fd::AsRawFd;
@@ -12,7 +12,7 @@ use super::mounts::{self, Mount};
 use super::root::{Root, entries};
 use crate::result::Storage;
 
-/// What lies below a folder.
+/// Describes the storage below a directory.
 pub fn storage(root: &Root, dir: &Path) -> Storage {
     let path = dir
         .canonicalize()
@@ -27,13 +27,13 @@ pub fn storage(root: &Root, dir: &Path) -> Storage {
     .below(&path)
 }
 
-/// Bytes that this process may still write to the file system of a folder; None where unknown.
+/// Returns the bytes available to this process on a directory's file system; None if unknown.
 pub fn free_bytes(dir: &Path) -> Option<u64> {
     let told = statvfs(dir).ok()?;
     told.blocks_available().checked_mul(told.fragment_size())
 }
 
-/// The kernel's number of the mount that a path is on.
+/// Returns the kernel's ID of the mount that a path is on.
 fn mount_id(root: &Root, path: &Path) -> Option<u64> {
     let file = OpenOptions::new()
         .read(true)
@@ -45,11 +45,11 @@ fn mount_id(root: &Root, path: &Path) -> Option<u64> {
     id.trim().parse().ok()
 }
 
-/// The layers from a folder down to a device.
+/// Lookup of the layers from a directory down to a device.
 struct Stack<'a> {
     root: &'a Root,
     mounts: &'a [Mount],
-    /// The number of the mount that a path is on.
+    /// Returns the ID of the mount that a path is on.
     mount_id: &'a dyn Fn(&Path) -> Option<u64>,
 }
 
@@ -78,8 +78,8 @@ impl Stack<'_> {
     fn device(&self, mount: &Mount) -> Option<BlockDevice> {
         match mount.filesystem.as_str() {
             "overlay" => {
-                // Where files are written to. In a container it is a path of the machine
-                // outside, which is not there.
+                // Files are written to the upper directory. In a container it is a path on the
+                // host, which does not exist here.
                 let upper = self.mount(Path::new(mount.option("upperdir")?))?;
                 self.device_of_disk_file_system(upper)
             }
@@ -89,13 +89,13 @@ impl Stack<'_> {
 
     fn device_of_disk_file_system(&self, mount: &Mount) -> Option<BlockDevice> {
         match mount.filesystem.as_str() {
-            // Its files have a number that belongs to no device.
+            // Its files have an anonymous device number.
             "btrfs" => self.only_device_of_btrfs(&mount.source),
             _ => BlockDevice::below_number(self.root, &mount.device),
         }
     }
 
-    /// The device of a btrfs that has just one.
+    /// Returns the device of a btrfs file system if it has only one.
     fn only_device_of_btrfs(&self, source: &str) -> Option<BlockDevice> {
         let name = self.device_name(source)?;
         let is_only = self.root.entries("sys/fs/btrfs").iter().any(|file_system| {
@@ -106,8 +106,8 @@ impl Stack<'_> {
         is_only.then(|| BlockDevice::below_name(self.root, name))?
     }
 
-    /// A path of /dev without links as in /dev/mapper; as it is where /dev has no such file, as
-    /// in a container.
+    /// Resolves links in a path of /dev, such as those of /dev/mapper; returns it unchanged if the
+    /// file is missing in /dev, as in a container.
     fn device_name(&self, source: &str) -> Option<PathBuf> {
         let below_dev = Path::new(source).strip_prefix("/dev").ok()?;
         let path = self.root.path("dev").join(below_dev);
@@ -152,7 +152,7 @@ mod tests {
             .link("dev/mapper/vg-data", "../dm-0")
     }
 
-    /// What is found where the kernel says so of the longest mount point that fits.
+    /// Returns the storage of a path, whose mount is the one with the longest matching mount point.
     fn below(fake: &FakeRoot, path: &str) -> Storage {
         let root = fake.root();
         let mounts = mounts::read(root);
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_file_system_has_its_disk_below() {
+    fn a_disk_file_system_resolves_to_its_disk() {
         let root = below(&machine(), "/srv/test");
         assert_eq!(root.path, "/srv/test");
         assert_eq!(root.filesystem.unwrap(), "ext4");
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_device_says_whether_it_bypasses_the_page_cache() {
+    fn a_loop_device_reports_whether_it_bypasses_the_page_cache() {
         let direct_io = |dio: &str| {
             let machine = machine().file("sys/devices/virtual/block/dm-0/loop/dio", dio);
             below(&machine, "/data/test").loop_direct_io
@@ -199,21 +199,21 @@ mod tests {
     }
 
     #[test]
-    fn an_overlay_has_the_device_that_its_upper_folder_is_on() {
+    fn an_overlay_resolves_to_the_device_of_its_upper_directory() {
         let merged = below(&machine(), "/merged/test");
         assert_eq!(merged.filesystem.unwrap(), "overlay");
         assert_eq!(merged.device.unwrap(), "dm-0");
     }
 
     #[test]
-    fn an_overlay_whose_upper_folder_is_out_of_sight_has_no_known_device() {
+    fn the_device_of_an_overlay_is_unknown_if_its_upper_directory_is_not_visible() {
         let inside = below(&machine(), "/inside/test");
         assert_eq!(inside.filesystem.unwrap(), "overlay");
         assert_eq!(inside.device, None);
     }
 
     #[test]
-    fn a_file_system_in_memory_has_no_device() {
+    fn an_in_memory_file_system_has_no_device() {
         let tmp = below(&machine(), "/tmp/test");
         assert_eq!(tmp.filesystem.unwrap(), "tmpfs");
         assert_eq!(tmp.device, None);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_btrfs_has_a_device_only_where_it_has_just_one() {
+    fn btrfs_resolves_to_a_device_only_if_it_has_a_single_one() {
         let one = || {
             machine()
                 .folder("sys/fs/btrfs/features")
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_real_folder_is_described_by_its_absolute_path() {
+    fn an_existing_directory_is_reported_by_its_absolute_path() {
         let folder = tempfile::tempdir().unwrap();
         let found = storage(&Root::default(), &folder.path().join("."));
         assert_eq!(
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_has_nothing_known_below() {
+    fn the_storage_of_a_missing_directory_is_unknown() {
         let found = storage(&Root::default(), Path::new("/no/such/folder"));
         assert_eq!(found.path, "/no/such/folder");
         assert_eq!(found.filesystem, None);

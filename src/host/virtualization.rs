@@ -1,20 +1,20 @@
-//! The hypervisor below.
+//! Detection of the hypervisor.
 
 use super::cpuid::Hypervisor;
 use super::dmi::Dmi;
 use super::root::Root;
 
-/// The hypervisor below by its name, "none" on bare metal.
+/// Returns the name of the hypervisor; "none" on bare metal.
 ///
-/// "none" needs a CPU that denies a hypervisor, and nothing that speaks for one.
+/// "none" requires that the CPU denies a hypervisor and that nothing else indicates one.
 pub(super) fn hypervisor(root: &Root, cpuid: Option<Hypervisor>) -> Option<&'static str> {
     let dmi = Dmi::read(root);
     let bare_metal = || {
         let denied = cpuid == Some(Hypervisor::Absent);
         (denied && !dmi.is_virtual() && !has_hypervisor_files(root)).then_some("none")
     };
-    // VirtualBox shows its guests the interface of KVM or Hyper-V as well, and a kernel that is
-    // a process the CPU as it is.
+    // VirtualBox also shows its guests the interface of KVM or Hyper-V, and a kernel that runs as
+    // a process shows the CPU unchanged.
     dmi.name()
         .filter(|&name| name == "virtualbox")
         .or_else(|| user_mode_linux(root))
@@ -25,8 +25,8 @@ pub(super) fn hypervisor(root: &Root, cpuid: Option<Hypervisor>) -> Option<&'sta
         .or_else(bare_metal)
 }
 
-/// Xen as its guests see it, a privileged one as "xen-dom0": that runs on all of the hardware,
-/// though not on bare metal.
+/// Returns "xen" in a Xen guest and "xen-dom0" in the privileged domain, which has access to all
+/// hardware but does not run on bare metal.
 fn xen(root: &Root) -> Option<&'static str> {
     let is_xen = root.text("sys/hypervisor/type").as_deref() == Some("xen");
     if is_xen && is_xen_dom0(root) {
@@ -52,7 +52,7 @@ fn is_xen_dom0(root: &Root) -> bool {
 
 fn of_device_tree(root: &Root) -> Option<&'static str> {
     let compatible = root.text("proc/device-tree/hypervisor/compatible")?;
-    // A list in which each entry ends with a NUL.
+    // A list of NUL-terminated entries.
     compatible.split('\0').find_map(|entry| match entry {
         "linux,kvm" => Some("kvm"),
         "vmware" => Some("vmware"),
@@ -108,17 +108,17 @@ mod tests {
     }
 
     #[test]
-    fn a_real_machine_whose_cpu_denies_a_hypervisor_is_bare_metal() {
+    fn a_physical_machine_whose_cpu_denies_a_hypervisor_is_bare_metal() {
         assert_eq!(hypervisor(dell().root(), ABSENT), Some("none"));
     }
 
     #[test]
-    fn a_cpu_that_can_not_tell_is_not_taken_for_bare_metal() {
+    fn a_cpu_that_cannot_report_a_hypervisor_is_not_taken_for_bare_metal() {
         assert_eq!(hypervisor(dell().root(), None), None);
     }
 
     #[test]
-    fn a_hidden_hypervisor_is_never_bare_metal() {
+    fn a_hidden_hypervisor_is_not_taken_for_bare_metal() {
         assert_eq!(hypervisor(qemu().root(), ABSENT), None);
         assert_eq!(hypervisor(vmware().root(), ABSENT), Some("vmware"));
         let other = FakeRoot::new().file("sys/hypervisor/type", "z/VM");
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn qemus_machine_is_kvm_or_emulation_by_the_signature() {
+    fn the_signature_distinguishes_kvm_from_emulation_on_qemu() {
         assert_eq!(hypervisor(qemu().root(), signed("KVMKVMKVM")), Some("kvm"));
         assert_eq!(
             hypervisor(qemu().root(), signed("TCGTCGTCGTCG")),
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_microvm_without_firmware_is_known_by_its_signature() {
+    fn a_microvm_without_firmware_is_detected_by_its_signature() {
         assert_eq!(
             hypervisor(FakeRoot::new().root(), signed("KVMKVMKVM")),
             Some("kvm")
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn hyper_v_is_known_by_its_signature_and_by_its_machine() {
+    fn hyper_v_is_detected_by_its_signature_and_by_dmi() {
         let azure = machine(
             "Microsoft Corporation",
             "Virtual Machine",
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn virtualbox_is_known_by_its_machine_whatever_it_signs_with() {
+    fn virtualbox_is_detected_by_dmi_with_any_signature() {
         let virtualbox = machine("innotek GmbH", "VirtualBox", "innotek GmbH");
         for signature in ["KVMKVMKVM", "Microsoft Hv", "VBoxVBoxVBox"] {
             let found = hypervisor(virtualbox.root(), signed(signature));
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_paravirtual_xen_guest_is_known_though_its_cpu_denies_it() {
+    fn a_paravirtual_xen_guest_is_detected_even_if_its_cpu_denies_it() {
         let guest = FakeRoot::new()
             .file("sys/hypervisor/type", "xen")
             .file("sys/hypervisor/properties/features", "000022d1");
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn xens_privileged_domain_is_told_from_its_guests() {
+    fn the_privileged_domain_of_xen_is_distinguished_from_its_guests() {
         let by_features = dell()
             .file("sys/hypervisor/type", "xen")
             .file("sys/hypervisor/properties/features", "00002fd5");
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_tree_names_its_hypervisor() {
+    fn a_device_tree_identifies_its_hypervisor() {
         let named = |text| {
             let fake = FakeRoot::new().file("proc/device-tree/hypervisor/compatible", text);
             hypervisor(fake.root(), None)

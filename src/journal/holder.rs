@@ -1,4 +1,4 @@
-//! Who holds a lock, as far as /proc/locks says (proc_locks(5)).
+//! The holder of a lock, according to /proc/locks (proc_locks(5)).
 
 use std::fs::{self, File, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use nix::unistd::{SysconfVar, sysconf};
 
-/// The holder of the lock of a file, for a message; None where it is not seen from here.
+/// Describes the holder of a file's lock for a message; None if it is not visible from here.
 pub(super) fn of(file: &File) -> Option<String> {
     let file = file.metadata().ok()?;
     let locks = fs::read_to_string("/proc/locks").ok()?;
@@ -20,7 +20,7 @@ pub(super) fn of(file: &File) -> Option<String> {
     })
 }
 
-/// The process of a line, where that is a lock held on this file.
+/// Returns the process ID of a line, if that is a lock held on this file.
 fn pid_of(line: &str, file: &Metadata) -> Option<u32> {
     // 1: FLOCK  ADVISORY  WRITE 1234 fd:01:1836543 0 EOF
     let mut fields = line.split_ascii_whitespace();
@@ -28,7 +28,7 @@ fn pid_of(line: &str, file: &Metadata) -> Option<u32> {
     let pid = fields.nth(2)?.parse().ok().filter(|&pid| pid > 0)?;
     let (device, inode) = fields.next()?.rsplit_once(':')?;
     let of_file = inode.parse() == Ok(file.ino());
-    // Some file systems show another device here than stat(2) does.
+    // Some file systems show a different device here than in stat(2).
     let found = is_flock && of_file && (device == device_of(file) || has_open(pid, file));
     found.then_some(pid)
 }
@@ -46,10 +46,10 @@ fn has_open(pid: u32, file: &Metadata) -> bool {
     })
 }
 
-/// When a process started, to the second.
+/// Returns the start time of a process, to the second.
 fn started_at(pid: u32) -> Option<SystemTime> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in brackets, may contain anything; the 22nd field is the 20th after it.
+    // The name, in parentheses, may contain anything; the 22nd field is the 20th after it.
     let ticks: u64 = stat
         .rsplit_once(')')?
         .1
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_another_kind_device_or_file_is_no_holder() {
+    fn a_lock_of_another_kind_device_or_file_is_ignored() {
         let file = tempfile::tempfile().unwrap().metadata().unwrap();
         let place = format!("{}:{}", device_of(&file), file.ino());
         let line = |rest: &str| format!("1: {rest}");
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_started_before_now() {
+    fn the_start_time_of_this_process_is_in_the_past() {
         let at = started_at(std::process::id()).unwrap();
         assert!(at < SystemTime::now());
     }

@@ -1,9 +1,9 @@
-//! The file of a journal, which belongs to one job at a time.
+//! The file of a journal, locked by one job at a time.
 //!
-//! The lock is on the open file (flock(2)), so that it ends with the process, however that ends. A
-//! file gets its name when it is locked already, and is renamed and removed only by the job that
-//! holds its lock. Who gets a lock so looks whether the name still stands for the file that was
-//! opened, and begins again where it doesn't.
+//! The lock is on the open file description (flock(2)), so it ends with the process, even after
+//! SIGKILL. A file gets its name after it is locked, and only the job that holds its lock renames
+//! or removes it. After locking, a job therefore checks whether the name still refers to the file
+//! that it opened, and retries if not.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -18,11 +18,11 @@ use nix::fcntl::{Flock, FlockArg};
 use super::holder;
 use crate::output::{directory_of, filled, named};
 
-/// A file that no other job writes meanwhile.
+/// A file that no other job writes at the same time.
 #[derive(Debug)]
 pub(super) enum LockedFile {
     Locked(Flock<File>),
-    /// The file system has no locks.
+    /// The file system does not support locks.
     Unlocked(File, Errno),
 }
 
@@ -38,7 +38,7 @@ impl Deref for LockedFile {
 }
 
 impl LockedFile {
-    /// Creates an empty file under this name; None where there is something already.
+    /// Creates an empty locked file; None if the name exists already.
     pub(super) fn create(path: &Path) -> Result<Option<Self>> {
         Self::create_new(path).with_context(|| format!("cannot create {}", path.display()))
     }
@@ -49,7 +49,7 @@ impl LockedFile {
         match beside.persist_noclobber(path) {
             Ok(_) => Ok(Some(locked)),
             Err(refused) if refused.error.kind() == ErrorKind::AlreadyExists => Ok(None),
-            // A file system that can neither link nor rename without replacing.
+            // The file system supports neither hard links nor RENAME_NOREPLACE.
             Err(_) => Self::create_in_place(path),
         }
     }
@@ -63,9 +63,9 @@ impl LockedFile {
         }
     }
 
-    /// Locks the file under this name; None where there is none, or no longer.
+    /// Locks the file with this name; None if it does not exist or was removed meanwhile.
     ///
-    /// Fails where another job holds it.
+    /// Fails if another job holds the lock.
     pub(super) fn open(path: &Path) -> Result<Option<Self>> {
         let name = path.display();
         let opened = OpenOptions::new()
@@ -95,7 +95,7 @@ impl LockedFile {
 
     fn lock(mut file: File, path: &Path) -> Result<Self> {
         let mut holder = None;
-        // Once more where nobody is seen to hold the lock: it may have ended just then.
+        // Try again if no holder is visible: its process may have just ended.
         for _ in 0..2 {
             file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(locked) => return Ok(Self::Locked(locked)),
@@ -115,7 +115,7 @@ impl LockedFile {
         ))
     }
 
-    /// The name stands for this file.
+    /// Returns whether the name refers to this file.
     fn is_at(&self, path: &Path) -> bool {
         let id = |there: fs::Metadata| (there.dev(), there.ino());
         match (fs::symlink_metadata(path), self.metadata()) {
@@ -124,7 +124,7 @@ impl LockedFile {
         }
     }
 
-    /// Puts another file with the same lock in the place of this one, whole.
+    /// Replaces the file atomically by another one that is locked too.
     pub(super) fn replace(
         self,
         path: &Path,
@@ -145,7 +145,7 @@ impl LockedFile {
         Ok(locked)
     }
 
-    /// Removes the file, unless another has taken its place.
+    /// Removes the file, unless another has replaced it.
     pub(super) fn remove(self, path: &Path) -> Result<()> {
         if !self.is_at(path) {
             return Ok(());
@@ -153,7 +153,7 @@ impl LockedFile {
         fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))
     }
 
-    /// Why the file is not locked.
+    /// Returns the reason why the file is not locked, if it is not.
     pub(super) fn unlocked(&self) -> Option<Errno> {
         match self {
             Self::Locked(_) => None,

@@ -1,11 +1,11 @@
-//! The results of a long job while it goes on, so that whatever ends it, what it has is kept.
+//! Journal of a running job: keeps its results no matter how the job ends.
 //!
-//! Beside the result file that will be, FILE, stands `FILE.partial`: a line of JSON for each
-//! result, in the order in which they came. When the job ends, by itself or by a signal, the lines
-//! become the array that FILE holds. A job that is resumed begins with what both hold.
+//! The journal of the result file FILE is `FILE.partial`, with one line of JSON per result in
+//! order of completion. When the job ends, by itself or by a signal, the lines become the array in
+//! FILE. A resumed job starts with the results of both.
 //!
-//! The job at work holds the lock of `FILE.partial`, from before it reads anything until FILE is
-//! there, so that no other job takes or adds results meanwhile.
+//! A job holds the lock of `FILE.partial` from before it reads anything until FILE is complete, so
+//! that no other job takes or adds results in between.
 
 mod holder;
 mod lock;
@@ -21,13 +21,13 @@ use crate::output::{Destination, Reserve, Target, Written, is_out_of_space, writ
 use crate::result::RunResult;
 use lock::LockedFile;
 
-/// Results so far.
+/// The results of a job so far.
 #[derive(Debug)]
 pub struct Journal(Store);
 
 #[derive(Debug)]
 enum Store {
-    /// Where nothing can stand beside the destination: lost with the process.
+    /// For a destination that cannot have a file beside it: lost with the process.
     Memory {
         results: Vec<RunResult>,
         destination: Destination,
@@ -42,10 +42,10 @@ enum Store {
 }
 
 impl Journal {
-    /// Begins a job whose results go to `destination`.
+    /// Begins a job that writes its results to `destination`.
     ///
-    /// Refuses to begin where there are results already, all or some: what took hours is not
-    /// written over.
+    /// Fails if there are results already, complete or partial: these may have taken hours and are
+    /// never overwritten.
     pub fn begin(destination: &Destination) -> Result<Self> {
         destination.check()?;
         let Some((target, path)) = file_of(destination)? else {
@@ -59,7 +59,7 @@ impl Journal {
         if !is_new {
             return Err(holds_results(&partial));
         }
-        // Another job may have ended since.
+        // Another job may have ended since the check.
         if has_content(&path) {
             file.remove(&partial)?;
             return Err(holds_results(&path));
@@ -67,8 +67,8 @@ impl Journal {
         Ok(Self::beside(target, partial, file))
     }
 
-    /// Fails at once where [`Journal::begin`], or [`Journal::resume`], would, as far as that can be
-    /// known without changing anything: for jobs that have much to do before they begin.
+    /// Fails early if [`Journal::begin`] or [`Journal::resume`] would fail, as far as that can be
+    /// checked without side effects: for jobs with long preparations.
     pub fn check(destination: &Destination, resumes: bool) -> Result<()> {
         destination.check()?;
         let Some((_, path)) = file_of(destination)? else {
@@ -83,14 +83,13 @@ impl Journal {
         }
     }
 
-    /// Goes on with a job, and gives the results that it has: all that are whole. Begins it where
-    /// there are none.
+    /// Resumes a job and returns all its complete results. Begins the job if there are none.
     pub fn resume(destination: &Destination) -> Result<(Self, Vec<RunResult>)> {
         Self::resume_with(destination, Ok)
     }
 
-    /// Goes on with a job and those of its results that are chosen to count. Where choosing fails,
-    /// all stays as it was.
+    /// Resumes a job with the results that `choose` selects. If `choose` fails, all files stay
+    /// unchanged.
     pub fn resume_with(
         destination: &Destination,
         choose: impl FnOnce(Vec<RunResult>) -> Result<Vec<RunResult>>,
@@ -113,7 +112,7 @@ impl Journal {
                 return Err(error);
             }
         };
-        // Written anew and whole: a line cut in half is gone, and an array becomes lines.
+        // Rewrite the whole file: this drops a truncated line and turns an array into lines.
         let file = file.replace(&partial, |out| {
             found.iter().try_for_each(|result| line(out, result))
         })?;
@@ -137,7 +136,7 @@ impl Journal {
         })
     }
 
-    /// What the user has to see to where the file system has no locks.
+    /// Returns a note for the user if the file system does not support locks.
     pub fn remark(&self) -> Option<String> {
         let Store::Beside { file, partial, .. } = &self.0 else {
             return None;
@@ -150,7 +149,7 @@ impl Journal {
         ))
     }
 
-    /// Takes a result: whole or, with an error, not at all.
+    /// Adds a result: completely or, with an error, not at all.
     pub fn add(&mut self, result: RunResult) -> Result<()> {
         match &mut self.0 {
             Store::Memory { results, .. } => {
@@ -164,7 +163,7 @@ impl Journal {
                 ..
             } => {
                 let added = append(file, &result).map_err(Error::from).or_else(|error| {
-                    // What filled the disk left this much.
+                    // The disk is full except for the reserved space.
                     match is_out_of_space(&error) && reserved.take().is_some() {
                         true => append(file, &result).map_err(Error::from),
                         false => Err(error),
@@ -183,8 +182,8 @@ impl Journal {
         }
     }
 
-    /// Ends the job: the results become one array, in their destination. Where that fails, what
-    /// there was before stays.
+    /// Ends the job: writes the results as one array to the destination. If that fails, the
+    /// previous files stay.
     pub fn finish(self) -> Result<Written> {
         let (file, partial, target) = match self.0 {
             Store::Memory {
@@ -216,7 +215,7 @@ impl Journal {
     }
 }
 
-/// The file that a destination is; None where it is written to as it is, once and at the end.
+/// Returns the file of a destination; None for one that is written only once, at the end.
 fn file_of(destination: &Destination) -> Result<Option<(Target, PathBuf)>> {
     let Destination::File(path) = destination else {
         return Ok(None);
@@ -230,7 +229,7 @@ fn file_of(destination: &Destination) -> Result<Option<(Target, PathBuf)>> {
     })
 }
 
-/// Where the results of a job stand while it goes on.
+/// Returns the path of the journal of a result file.
 fn partial_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".partial");
@@ -238,11 +237,11 @@ fn partial_of(path: &Path) -> PathBuf {
 }
 
 fn reserve(partial: &Path) -> Option<Reserve> {
-    // Without it a full disk is found when it is full.
+    // Best effort: without it, a full disk is detected only when a write fails.
     Reserve::beside(partial).ok().flatten()
 }
 
-/// There is a file, and not the empty one that something has to be mounted on.
+/// Returns whether there is a file, other than an empty one that is a mount point.
 fn has_content(path: &Path) -> bool {
     path.symlink_metadata()
         .is_ok_and(|there| there.len() > 0 || !is_mount_point(path))
@@ -256,21 +255,21 @@ fn holds_results(there: &Path) -> Error {
     )
 }
 
-/// Locks the file of a job, and tells whether it is new.
+/// Locks the journal of a job and returns whether it is new.
 fn claim(partial: &Path) -> Result<(LockedFile, bool)> {
     loop {
         if let Some(file) = LockedFile::create(partial)? {
             return Ok((file, true));
         }
-        // Where it has gone meanwhile, its job has ended.
+        // If the file has disappeared, its job has ended: try again.
         if let Some(file) = LockedFile::open(partial)? {
             return Ok((file, false));
         }
     }
 }
 
-/// The results so far: of a job at work, or else of its end. An empty journal is of a job that was
-/// killed before it wrote what it began with.
+/// Returns the results so far: from the journal, or else from the result file. An empty journal is
+/// left by a job that was killed before it wrote its first results.
 fn found(mut file: &File, partial: &Path, path: &Path) -> Result<Vec<RunResult>> {
     let mut text = Vec::new();
     file.read_to_end(&mut text)
@@ -281,7 +280,8 @@ fn found(mut file: &File, partial: &Path, path: &Path) -> Result<Vec<RunResult>>
     }
 }
 
-/// Its line feeds are layout only: those of a text are escaped.
+/// Writes a result as one line. Line feeds in the JSON are layout only; those in strings are
+/// escaped.
 fn line(out: &mut dyn Write, result: &RunResult) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(result)?;
     text.retain(|&byte| byte != b'\n');
@@ -292,7 +292,7 @@ fn line(out: &mut dyn Write, result: &RunResult) -> io::Result<()> {
 fn append(mut file: &File, result: &RunResult) -> io::Result<()> {
     let length = file.seek(SeekFrom::End(0))?;
     line(&mut file, result).inspect_err(|_| {
-        // Where this fails too, a reader drops the half line.
+        // If this fails too, a reader drops the truncated line.
         let _ = file.set_len(length);
     })
 }
@@ -310,7 +310,7 @@ fn write_array(
     out.write_all(if before == "[\n" { b"[]\n" } else { b"\n]\n" })
 }
 
-/// The results of whole lines.
+/// Parses the results of complete lines.
 fn lines(text: &[u8], partial: &Path) -> Result<Vec<RunResult>> {
     String::from_utf8_lossy(text)
         .lines()
@@ -322,7 +322,7 @@ fn lines(text: &[u8], partial: &Path) -> Result<Vec<RunResult>> {
         .collect()
 }
 
-/// The results of an earlier end; none where there is no such file.
+/// Reads the results of a finished job; empty if the file is missing.
 fn array(path: &Path) -> Result<Vec<RunResult>> {
     if !has_content(path) {
         return Ok(Vec::new());
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_ends_in_one_array_with_nothing_beside_it() {
+    fn a_finished_job_leaves_one_array_and_no_journal() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("all.json");
         let mut journal = Journal::begin(&Destination::File(path.clone())).unwrap();
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_without_results_ends_in_an_empty_array() {
+    fn a_job_without_results_leaves_an_empty_array() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("all.json");
         let journal = Journal::begin(&Destination::File(path.clone())).unwrap();
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn results_are_not_written_over() {
+    fn existing_results_are_not_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["all.json", "all.json.partial"] {
             let there = folder.path().join(name);
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_goes_on_after_its_end_and_after_its_death() {
+    fn a_job_resumes_after_it_finished_and_after_it_was_killed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("all.json");
         let destination = Destination::File(path.clone());
@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_array_of_results_is_not_resumed() {
+    fn a_file_without_an_array_of_results_is_not_resumed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notes.txt");
         std::fs::write(&path, "my notes").unwrap();
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn one_job_at_a_time_has_the_journal_and_the_other_says_who() {
+    fn a_second_job_fails_and_names_the_holder_of_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("all.json");
         let destination = Destination::File(path.clone());
@@ -471,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_that_is_replaced_is_locked_all_the_time() {
+    fn a_journal_stays_locked_while_it_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("all.json.partial");
         let file = LockedFile::create(&path).unwrap().unwrap();
@@ -483,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_killed_before_its_array_became_lines_still_has_it() {
+    fn a_job_killed_before_it_converted_its_array_keeps_the_results() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("all.json");
         let destination = Destination::File(path.clone());
@@ -496,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resume_that_is_refused_leaves_all_as_it_was() {
+    fn a_refused_resume_leaves_the_files_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("all.json");
         let destination = Destination::File(path.clone());
@@ -510,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_never_goes_through_a_link() {
+    fn a_journal_does_not_follow_a_symbolic_link() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("all.json");
         let target = folder.path().join("target");

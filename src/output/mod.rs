@@ -1,4 +1,4 @@
-//! Where text and documents go: standard output, a pipe, or a file that appears whole or not at all.
+//! Output of text and documents to standard output, a pipe, or a file that is replaced atomically.
 
 mod pipe;
 mod reserve;
@@ -20,9 +20,9 @@ pub(crate) use target::{Target, directory_of};
 pub use whole::Written;
 pub(crate) use whole::{filled, named, write_whole};
 
-/// Writes to standard output, at once.
+/// Writes to standard output, unbuffered.
 ///
-/// A reader that went away is no error: what it did not want to see needs no message.
+/// A closed pipe is not an error: the reader does not want the rest.
 pub fn print(text: &str) -> Result<()> {
     let stdout = io::stdout().lock();
     match pipe::write_all(stdout.as_fd(), text.as_bytes()) {
@@ -37,12 +37,12 @@ fn is_broken_pipe(error: &Error) -> bool {
         .is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Where a document goes.
+/// The destination of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
-    /// Standard output, and nothing else is on it.
+    /// Standard output, which then has nothing else on it.
     Stdout,
-    /// A file, which appears whole or not at all; or a pipe or device.
+    /// A file, replaced atomically; or a pipe or device.
     File(PathBuf),
 }
 
@@ -62,7 +62,7 @@ impl FromStr for Destination {
 }
 
 impl Destination {
-    /// Writes a document as JSON with a newline at its end.
+    /// Writes a document as JSON with a final newline.
     pub fn write<T: Serialize>(&self, document: &T) -> Result<Written> {
         let mut text =
             serde_json::to_string_pretty(document).context("converting the result to JSON")?;
@@ -70,7 +70,7 @@ impl Destination {
         self.write_text(&terminal::json(text))
     }
 
-    /// Writes a text as it is.
+    /// Writes a text unchanged.
     pub fn write_text(&self, text: &str) -> Result<Written> {
         let path = match self {
             Self::Stdout => return print(text).map(|()| Written::AsItIs),
@@ -88,7 +88,7 @@ impl Destination {
         })
     }
 
-    /// Fails where [`Destination::write`] would, as far as that can be known before a long run.
+    /// Fails if [`Destination::write`] would fail, as far as that can be checked before a long run.
     pub fn check(&self) -> Result<()> {
         match self {
             Self::Stdout => Ok(()),
@@ -96,7 +96,7 @@ impl Destination {
         }
     }
 
-    /// Checks the destination, and reserves space for a document in it.
+    /// Checks the destination and reserves space for a document.
     pub fn reserve(&self) -> Result<Outlet<'_>> {
         self.check()?;
         let mut outlet = Outlet {
@@ -107,7 +107,7 @@ impl Destination {
         if let Self::File(path) = self {
             match Target::of(path)? {
                 Target::Special(_) => outlet.may_block = true,
-                // What is there gives its space.
+                // The existing contents provide the space.
                 Target::InPlace(_) => {}
                 Target::Replace(path) => outlet.reserve = Reserve::beside(&path)?,
             }
@@ -125,19 +125,19 @@ pub struct Outlet<'a> {
 }
 
 impl Outlet<'_> {
-    /// Writing may wait for a reader, for as long as it takes.
+    /// Returns whether writing may wait indefinitely for a reader.
     pub fn may_block(&self) -> bool {
         self.may_block
     }
 
-    /// Writes the document, in the reserved space if need be.
+    /// Writes the document, in the reserved space if necessary.
     pub fn write<T: Serialize>(&mut self, document: &T) -> Result<Written> {
         drop(self.reserve.take());
         self.destination.write(document)
     }
 }
 
-/// Tells whether writing failed for want of space, so that it may succeed later.
+/// Returns whether writing failed because the disk or quota was full, so that it may succeed later.
 pub fn is_out_of_space(error: &Error) -> bool {
     error.chain().any(|cause| {
         cause
@@ -146,7 +146,7 @@ pub fn is_out_of_space(error: &Error) -> bool {
     })
 }
 
-/// What to do about a document that could not be written, after the sentence that says so.
+/// Returns advice to append to the error message for a document that could not be written.
 fn advice(error: &Error) -> &'static str {
     let kind = |cause: &(dyn std::error::Error + 'static)| {
         cause.downcast_ref().map(|error: &io::Error| error.kind())
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+    fn a_file_is_replaced_atomically_without_leaving_temporary_files() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("result.json");
         std::fs::write(&path, "old").unwrap();
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_directory_is_found_before_the_run() {
+    fn a_missing_directory_is_detected_before_the_run() {
         let path = PathBuf::from("/no/such/directory/result.json");
         let error = Destination::File(path).check().unwrap_err();
         assert!(
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_written_through_and_stays() {
+    fn writing_to_a_symbolic_link_replaces_its_target_and_keeps_the_link() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name| directory.path().join(name);
         std::fs::write(at("file"), "old").unwrap();
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_to_a_missing_file_is_refused() {
+    fn a_symbolic_link_to_a_missing_file_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let link = directory.path().join("link");
         std::os::unix::fs::symlink("missing", &link).unwrap();
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_name_is_no_destination() {
+    fn an_empty_destination_is_invalid_and_a_dash_is_standard_output() {
         assert!("".parse::<Destination>().is_err());
         assert_eq!("-".parse::<Destination>().unwrap(), Destination::Stdout);
     }

@@ -1,4 +1,4 @@
-//! Pipes and devices: they take bytes when their reader does, and a signal ends the wait for it.
+//! Pipes and devices: a write may wait for a reader, and a signal ends the wait.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -16,16 +16,16 @@ use nix::unistd::write;
 use super::Written;
 use crate::signal::{self, Interrupted};
 
-/// How long a process that a signal has asked to end still waits for a reader.
+/// How long to wait for a reader after a termination signal.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How often a pipe without a reader is tried: no event announces one.
+/// Interval between attempts to open a pipe without a reader: no event announces one.
 const PACE: Duration = Duration::from_millis(50);
 
-/// Bytes of one write: a pipe that can be written to takes these without blocking.
+/// Bytes per write: a writable pipe accepts this many without blocking (PIPE_BUF).
 const PART: usize = 4096;
 
-/// Writes all to a pipe or device, once it has a reader.
+/// Writes all bytes to a pipe or device, once it has a reader.
 pub(super) fn write_to(path: &Path, bytes: &[u8]) -> Result<Written> {
     let opened = open(path)?;
     write_all(opened.as_fd(), bytes).map(|()| Written::AsItIs)
@@ -53,7 +53,7 @@ fn waits_for_reader(path: &Path, error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ENXIO) && is_pipe()
 }
 
-/// Writes all to a descriptor, waiting for its reader where it has one.
+/// Writes all bytes to a descriptor, waiting for its reader if it has one.
 pub(super) fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<()> {
     let mut patience = Patience::default();
     while !bytes.is_empty() {
@@ -71,7 +71,7 @@ pub(super) fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Waits for a moment until a write would not block; it may also fail then.
+/// Waits briefly until a write would not block; that write may still fail.
 fn is_ready(to: BorrowedFd<'_>) -> Result<bool> {
     let mut places = [PollFd::new(to, PollFlags::POLLOUT)];
     match poll(&mut places, PollTimeout::from(100u8)) {
@@ -81,14 +81,14 @@ fn is_ready(to: BorrowedFd<'_>) -> Result<bool> {
     }
 }
 
-/// The time that a reader has left.
+/// The time left for a reader after a signal.
 #[derive(Debug, Default)]
 struct Patience {
     until: Option<Instant>,
 }
 
 impl Patience {
-    /// Fails when a signal came and the time after it is over.
+    /// Fails if a signal was caught and the grace period after it is over.
     fn check(&mut self) -> Result<(), Interrupted> {
         if !signal::is_caught() {
             return Ok(());

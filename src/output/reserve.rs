@@ -1,4 +1,4 @@
-//! Space on a disk that is kept free for a document, whatever else fills the disk meanwhile.
+//! Disk space reserved for a document, in case the disk fills up during the run.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -11,20 +11,19 @@ use nix::fcntl::{FallocateFlags, fallocate};
 
 use super::target::directory_of;
 
-/// Bytes: enough for a result with a thousand intervals, or else for any usual one.
+/// Sizes to try, in bytes: enough for a result with a thousand intervals, or for a typical one.
 const SIZES: [usize; 2] = [256 << 10, 32 << 10];
 
-/// Space that is given back when this is dropped. It has no name, so that nothing is left of it
-/// after a SIGKILL.
+/// Reserved space, released on drop. The file has no name, so a SIGKILL leaves nothing behind.
 #[derive(Debug)]
 pub(crate) struct Reserve {
     _file: File,
 }
 
 impl Reserve {
-    /// Reserves space on the disk of a file to be.
+    /// Reserves space on the disk of a future file.
     ///
-    /// Fails where the disk is full already; None where it can't be reserved for another reason.
+    /// Fails if the disk is full already; None if space cannot be reserved for another reason.
     pub(crate) fn beside(path: &Path) -> Result<Option<Self>> {
         let mut refused = None;
         for size in SIZES {
@@ -54,7 +53,7 @@ impl Reserve {
             Err(errno @ (Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG)) => {
                 return Err(errno.into());
             }
-            // A file system without preallocation: what is written has its space.
+            // The file system does not support preallocation: write zeros instead.
             Err(_) => {
                 file.write_all_at(&vec![0; size], 0)?;
                 file.sync_data()?;
@@ -64,7 +63,7 @@ impl Reserve {
     }
 }
 
-/// Tells whether a call failed for want of space.
+/// Returns whether a call failed because the disk or quota was full.
 pub(crate) fn is_out_of_space(error: &io::Error) -> bool {
     matches!(
         error.kind(),

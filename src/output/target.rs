@@ -1,4 +1,4 @@
-//! What a name stands for before it is written: how it is written, and whether it can be.
+//! The target of a path: how it is written, and whether it can be.
 
 use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -12,24 +12,24 @@ use nix::sys::stat::{Mode, fstat};
 
 use crate::host::is_mount_point;
 
-/// How a name is written to.
+/// How a path is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// A pipe or device, which takes the bytes as they come.
+    /// A pipe or device, written sequentially.
     Special(PathBuf),
-    /// A file that something is mounted on, which cannot be replaced by another.
+    /// A file that is a mount point, which a rename cannot replace.
     InPlace(PathBuf),
-    /// A file, or a name for one, which is replaced whole. No symbolic link.
+    /// An existing or future file, replaced atomically. Never a symbolic link.
     Replace(PathBuf),
 }
 
 impl Target {
-    /// The target of a name. A symbolic link stands for the file that it leads to.
+    /// Returns the target of a path, following symbolic links.
     pub(crate) fn of(path: &Path) -> Result<Self> {
         let there = match fs::metadata(path) {
             Ok(there) if there.is_file() => there,
             Ok(there) => return Self::of_no_file(path, &there),
-            // A missing file, or a link to one, or no directory: these differ below.
+            // A missing file, a link to one, or a missing directory: distinguished below.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Ok(Self::Replace(resolved(path)?));
             }
@@ -42,7 +42,7 @@ impl Target {
         })
     }
 
-    /// The file or device.
+    /// Returns the path of the file or device.
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Special(path) | Self::InPlace(path) | Self::Replace(path) => path,
@@ -63,10 +63,10 @@ impl Target {
         Ok(Self::Special(path.to_owned()))
     }
 
-    /// Fails where writing would, as far as that can be known without writing.
+    /// Fails if writing would fail, as far as that can be checked without writing.
     pub(crate) fn check(&self) -> Result<()> {
         match self {
-            // Whether it takes anything is seen by writing only.
+            // Only a write shows whether it accepts data.
             Self::Special(_) => Ok(()),
             Self::InPlace(path) => OpenOptions::new()
                 .write(true)
@@ -87,20 +87,20 @@ fn unusable(path: &Path, error: io::Error) -> Error {
     ))
 }
 
-/// Fails where a file may not be replaced by another: it is immutable or append-only, or somebody
-/// else's in a sticky directory.
+/// Fails if a file must not be replaced by another: it is immutable or append-only, or belongs to
+/// another user in a sticky directory.
 fn check_replaceable(path: &Path) -> io::Result<()> {
-    // rmdir(2) checks all that the removal of a name needs before it finds that this is no
-    // directory, and so removes nothing.
+    // rmdir(2) checks all permissions to remove the name before it fails with ENOTDIR, and so
+    // removes nothing.
     match fs::remove_dir(path) {
         Err(error) if error.raw_os_error() == Some(libc::EPERM) => Err(error),
         _ => Ok(()),
     }
 }
 
-/// The file that a symbolic link leads to, or the name itself.
+/// Returns the target of a symbolic link, or the path itself.
 ///
-/// The kernel follows the links, so that its protection of links in sticky directories holds.
+/// The kernel follows the links, so that its protection of links in sticky directories applies.
 fn resolved(path: &Path) -> Result<PathBuf> {
     match fs::symlink_metadata(path) {
         Ok(there) if there.is_symlink() => {}
@@ -129,7 +129,7 @@ fn resolved(path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// The directory of a file.
+/// Returns the directory of a file.
 pub(crate) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory,

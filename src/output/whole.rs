@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all, and those that can't.
+//! Atomic replacement of files, with a fallback to writing in place.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Seek, Write};
@@ -14,14 +14,14 @@ use super::target::directory_of;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Written {
-    /// As expected of its destination.
+    /// As its destination implies.
     AsItIs,
-    /// Into this file in place: it could not be replaced, as something is mounted on it.
+    /// In place: this file is a mount point and cannot be replaced.
     InPlace(PathBuf),
 }
 
 impl Written {
-    /// What the user should know of it.
+    /// Returns a note for the user, if any.
     pub fn remark(&self) -> Option<String> {
         match self {
             Self::AsItIs => None,
@@ -34,8 +34,8 @@ impl Written {
     }
 }
 
-/// Writes a file beside its final name, syncs it and renames it; or in place where something is
-/// mounted on it.
+/// Writes a temporary file beside the target, syncs it and renames it; writes in place if the
+/// target is a mount point.
 pub(crate) fn write_whole(
     target: &Target,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -49,7 +49,7 @@ pub(crate) fn write_whole(
     filled(beside.as_file_mut(), fill)?;
     match beside.persist(path) {
         Ok(_) => File::open(directory)?.sync_all().map(|()| Written::AsItIs),
-        // A mount point that could not be seen to be one.
+        // A mount point that was not detected as one.
         Err(refused) if refused.error.kind() == ErrorKind::ResourceBusy => {
             let mut copy = refused.file.reopen()?;
             in_place(path, |out| io::copy(&mut copy, out).map(drop))
@@ -58,7 +58,7 @@ pub(crate) fn write_whole(
     }
 }
 
-/// A new hidden file in a directory, removed when it is dropped.
+/// Creates a hidden temporary file in a directory, removed on drop.
 pub(crate) fn named(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new()
         .prefix(".wbench-")
@@ -66,7 +66,7 @@ pub(crate) fn named(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
         .tempfile_in(directory)
 }
 
-/// Fills a new file, and syncs it.
+/// Fills a new file and syncs it.
 pub(crate) fn filled(
     file: &mut File,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -78,7 +78,7 @@ pub(crate) fn filled(
     file.sync_all()
 }
 
-/// Writes over what a file contains.
+/// Overwrites the contents of a file.
 fn in_place(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -87,7 +87,7 @@ fn in_place(
         .write(true)
         .custom_flags(O_NOFOLLOW)
         .open(path)?;
-    // Cut after writing: what is there keeps its space for what replaces it.
+    // Truncate after writing: the old contents keep the space allocated for the new ones.
     filled(&mut file, fill)?;
     let length = file.stream_position()?;
     file.set_len(length)?;

@@ -20,7 +20,7 @@ pub const RUNQUEUE_WAIT_SHARE: f64 = 0.05;
 pub enum HostWarning {
     /// The control group allows less CPU time than the threads can use.
     CpuQuota {
-        /// CPU time per time.
+        /// CPU time per wall time.
         quota_cpus: f64,
         /// Worker threads.
         threads: usize,

@@ -1,8 +1,8 @@
-//! Every reason why a number may mislead: a stable code, one threshold where there is one, and a
+//! Every reason why a number may mislead: a stable code, a threshold if there is one, and a
 //! sentence.
 //!
 //! [`Code`] lists them all; each has a row in the manual. The reasons themselves are in one file
-//! per subject, with what they are decided by.
+//! per subject, with the logic that detects them.
 
 mod clock;
 mod code;
@@ -24,7 +24,7 @@ pub use host::{HostWarning, RUNQUEUE_WAIT_SHARE, STEAL_SHARE, steal_share};
 pub use run::{HARNESS_SHARE, LATE_S, RunWarning};
 pub use storage::{RESIDENT_SHARE, StorageWarning, UNFLUSHED_SHARE};
 
-/// A reason why a number may mislead. It displays as the sentence that says so.
+/// A reason why a number may mislead. Its `Display` is the sentence of the warning.
 pub trait Reason: fmt::Display {
     /// Its stable code.
     fn code(&self) -> Code;
@@ -53,8 +53,8 @@ pub fn of_result(result: &RunResult, plan: &RunPlan) -> Vec<Warning> {
         .collect()
 }
 
-/// Returns the warnings of a place where nothing has run yet. `direct_io` says whether O_DIRECT
-/// works in the directory; None where no file can be created there.
+/// Returns the warnings of an environment before any run. `direct_io` says whether O_DIRECT works
+/// in the directory; None if no file can be created there.
 pub fn of_environment(
     host: &Host,
     clock: &ClockInfo,

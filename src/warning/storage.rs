@@ -97,8 +97,8 @@ impl StorageWarning {
         (storage.loop_direct_io == Some(false)).then_some(Self::BufferedLoop(device))
     }
 
-    /// Returns the warning of a directory in which O_DIRECT works or not; None where no file can
-    /// be created there.
+    /// Returns the warning of a directory. `direct_io` says whether O_DIRECT works in it; None if
+    /// no file can be created there.
     pub fn of_directory(dir: &Path, direct_io: Option<bool>) -> Option<Self> {
         match direct_io {
             Some(true) => None,
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_that_reach_the_device_one_by_one_need_no_fsync() {
+    fn writes_that_reach_the_device_immediately_need_no_fsync() {
         for (io_mode, flags, expected) in [
             (IoMode::Sync, OpenFlags::None, 1.0),
             (IoMode::Aio, OpenFlags::None, 1.0),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn final_fsyncs_count_only_as_far_as_the_run_came() {
+    fn final_fsyncs_count_only_for_the_files_that_the_run_reached() {
         let params = FileioParams {
             fsync_end: true,
             ..unflushed()
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn rounds_of_fsyncs_leave_the_writes_after_the_last_one() {
+    fn writes_after_the_last_round_of_fsyncs_are_unflushed() {
         let params = FileioParams {
             fsync_freq: 10,
             ..unflushed()

@@ -1,10 +1,10 @@
-//! What container runtimes leave in files and in the environment.
+//! Traces that container runtimes leave in files and in the environment.
 
 use super::is_whole_root;
 use crate::host::mounts::Mount;
 use crate::host::root::Root;
 
-/// The runtime by its marks in files and in the environment, the most telling first.
+/// Returns the runtime by its traces in files and in the environment, the most specific first.
 pub(super) fn runtime(
     root: &Root,
     mounts: &[Mount],
@@ -24,8 +24,8 @@ pub(super) fn runtime(
         .or_else(|| env("container").and_then(name))
 }
 
-/// The runtime that left a mark in the image. Docker and podman keep no image as a whole file
-/// system: there, the mark is older than the namespace around this process.
+/// Returns the runtime that left a trace in the image. Docker and podman never mount an image as a
+/// whole file system: the trace is then older than the namespace of this process.
 fn of_image(root: &Root, mounts: &[Mount]) -> Option<String> {
     if mounts.iter().any(is_whole_root) {
         return None;
@@ -34,8 +34,7 @@ fn of_image(root: &Root, mounts: &[Mount]) -> Option<String> {
     of_containerenv(root).or_else(|| is_docker().then(|| "docker".into()))
 }
 
-/// The engine that podman and buildah name in /run/.containerenv; podman where it is left
-/// blank.
+/// Returns the engine that podman or buildah names in /run/.containerenv; podman if it is blank.
 pub(super) fn of_containerenv(root: &Root) -> Option<String> {
     if !root.path("run/.containerenv").exists() {
         return None;
@@ -48,7 +47,7 @@ pub(super) fn of_containerenv(root: &Root) -> Option<String> {
     name(engine.into())
 }
 
-/// The word that the runtime left in the environment of PID 1.
+/// Returns the name that the runtime left in the environment of PID 1.
 fn of_init(root: &Root) -> Option<String> {
     let environ = root.text("proc/1/environ")?;
     let word = environ
@@ -57,7 +56,7 @@ fn of_init(root: &Root) -> Option<String> {
     Some(word.to_owned())
 }
 
-/// A word that can be a runtime's name.
+/// Returns the word if it is a valid runtime name.
 fn name(word: String) -> Option<String> {
     let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     (!word.is_empty() && word.chars().all(is_part)).then_some(word)
@@ -73,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn podman_and_buildah_name_themselves_in_their_file() {
+    fn podman_and_buildah_are_detected_by_containerenv() {
         let engine = |text: &str| found(&FakeRoot::new().file("run/.containerenv", text));
         assert_eq!(engine("").unwrap(), "podman");
         assert_eq!(
@@ -85,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn systemds_word_is_taken_from_whoever_wrote_it() {
+    fn the_container_interface_of_systemd_is_read_from_files_and_from_pid_1() {
         let nspawn = FakeRoot::new().file("run/host/container-manager", "systemd-nspawn");
         assert_eq!(found(&nspawn).unwrap(), "systemd-nspawn");
         let lxc = FakeRoot::new().file("run/systemd/container", "lxc");
@@ -95,14 +94,14 @@ mod tests {
     }
 
     #[test]
-    fn kubernetes_is_known_by_the_environment_it_gives() {
+    fn kubernetes_is_detected_by_its_environment() {
         let docker = FakeRoot::new().file(".dockerenv", "");
         let env = |name: &str| (name == "KUBERNETES_SERVICE_HOST").then(|| "10.96.0.1".into());
         assert_eq!(runtime(docker.root(), &[], env).unwrap(), "kubernetes");
     }
 
     #[test]
-    fn a_word_of_the_image_counts_after_all_other_marks() {
+    fn the_environment_of_the_image_counts_last() {
         let env = |name: &str| (name == "container").then(|| "oci".into());
         assert_eq!(runtime(FakeRoot::new().root(), &[], env).unwrap(), "oci");
         let docker = FakeRoot::new().file(".dockerenv", "");
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_a_name_is_none() {
+    fn an_invalid_runtime_name_is_ignored() {
         for word in ["Two Words", "/path", "x=y"] {
             let fake = FakeRoot::new().file("run/systemd/container", word);
             assert_eq!(found(&fake), None, "{word}");

@@ -1,9 +1,9 @@
-//! The container runtime around this process.
+//! The container runtime that this process runs under.
 //!
-//! There are two kinds of marks. What the kernel tells of mounts and control groups always
-//! holds. What lies in files or in the environment may be left over, as when the image of a
-//! container was booted as a machine: it holds only where this process is not known to be in
-//! the PID namespace that the machine booted with.
+//! There are two kinds of traces. Those that the kernel reports in mounts and control groups are
+//! always valid. Those in files or in the environment may be left over, as when a container image
+//! was booted as a machine: they count only if this process is not known to be in the PID
+//! namespace that the machine booted with.
 
 mod files;
 mod kernel;
@@ -13,14 +13,14 @@ use std::path::Path;
 use super::mounts::Mount;
 use super::root::Root;
 
-/// Links of /proc/self/ns to the namespaces that the kernel boots with, which have fixed
-/// numbers (`enum init_ns_ino` of its uapi/linux/nsfs.h, before that `PROC_PID_INIT_INO`). The
-/// mount namespace has had one for a short time only: another number says nothing.
+/// Targets of the links in /proc/self/ns for the initial namespaces, which have fixed inode
+/// numbers (`enum init_ns_ino` of uapi/linux/nsfs.h, before that `PROC_PID_INIT_INO`). The mount
+/// namespace has had one only recently: another number proves nothing.
 const BOOT_PID_NAMESPACE: &str = "pid:[4026531836]";
 const BOOT_MOUNT_NAMESPACE: &str = "mnt:[4026531832]";
 
-/// The container runtime by its name, "none" outside of a container. `env` looks up a variable
-/// of this process's environment.
+/// Returns the name of the container runtime; "none" outside a container. `env` looks up a
+/// variable in the environment of this process.
 pub(super) fn runtime(
     root: &Root,
     mounts: &[Mount],
@@ -37,16 +37,16 @@ pub(super) fn runtime(
     })
 }
 
-/// Tells whether this process is known to be in the PID namespace of the boot.
+/// Returns whether this process is known to be in the initial PID namespace.
 fn has_machines_pids(root: &Root) -> bool {
     root.link("proc/self/ns/pid")
         .is_some_and(|link| link == Path::new(BOOT_PID_NAMESPACE))
 }
 
-/// Tells whether this process sees the machine's files and not a tree made for it: it is in
-/// the mount namespace of the boot or of PID 1, or a whole file system is its root folder. A
-/// service with a mount namespace of its own has the latter; a live system, whose root folder
-/// is an overlay, the former.
+/// Returns whether this process sees the machine's files and not a tree made for it: it is in the
+/// mount namespace of the boot or of PID 1, or its root directory is a whole file system. The
+/// latter holds for a service with its own mount namespace; the former for a live system, whose
+/// root directory is an overlay.
 fn has_machines_files(root: &Root, mounts: &[Mount]) -> bool {
     let own = root.link("proc/self/ns/mnt");
     let same_as_init = own.is_some() && own == root.link("proc/1/ns/mnt");
@@ -54,9 +54,9 @@ fn has_machines_files(root: &Root, mounts: &[Mount]) -> bool {
     booted || same_as_init || mounts.iter().any(is_whole_root)
 }
 
-/// Tells whether a whole file system of a device is the root folder.
+/// Returns whether the mount is a root directory that is the whole file system of a device.
 fn is_whole_root(mount: &Mount) -> bool {
-    // A distribution on btrfs is in a subvolume.
+    // Distributions on btrfs install into a subvolume.
     let subvolume = mount.option("subvol").unwrap_or("/");
     mount.point == Path::new("/")
         && mount.root == Path::new(subvolume)
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_on_a_machine_is_in_no_container() {
+    fn a_login_session_is_not_in_a_container() {
         let fake = on_the_machine(DISK).file("proc/self/cgroup", "0::/user.slice/session-3.scope");
         assert_eq!(found(&fake).unwrap(), "none");
         let btrfs = "27 1 0:31 /@ / rw - btrfs /dev/nvme0n1p2 rw,subvolid=256,subvol=/@";
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_live_system_is_in_no_container_where_its_namespace_can_be_told() {
+    fn a_live_system_is_not_in_a_container_if_its_mount_namespace_is_known() {
         assert_eq!(found(&on_the_machine(OVERLAY)), None);
         let like_init = on_the_machine(OVERLAY).link("proc/1/ns/mnt", "mnt:[4026531841]");
         assert_eq!(found(&like_init).unwrap(), "none");
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn files_left_over_in_a_booted_image_make_no_container() {
+    fn files_left_over_in_a_booted_image_are_ignored() {
         let fake = on_the_machine(DISK)
             .file(".dockerenv", "")
             .file("run/.containerenv", "");
@@ -123,19 +123,19 @@ mod tests {
     }
 
     #[test]
-    fn the_same_files_in_a_namespace_of_its_own_are_a_container() {
+    fn the_same_files_in_a_separate_namespace_indicate_a_container() {
         let fake = in_its_own_namespace(OVERLAY).file(".dockerenv", "");
         assert_eq!(found(&fake).unwrap(), "docker");
     }
 
     #[test]
-    fn files_left_over_in_a_booted_image_name_no_namespace_made_there() {
+    fn files_left_over_in_a_booted_image_do_not_identify_a_namespace_created_there() {
         let fake = in_its_own_namespace(DISK).file(".dockerenv", "");
         assert_eq!(found(&fake), None);
     }
 
     #[test]
-    fn a_container_that_shares_the_machines_pids_is_known_by_its_mounts() {
+    fn a_container_in_the_pid_namespace_of_the_host_is_detected_by_its_mounts() {
         let podman = format!(
             "{OVERLAY}\n501 500 0:24 /containers/storage/overlay-containers/\
              3a1c2b3a1c2b3a1c2b3a1c2b3a1c2b3a/userdata/.containerenv /run/.containerenv rw - \
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_as_the_root_is_not_taken_for_the_machines_own() {
+    fn a_directory_as_the_root_is_not_taken_for_the_root_of_the_machine() {
         for root in [
             "27 1 254:1 /srv/rootfs / rw - ext4 /dev/vda1 rw",
             "27 1 0:31 /@/srv/rootfs / rw - btrfs /dev/vda1 rw,subvol=/@",
@@ -156,13 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_namespace_is_unknown() {
+    fn a_namespace_without_other_traces_is_unknown() {
         assert_eq!(found(&in_its_own_namespace(DISK)), None);
         assert_eq!(found(&FakeRoot::new()), None);
     }
 
     #[test]
-    fn a_bundle_run_by_hand_is_known_by_the_masks_of_its_runtime() {
+    fn a_manually_run_bundle_is_detected_by_the_masked_files_of_its_runtime() {
         for hidden in ["/proc/kcore", "/proc/keys", "/proc/timer_list"] {
             let bundle = format!(
                 "600 500 254:1 /bundle/rootfs / rw - ext4 /dev/vda1 rw\n\
