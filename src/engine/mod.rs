@@ -10,6 +10,7 @@ mod event_loop;
 mod gate;
 mod ledger;
 mod pin;
+mod priority;
 mod recorder;
 mod threads;
 mod watch;
@@ -36,6 +37,7 @@ pub use recorder::Recorder;
 use gate::Gate;
 use ledger::Ledger;
 use pin::{bind_to, cpus_to_pin_to};
+use priority::RaisedPriority;
 use recorder::Shared;
 use threads::WorkerThreads;
 use watch::{GivenUp, Watch};
@@ -194,6 +196,7 @@ pub fn run<W: Workload, C: Clock>(
         };
         WorkerThreads::spawn(setup, work, abandon)?
     };
+    let _prompt = RaisedPriority::of_this_thread();
     let waited = gate.lead(|| shared.is_over(), observer);
     let mut watch = Watch {
         setup,
