@@ -835,6 +835,36 @@ fn a_file_system_without_locks_is_used_with_a_warning() {
 }
 
 #[test]
+fn a_journal_that_cannot_be_identified_or_unlocked_is_not_left_in_silence() {
+    let one =
+        "name = 'one'\n[[measurement]]\nname = 'cpu'\ntest = 'cpu'\nmax-prime = 3\nevents = 1\n";
+    for (fault, only) in [
+        ("statx:error=EIO", &["-P", "wbench-suite.json.partial"][..]),
+        ("flock:error=ENOLCK", &[]),
+    ] {
+        for call in 1..=8 {
+            let place = Place::with(one);
+            let inject = format!("inject={fault}:when={call}");
+            let mut command = tool("strace");
+            command
+                .args(["-f", "-qq", "-o", "/dev/null", "-e", &inject])
+                .args(only)
+                .arg(WBENCH)
+                .args(Place::words("").split_whitespace())
+                .current_dir(place.path());
+            let output = Running::start(command).finish();
+            let status = output.status.code().expect("no signal ends it");
+            assert_ended(&output, status);
+            assert!([0, 1].contains(&status), "{inject}: {status}");
+            if status == 0 {
+                assert_eq!(place.results().len(), 1, "{inject}");
+                assert!(!place.partial().exists(), "{inject}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_files_of_a_suite_leave_space_for_its_results() {
     let disk = Mounted::tmpfs(8 << 20);
     let place = Place::with(SMALL);

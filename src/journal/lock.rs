@@ -13,7 +13,8 @@ use std::path::Path;
 
 use anyhow::{Context, Error, Result, anyhow, ensure};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::retry_on_intr;
 
 use super::holder;
 use crate::output::{directory_of, filled, named};
@@ -21,7 +22,8 @@ use crate::output::{directory_of, filled, named};
 /// A file that no other job writes at the same time.
 #[derive(Debug)]
 pub(super) enum LockedFile {
-    Locked(Flock<File>),
+    /// Until it is closed.
+    Locked(File),
     /// The file system does not support locks.
     Unlocked(File, Errno),
 }
@@ -31,8 +33,7 @@ impl Deref for LockedFile {
 
     fn deref(&self) -> &File {
         match self {
-            Self::Locked(file) => file,
-            Self::Unlocked(file, _) => file,
+            Self::Locked(file) | Self::Unlocked(file, _) => file,
         }
     }
 }
@@ -90,18 +91,24 @@ impl LockedFile {
             "{name} is not a regular file; remove it, or name another with --json"
         );
         let locked = Self::lock(file, path)?;
-        Ok(locked.is_at(path).then_some(locked))
+        let is_named = locked
+            .is_at(path)
+            .with_context(|| format!("cannot look at {name}"))?;
+        Ok(is_named.then_some(locked))
     }
 
-    fn lock(mut file: File, path: &Path) -> Result<Self> {
+    fn lock(file: File, path: &Path) -> Result<Self> {
         let mut holder = None;
         // Try again if no holder is visible: its process may have just ended.
         for _ in 0..2 {
-            file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(locked) => return Ok(Self::Locked(locked)),
-                Err((file, Errno::EWOULDBLOCK)) => file,
-                Err((file, errno)) => return Ok(Self::Unlocked(file, errno)),
-            };
+            match retry_on_intr(|| flock(&file, FlockOperation::NonBlockingLockExclusive)) {
+                Ok(()) => return Ok(Self::Locked(file)),
+                Err(rustix::io::Errno::WOULDBLOCK) => {}
+                Err(errno) => {
+                    let errno = Errno::from_raw(errno.raw_os_error());
+                    return Ok(Self::Unlocked(file, errno));
+                }
+            }
             holder = holder::of(&file);
             if holder.is_some() {
                 break;
@@ -116,11 +123,12 @@ impl LockedFile {
     }
 
     /// Returns whether the name refers to this file.
-    fn is_at(&self, path: &Path) -> bool {
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
         let id = |there: fs::Metadata| (there.dev(), there.ino());
-        match (fs::symlink_metadata(path), self.metadata()) {
-            (Ok(found), Ok(mine)) => id(found) == id(mine),
-            _ => false,
+        match fs::symlink_metadata(path) {
+            Ok(found) => Ok(id(found) == id(self.metadata()?)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -147,10 +155,11 @@ impl LockedFile {
 
     /// Removes the file, unless another has replaced it.
     pub(super) fn remove(self, path: &Path) -> Result<()> {
-        if !self.is_at(path) {
-            return Ok(());
-        }
-        fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))
+        let removed = self.is_at(path).and_then(|is_named| match is_named {
+            true => fs::remove_file(path),
+            false => Ok(()),
+        });
+        removed.with_context(|| format!("cannot remove {}", path.display()))
     }
 
     /// Returns the reason why the file is not locked, if it is not.
