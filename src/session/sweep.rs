@@ -46,8 +46,16 @@ pub fn run(job: &SweepJob) -> Result<Exit> {
     };
     let descriptors = raise_descriptor_limit(sweep)?;
     let folders = folders(sweep)?;
-    let need = need(job, sweep, &folders)?;
-    let (journal, done) = open(job, sweep)?;
+    let prepared = need(job, sweep, &folders).and_then(|need| Ok((need, open(job, sweep)?)));
+    let (need, (journal, done)) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            if let Err(stays) = folders.finish() {
+                message!("{PREFIX}warning: {stays}");
+            }
+            return Err(error);
+        }
+    };
     if let Some(remark) = journal.remark() {
         message!("{PREFIX}{remark}");
     }

@@ -1,6 +1,7 @@
 //! Disk, memory and preparation time that concurrent instances need, estimated from one small
 //! trial.
 
+use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -223,13 +224,23 @@ fn this_program(sweep: &Sweep, words: &[String]) -> Command {
 }
 
 fn succeed(sweep: &Sweep, command: &mut Command) -> Result<()> {
-    let done = command
-        .output()
-        .with_context(|| format!("starting {}", sweep.program))?;
+    let starting = || format!("starting {}", sweep.program);
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(starting)?;
+    let mut stderr = Vec::new();
+    let read = child
+        .stderr
+        .take()
+        .map(|mut it| it.read_to_end(&mut stderr));
+    let status = child.wait().with_context(starting)?;
+    read.transpose().context("reading the errors of a trial")?;
     ensure!(
-        done.status.success(),
+        status.success(),
         "a trial of one instance failed: {}",
-        String::from_utf8_lossy(&done.stderr).trim()
+        String::from_utf8_lossy(&stderr).trim()
     );
     Ok(())
 }
