@@ -17,6 +17,7 @@ pub mod exit;
 pub mod harness;
 pub mod host;
 pub mod journal;
+mod lock_holder;
 pub mod measure;
 pub mod output;
 pub mod plan;

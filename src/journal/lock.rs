@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::retry_on_intr;
 
-use super::holder;
+use crate::lock_holder;
 use crate::output::{directory_of, filled, named};
 
 /// A file that no other job writes at the same time.
@@ -109,7 +109,7 @@ impl LockedFile {
                     return Ok(Self::Unlocked(file, errno));
                 }
             }
-            holder = holder::of(&file);
+            holder = lock_holder::of(&file);
             if holder.is_some() {
                 break;
             }

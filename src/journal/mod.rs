@@ -7,7 +7,6 @@
 //! A job holds the lock of `FILE.partial` from before it reads anything until FILE is complete, so
 //! that no other job takes or adds results in between.
 
-mod holder;
 mod lock;
 
 use std::fs::File;

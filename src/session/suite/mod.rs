@@ -61,6 +61,7 @@ pub fn run(job: &SuiteJob) -> Result<Exit> {
 /// files of all missing measurements have been checked.
 fn journal(job: &SuiteJob, members: &[Member]) -> Result<(Journal, Vec<RunResult>)> {
     if !job.resume {
+        Journal::check(&job.json, false)?;
         check_files(&missing(members, &[]))?;
         return Ok((Journal::begin(&job.json)?, Vec::new()));
     }

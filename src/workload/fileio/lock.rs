@@ -5,16 +5,16 @@
 //! directory applies among the processes of one host.
 
 use std::fmt;
-use std::fs;
+use std::fs::File;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use anyhow::{Error, Result, bail};
-use nix::sys::stat::fstat;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::refusal::whole;
+use crate::lock_holder;
 use crate::plan::FileMode;
 
 /// Kind of access to the files.
@@ -94,40 +94,14 @@ pub(super) fn acquire(
 
 /// Describes the holder of the lock, if the kernel lists it; other containers are not listed.
 fn holder(folder: BorrowedFd<'_>) -> String {
-    let listed = || {
-        let stat = fstat(folder).ok()?;
-        let locks = fs::read_to_string("/proc/locks").ok()?;
-        holder_in(&locks, stat.st_dev, stat.st_ino)
-    };
-    let Some(pid) = listed() else {
-        return "another process".to_owned();
-    };
-    match fs::read_to_string(format!("/proc/{pid}/comm")) {
-        Ok(name) => format!("{} (process {pid})", name.trim().escape_debug()),
-        Err(_) => format!("process {pid}"),
-    }
-}
-
-/// Returns the first process that holds a flock(2) lock on a file, from `/proc/locks`.
-fn holder_in(locks: &str, device: libc::dev_t, inode: libc::ino_t) -> Option<u32> {
-    let file = format!(
-        "{:02x}:{:02x}:{inode}",
-        libc::major(device),
-        libc::minor(device)
-    );
-    locks.lines().find_map(|line| {
-        // Lines with "->" after the number are waiting processes.
-        match line.split_ascii_whitespace().collect::<Vec<_>>()[..] {
-            [_, "FLOCK", _, _, pid, of, ..] if of == file => pid.parse().ok(),
-            _ => None,
-        }
-    })
+    let folder = folder.try_clone_to_owned().ok().map(File::from);
+    let listed = folder.and_then(|folder| lock_holder::of(&folder));
+    listed.unwrap_or_else(|| "another process".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::File;
     use std::os::fd::AsFd;
 
     fn lock(folder: &tempfile::TempDir, access: Access) -> Result<File> {
@@ -142,7 +116,7 @@ mod tests {
         let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let readers = [Access::Shared; 2].map(|access| lock(&folder, access).unwrap());
         let error = lock(&folder, Access::Exclusive).unwrap_err().to_string();
-        let this = format!("(process {})", std::process::id());
+        let this = format!("in use by process {}", std::process::id());
         assert!(error.contains(&this), "{error}");
         drop(readers);
         let writer = lock(&folder, Access::Exclusive).unwrap();
@@ -158,18 +132,5 @@ mod tests {
         let unlocked = acquire(reader.as_fd(), folder.path(), Access::Exclusive).unwrap();
         assert_eq!(unlocked, None);
         assert!(lock(&folder, Access::Shared).is_err());
-    }
-
-    #[test]
-    fn the_holder_is_distinguished_from_waiting_processes_and_other_locks() {
-        let locks = "\
-1: POSIX  ADVISORY  WRITE 11 fe:01:77 0 EOF
-2: FLOCK  ADVISORY  WRITE 12 fe:01:78 0 EOF
-3: FLOCK  ADVISORY  WRITE 13 fe:01:77 0 EOF
-3: -> FLOCK  ADVISORY  WRITE 14 fe:01:77 0 EOF
-";
-        let device = libc::makedev(0xfe, 1);
-        assert_eq!(holder_in(locks, device, 77), Some(13));
-        assert_eq!(holder_in(locks, device, 79), None);
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use nix::unistd::{SysconfVar, sysconf};
 
 /// Describes the holder of a file's lock for a message; None if it is not visible from here.
-pub(super) fn of(file: &File) -> Option<String> {
+pub fn of(file: &File) -> Option<String> {
     let file = file.metadata().ok()?;
     let locks = fs::read_to_string("/proc/locks").ok()?;
     let pid = locks.lines().find_map(|line| pid_of(line, &file))?;
