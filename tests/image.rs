@@ -249,7 +249,7 @@ fn a_directory_without_o_direct_is_refused_before_anything_is_written() {
     for words in [
         "/data",
         "does not support O_DIRECT",
-        "mounted into it",
+        "in a container, a mounted one",
         "--flags none",
     ] {
         assert!(message.contains(words), "{message}");

@@ -155,7 +155,12 @@ fn a_failure_ends_with_a_status_that_rally_counts_as_a_failed_iteration() {
     let folder = folder();
     let words = "fileio run --mode rndrd --format rally";
     let failed = wbench(folder.path(), words).assert().code(1);
-    assert!(failed.get_output().stdout.is_empty());
+    let document = parsed(&failed.get_output().stdout);
+    for chart in document["additive"].as_array().unwrap() {
+        assert_eq!(chart["data"], serde_json::json!([]), "{chart:#}");
+    }
+    let complete = document["complete"].to_string();
+    assert!(complete.contains("test_file.0 is missing"), "{complete}");
     assert!(!failed.get_output().stderr.is_empty());
 }
 
