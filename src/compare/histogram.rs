@@ -184,7 +184,7 @@ fn counts(reader: &mut impl Read) -> Result<Vec<(usize, u64)>> {
     );
     let mut payload = payload.into_iter();
     let mut buckets = Vec::new();
-    let mut bucket = 0usize;
+    let (mut bucket, mut events) = (0usize, 0u64);
     while let Some(first) = payload.next() {
         let number = zigzag_leb128(first, &mut payload)?;
         if let Ok(zeros) = usize::try_from(number.unsigned_abs())
@@ -195,7 +195,11 @@ fn counts(reader: &mut impl Read) -> Result<Vec<(usize, u64)>> {
         }
         ensure!(bucket < BUCKETS, "it has more buckets than there are");
         if number > 0 {
-            buckets.push((bucket, number.unsigned_abs()));
+            let count = number.unsigned_abs();
+            events = events
+                .checked_add(count)
+                .context("it has more events than can be counted")?;
+            buckets.push((bucket, count));
         }
         bucket += 1;
     }
