@@ -61,13 +61,13 @@ test: tools
 # of tests/campaign/faults.py, such as '--sample 1000 --seed 7' or '--only suite'.
 FAULTS =
 fault-campaign: build tools
-	tests/campaign/faults.py $(FAULTS)
+	python3 -B tests/campaign/faults.py $(FAULTS)
 
 # Ends whole jobs, suites and sweeps with signals at random moments. KILLS has options of
 # tests/campaign/kills.py, such as '--number 50 --seed 7'.
 KILLS =
 kill-campaign: build
-	tests/campaign/kills.py $(KILLS)
+	python3 -B tests/campaign/kills.py $(KILLS)
 
 # Installs missing tools with apt-get as root, else lists them and fails.
 tools:

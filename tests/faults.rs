@@ -3,8 +3,10 @@
 //! strace(1) makes one system call on a test file fail: the first, a middle or the last one. The
 //! table gives the expected outcome of each.
 
+mod common;
 mod storage;
 
+use common::assert_campaign_finds_nothing;
 use storage::Bench;
 
 /// Files of the set, blocks of each, and requests of a random run.
@@ -364,6 +366,12 @@ fn only_the_file_that_cannot_be_removed_is_left() {
         let left: &[&str] = if prepared { &["test_file.0"] } else { &[] };
         assert_eq!(bench.names(), left, "{command}");
     }
+}
+
+/// `make fault-campaign` runs all of it.
+#[test]
+fn a_sample_of_the_fault_campaign_finds_nothing() {
+    assert_campaign_finds_nothing("faults.py", &["--sample", "250", "--seed", "1"]);
 }
 
 #[test]

@@ -23,7 +23,7 @@ class Command:
     words: str
     program: str = "wbench"
     setup: tuple = ()  # command lines that are run before, unharmed
-    result: str | None = RESULT  # a file, "-" for standard output, None where there is none
+    result: str | None = RESULT  # a file, "-" for standard output, None if there is no result
     stdout: str = "ignored"  # or "same": every byte, "counts": of a sysbench report, "facts"
     journal: bool = False  # results are kept in FILE.partial, and --resume completes them
     statuses: tuple = (1,)  # of a failure
@@ -39,7 +39,7 @@ class Command:
         return [binary.with_name(self.program), *shlex.split(words)]
 
     def again(self):
-        """The command line that has to succeed after a failure."""
+        """The command line that must succeed after a failure."""
         words = self.words.replace("--quiet", "--quiet --resume", 1)
         return replace(self, words=words) if self.journal else self
 

@@ -3,7 +3,7 @@
 
 Each command line runs once under strace(1), which records its system calls. Each distinct call is
 then, at the first, a middle and the last time that it is made, by the main thread and by others,
-made to fail in each way that it may, and delayed by a second. The rules that each run is held to
+made to fail in each way that it may, and delayed by a second. The rules that each run must follow
 are in rules.py. Exit status 1 where a run breaks one.
 """
 
@@ -57,7 +57,7 @@ class Campaign:
             yield work, directory / "trace", directory.name
 
     def must(self, command, words, work, mark):
-        """Runs a command line without a fault, which has to succeed."""
+        """Runs a command line without a fault, which must succeed."""
         ended = run(command.argv(self.binary, words), work, mark, GUARD_S)
         if ended.status != 0:
             raise rules.Wrong(f"'{words}' without a fault: {ended.status}: {ended.stderr}")
@@ -101,7 +101,7 @@ class Campaign:
             return verdict, ended
 
     def recover(self, command, work, mark, stays):
-        """After a failure the command has to succeed, as if nothing had been."""
+        """After a failure, the command must succeed as it does without a fault."""
         again, clean = command.again(), self.clean[command]
         ended = run(again.argv(self.binary), work, mark, GUARD_S)
         if ended.status != 0:
@@ -131,7 +131,7 @@ def sampled(cases, number, seed):
 
 
 def run_all(campaign, cases, jobs, report):
-    """Runs cases, so many at a time."""
+    """Runs at most `jobs` cases concurrently."""
     with ThreadPoolExecutor(jobs) as pool:
         done = []
         for case, outcome in zip(cases, pool.map(campaign.judge, cases)):

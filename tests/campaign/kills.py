@@ -2,8 +2,8 @@
 """The campaign of kills: signals at random moments of whole jobs, suites and sweeps.
 
 Each job is ended by a signal at a moment drawn from the time that it takes, and then completed: a
-suite or sweep by --resume, a whole job by `wbench fileio cleanup` and a second run. The rules stand
-beside the functions that check them. Exit status 1 where one is broken.
+suite or sweep by --resume, a whole job by `wbench fileio cleanup` and a second run. Each rule
+is in the function that checks it. Exit status 1 if one is broken.
 """
 
 import argparse
@@ -113,7 +113,7 @@ class Verdict:
 
 
 def key(result):
-    """What a result is of, in its suite or sweep."""
+    """The place of a result in its suite or sweep."""
     suite, launch = result["suite"], result["launch"]
     return json.dumps(
         [
@@ -124,9 +124,10 @@ def key(result):
 
 
 def may_stay(name, ended, killed):
-    """What SIGKILL may leave for good: a result file that was being written, beside its name, and
-    the directory of a sweep, without test files; the next sweep names it."""
-    if not killed or "test_file" in name:
+    """What SIGKILL may leave: a result file that was being written, beside its name, and the
+    directory of a sweep, which the next sweep names, with the files of its trial. These exist
+    for a moment without a process that could remove them; those of an instance never do."""
+    if not killed or ("test_file" in name and "/trial/" not in name):
         return False
     return name.startswith(".wbench-") or name.split("/")[0] in ended.stderr
 

@@ -1,4 +1,4 @@
-"""What a run must and must not do, whatever fails under it."""
+"""The rules for a run with an injected fault."""
 
 import json
 import re
@@ -25,7 +25,7 @@ class Wrong(Exception):
 
 @dataclass(frozen=True)
 class Facts:
-    """All of a run that has to be the same in every run that ends with exit status 0."""
+    """What must be the same in every run that ends with exit status 0."""
 
     results: list
     host: dict

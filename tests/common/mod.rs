@@ -47,6 +47,23 @@ pub fn tool(name: &str) -> Command {
     Command::new(found.unwrap_or_else(|| panic!("this test needs the tool '{name}': install it")))
 }
 
+/// Runs a campaign of `tests/campaign` with these arguments; fails if a run breaks a rule.
+#[track_caller]
+pub fn assert_campaign_finds_nothing(script: &str, arguments: &[&str]) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/campaign")
+        .join(script);
+    let output = tool("python3")
+        .arg("-B")
+        .arg(script)
+        .args(["--binary", WBENCH, "--dir", env!("CARGO_TARGET_TMPDIR")])
+        .args(arguments)
+        .output()
+        .expect("python3 runs");
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+}
+
 /// Runs the program with `--json -` and returns the result, which must be its entire output.
 pub fn result_of(folder: &Path, words: &str) -> Value {
     let done = wbench(folder, words)
