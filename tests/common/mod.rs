@@ -3,6 +3,10 @@
 // Each test program uses only some of these.
 #![allow(dead_code)]
 
+pub mod packaged;
+pub mod ssh;
+pub mod storage;
+
 use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};

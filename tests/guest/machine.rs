@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
+use crate::common::packaged;
 use crate::common::{assert_ended, parsed, text, tool};
-use crate::packaged;
 
 /// The source directory.
 pub const PROJECT: &str = env!("CARGO_MANIFEST_DIR");

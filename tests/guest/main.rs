@@ -4,9 +4,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-#[path = "../packaged/mod.rs"]
-mod packaged;
-
 mod clock;
 mod container;
 mod detection;
@@ -15,3 +12,4 @@ mod launcher;
 mod machine;
 mod package;
 mod storage;
+mod sweep;

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::Output;
 
+use crate::common::packaged;
 use crate::common::{Running, assert_ended, folder, text, tool};
 use crate::machine::{GUEST, add_file, add_program, script};
-use crate::packaged;
 
 fn rpm(root: &Path, words: &[&str]) -> Output {
     let mut command = tool("rpm");

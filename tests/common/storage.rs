@@ -1,0 +1,340 @@
+//! Shared helpers for storage tests: the program in a directory, injected system call failures, and
+//! dedicated file systems.
+
+use std::ffi::OsStr;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Every mode of the file test.
+pub const MODES: [&str; 6] = ["seqwr", "seqrewr", "seqrd", "rndrd", "rndwr", "rndrw"];
+
+/// Every I/O engine.
+pub const BACKENDS: [&str; 4] = ["sync", "aio", "uring", "mmap"];
+
+/// A directory for test files, and a place for the result beside it.
+pub struct Bench {
+    root: TempDir,
+    /// The directory of the test files.
+    pub dir: PathBuf,
+}
+
+impl Bench {
+    /// On the file system of the source, which supports O_DIRECT and extended attributes.
+    pub fn new() -> Self {
+        Self::on(Path::new(env!("CARGO_TARGET_TMPDIR")))
+    }
+
+    /// On the file system of a directory.
+    pub fn on(folder: &Path) -> Self {
+        let root = tempfile::tempdir_in(folder).expect("a folder to work in");
+        let dir = root.path().join("files");
+        std::fs::create_dir(&dir).expect("a folder for test files");
+        Self { root, dir }
+    }
+
+    /// Where a run writes its result.
+    pub fn json(&self) -> PathBuf {
+        self.root.path().join("result.json")
+    }
+
+    /// The result of the last run.
+    pub fn result(&self) -> Value {
+        let text = std::fs::read_to_string(self.json()).expect("a result file");
+        serde_json::from_str(&text).expect("JSON in the result file")
+    }
+
+    /// `wbench fileio WORDS --dir DIR`.
+    pub fn fileio(&self, words: &str) -> End {
+        self.with_dir(Command::new(wbench()), words).into()
+    }
+
+    /// Like [`Bench::fileio`], with these strace(1) injections.
+    pub fn fileio_under(&self, injections: &[String], words: &str) -> End {
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o"]);
+        command.arg(self.root.path().join("trace"));
+        command.args(injections);
+        command.arg(wbench());
+        self.with_dir(command, words).into()
+    }
+
+    /// Like [`Bench::fileio`], but does not wait.
+    pub fn start(&self, words: &str) -> Child {
+        self.command(Command::new(wbench()), words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("wbench runs")
+    }
+
+    fn with_dir(&self, command: Command, words: &str) -> Output {
+        let mut command = self.command(command, words);
+        let program = command.get_program().to_owned();
+        command
+            .output()
+            .unwrap_or_else(|error| panic!("{program:?} is needed for this test: {error}"))
+    }
+
+    fn command(&self, mut command: Command, words: &str) -> Command {
+        command.arg("fileio").args(words.split_whitespace());
+        command.arg("--dir").arg(&self.dir);
+        command
+    }
+
+    /// `fileio run` with a result file.
+    pub fn run(&self, words: &str) -> End {
+        self.fileio(&self.run_words(words))
+    }
+
+    /// `fileio run` with a result file and injections.
+    pub fn run_under(&self, injections: &[String], words: &str) -> End {
+        self.fileio_under(injections, &self.run_words(words))
+    }
+
+    /// Runs the sysbench dialect on these files.
+    pub fn sysbench(&self, words: &str) -> End {
+        let mut command = Command::new(wbench());
+        command.arg("--test=fileio").args(words.split_whitespace());
+        command.current_dir(&self.dir);
+        command.output().expect("wbench runs").into()
+    }
+
+    /// The arguments of a run that writes a result file.
+    pub fn run_words(&self, words: &str) -> String {
+        format!("run {words} --quiet --json {}", self.json().display())
+    }
+
+    /// The names in the directory of the test files.
+    pub fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.dir).expect("the folder of the test files");
+        let mut names: Vec<String> = entries
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .to_string_lossy()
+                    .into()
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Makes the directories writable for every user.
+    pub fn open_to_all(&self) {
+        use std::os::unix::fs::PermissionsExt;
+        for folder in [self.root.path(), &self.dir] {
+            let all = std::fs::Permissions::from_mode(0o777);
+            std::fs::set_permissions(folder, all).expect("permissions set");
+        }
+    }
+
+    /// The path of a test file.
+    pub fn file(&self, number: u32) -> PathBuf {
+        self.dir.join(format!("test_file.{number}"))
+    }
+
+    /// strace arguments that make a call fail; calls with a path or descriptor fail only on test
+    /// files.
+    pub fn inject(&self, call: &str, fault: &str, when: u64, files: u32) -> Vec<String> {
+        let mut words = Vec::new();
+        let of_queue = call.starts_with("io_");
+        for file in (0..files).filter(|_| !of_queue) {
+            words.push("-P".into());
+            words.push(self.file(file).to_string_lossy().into());
+            words.push("-P".into());
+            words.push(format!("test_file.{file}"));
+        }
+        words.push("-e".into());
+        words.push(format!("trace={call}"));
+        words.push("-e".into());
+        words.push(format!("inject={call}:{fault}:when={when}"));
+        words
+    }
+}
+
+/// How the program ended.
+#[derive(Debug)]
+pub struct End {
+    /// The exit status; `None` if a signal ended it.
+    pub status: Option<i32>,
+    /// The signal that ended it, if any.
+    pub signal: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl From<Output> for End {
+    fn from(output: Output) -> Self {
+        Self {
+            status: output.status.code(),
+            signal: output.status.signal(),
+            stdout: String::from_utf8_lossy(&output.stdout).into(),
+            stderr: String::from_utf8_lossy(&output.stderr).into(),
+        }
+    }
+}
+
+impl End {
+    /// Fails the test unless the program succeeded.
+    #[track_caller]
+    pub fn succeeded(self, what: &str) -> Self {
+        assert_eq!(self.status, Some(0), "{what}: {self:?}");
+        self
+    }
+
+    /// Fails the test unless the program failed with a message that contains these strings.
+    #[track_caller]
+    pub fn failed_with(self, words: &[&str], what: &str) -> Self {
+        assert_eq!(self.status, Some(1), "{what}: {self:?}");
+        for word in words {
+            assert!(
+                self.stderr.contains(word),
+                "{what}: no '{word}' in {self:?}"
+            );
+        }
+        self
+    }
+}
+
+/// The program under test.
+pub fn wbench() -> &'static str {
+    env!("CARGO_BIN_EXE_wbench")
+}
+
+/// A file system in a file, mounted until drop.
+pub struct Mounted {
+    folder: TempDir,
+    mounted: bool,
+}
+
+impl Mounted {
+    /// Creates one with `mkfs.KIND` in an image of this size in bytes. Needs root.
+    pub fn made(kind: &str, size: u64, options: &str) -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        let image = folder.path().join("image");
+        let file = std::fs::File::create(&image).expect("an image");
+        file.set_len(size).expect("room for the image");
+        // Without -F, mkfs.ext4 would ask for confirmation because the target is a file.
+        let words = if kind == "xfs" { "-q" } else { "-qF" };
+        must(
+            &format!("mkfs.{kind}"),
+            [OsStr::new(words), image.as_os_str()],
+        );
+        std::fs::create_dir(folder.path().join("mount")).expect("a mount point");
+        let mut mounted = Self {
+            folder,
+            mounted: false,
+        };
+        let options = format!("loop,{options}");
+        let words = [
+            OsStr::new("-o"),
+            options.as_ref(),
+            image.as_ref(),
+            mounted.path().as_os_str(),
+        ]
+        .map(OsStr::to_owned);
+        must("mount", words);
+        mounted.mounted = true;
+        mounted
+    }
+
+    /// A tmpfs of this size in bytes. Needs root.
+    pub fn tmpfs(size: u64) -> Self {
+        Self::in_memory("tmpfs", &format!("size={size}"))
+    }
+
+    /// A ramfs: no extended attributes, no hole detection. Needs root.
+    pub fn ramfs() -> Self {
+        Self::in_memory("ramfs", "rw")
+    }
+
+    fn in_memory(kind: &str, options: &str) -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        std::fs::create_dir(folder.path().join("mount")).expect("a mount point");
+        let mut mounted = Self {
+            folder,
+            mounted: false,
+        };
+        let path = mounted.path();
+        let words = ["-t", kind, "-o", options, kind].map(OsStr::new);
+        must("mount", words.into_iter().chain([path.as_os_str()]));
+        mounted.mounted = true;
+        mounted
+    }
+
+    /// The mount point.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("mount")
+    }
+
+    /// Makes the loop device open its image with O_DIRECT.
+    pub fn bypass_the_page_cache(&self) {
+        let path = self.path();
+        let found = Command::new("findmnt")
+            .args(["-n", "-o", "SOURCE"])
+            .arg(&path)
+            .output()
+            .expect("findmnt is needed for this test");
+        let device = String::from_utf8_lossy(&found.stdout).trim().to_owned();
+        must("losetup", ["--direct-io=on", &device]);
+    }
+
+    /// Remounts it with these options.
+    pub fn remount(&self, options: &str) {
+        let options = format!("remount,{options}");
+        let path = self.path();
+        must(
+            "mount",
+            [OsStr::new("-o"), options.as_ref(), path.as_os_str()],
+        );
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if self.mounted {
+            // Lazily, so that nothing stays mounted even if a test left a process behind.
+            let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+        }
+    }
+}
+
+/// A file mounted on itself until drop, as containers mount files. Needs root.
+pub struct Bound(PathBuf);
+
+impl Bound {
+    /// Mounts a file.
+    pub fn on(file: &Path) -> Self {
+        must(
+            "mount",
+            ["--bind".as_ref(), file.as_os_str(), file.as_os_str()],
+        );
+        Self(file.to_owned())
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+fn must<S: AsRef<OsStr>>(program: &str, words: impl IntoIterator<Item = S>) {
+    let done = Command::new(program)
+        .args(words)
+        .output()
+        .unwrap_or_else(|error| panic!("{program} is needed for this test: {error}"));
+    let told = String::from_utf8_lossy(&done.stderr);
+    assert!(
+        done.status.success(),
+        "{program} (as root) is needed for this test: {told}"
+    );
+}

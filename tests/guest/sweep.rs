@@ -1,0 +1,74 @@
+//! The study's question on one host: the same measurement natively and in containers at increasing
+//! concurrency, in one table and one page.
+
+use std::process::Command;
+
+use crate::common::{
+    Running, WBENCH, assert_ended, folder, names_in, result_in, text, tool, wbench,
+};
+
+const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guest/sweep_runc.py");
+
+#[test]
+fn native_and_container_runs_at_concurrency_one_and_two_give_one_table_and_one_page() {
+    // Checked here so that the test, not the launcher, reports it missing.
+    tool("runc");
+    let folder = folder();
+    let container = format!(
+        "runc=python3 {LAUNCHER} {{env}}-{{concurrency}}-{{instance}} {{dir}} {WBENCH} {{args}} \
+         --dir /data"
+    );
+    let mut command = Command::new(WBENCH);
+    command
+        .args("sweep --concurrency 1,2 --count 4 --json all.json --lead 4".split(' '))
+        .args(["--launch", "native=", "--launch", &container, "--"])
+        .args("fileio --mode seqrd --files 2 --total-size 4M --flags none".split(' '))
+        .current_dir(folder.path());
+    let output = Running::start(command).finish();
+    assert_ended(&output, 0);
+    assert_eq!(names_in(folder.path()), ["all.json"]);
+    let array = result_in(&folder.path().join("all.json"));
+    let results = array.as_array().unwrap();
+    assert_eq!(results.len(), 16);
+    for result in results {
+        let in_container = result["labels"]["env"] == "runc";
+        assert_eq!(
+            result["host"]["container"] != "none",
+            in_container,
+            "{result:#}"
+        );
+        assert_eq!(
+            result["start"].is_null(),
+            result["labels"]["concurrency"] == "1" || {
+                // Only the first two form a wave.
+                result["launch"]["instance"].as_u64().unwrap() > 2
+            }
+        );
+    }
+
+    let compare = "compare all.json --by env --vary concurrency";
+    let table = wbench(folder.path(), compare).assert().success();
+    let table = text(&table.get_output().stdout);
+    for row in [
+        "1            native  4",
+        "             runc    4",
+        "2            native  4",
+    ] {
+        assert!(table.contains(row), "no '{row}' in {table}");
+    }
+    let page = format!("{compare} --format html --output page.html");
+    wbench(folder.path(), &page).assert().success();
+    let shown = tool("chromium")
+        .args("--headless --no-sandbox --disable-gpu --dump-dom".split(' '))
+        .arg(folder.path().join("page.html"))
+        .output()
+        .expect("chromium runs");
+    let shown = text(&shown.stdout);
+    for words in [
+        "Comparison of native, runc",
+        "by concurrency",
+        ">\nconcurrency\n</text>",
+    ] {
+        assert!(shown.contains(words), "no '{words}' in the page");
+    }
+}

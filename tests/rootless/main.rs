@@ -1,0 +1,22 @@
+//! The whole program, in tests that need no privileges and no other tools.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod backends;
+mod cli;
+mod compare;
+mod compare_fuzz;
+mod compare_logs;
+mod cpu;
+mod docs;
+mod fileio;
+mod memory;
+mod result_file;
+mod signals;
+mod start_at;
+mod static_binary;
+mod suite;
+mod sweep;
+mod sysbench_dialect;
+mod validate;

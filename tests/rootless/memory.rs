@@ -1,0 +1,215 @@
+//! The memory test from outside.
+
+use std::fs::File;
+use std::path::Path;
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use predicates::prelude::*;
+use predicates::str::{contains, starts_with};
+
+use crate::common::{Running, assert_ended, number, result_of, wbench};
+
+#[test]
+fn the_total_is_rounded_up_to_whole_blocks_with_any_number_of_threads() {
+    for threads in [1, 2, 4] {
+        for (total, block, events) in [("64K", "1K", 64), ("100", "64", 2), ("5M", "4", 1310720)] {
+            let words =
+                format!("memory --total-size {total} --block-size {block} --threads {threads}");
+            let result = result_of(Path::new("."), &words);
+            assert_eq!(result["totals"]["events"], events, "{words}");
+        }
+    }
+}
+
+#[test]
+fn reads_and_writes_are_counted_with_their_bytes_and_none_has_neither() {
+    let totals = |oper: &str| {
+        let words = format!("memory --oper {oper} --total-size 1M --block-size 4K");
+        result_of(Path::new("."), &words)["totals"].clone()
+    };
+    let of = |totals: &serde_json::Value| {
+        ["reads", "writes", "bytes_read", "bytes_written"]
+            .map(|name| totals[name].as_u64().unwrap())
+    };
+    assert_eq!(of(&totals("read")), [256, 0, 1 << 20, 0]);
+    assert_eq!(of(&totals("write")), [0, 256, 0, 1 << 20]);
+    let none = totals("none");
+    assert_eq!(of(&none), [0; 4]);
+    assert_eq!(none["events"], 256);
+}
+
+#[test]
+fn every_scope_access_and_operation_runs_the_same_number_of_events() {
+    for oper in ["read", "write", "none"] {
+        for scope in ["global", "local"] {
+            for access in ["seq", "rnd"] {
+                let words = format!(
+                    "memory --oper {oper} --scope {scope} --access {access} --total-size 256K \
+                     --block-size 1K --threads 3"
+                );
+                let result = result_of(Path::new("."), &words);
+                assert_eq!(result["totals"]["events"], 256, "{words}");
+                let params = &result["workload"]["params"];
+                assert_eq!(
+                    [&params["oper"], &params["scope"], &params["access"]],
+                    [oper, scope, access]
+                );
+            }
+        }
+    }
+}
+
+/// The KiB of a process's anonymous mappings of at least this size: the total, and those referenced
+/// since the referenced bits were last cleared.
+fn large_mappings(pid: Pid, at_least_kib: u64) -> (u64, u64) {
+    let Ok(maps) = std::fs::read_to_string(format!("/proc/{pid}/smaps")) else {
+        return (0, 0);
+    };
+    let kib = |line: &str, name: &str| -> Option<u64> {
+        let rest = line.strip_prefix(name)?.trim();
+        rest.strip_suffix(" kB")?.parse().ok()
+    };
+    let (mut size, mut all, mut referenced) = (0, 0, 0);
+    for line in maps.lines() {
+        if let Some(this) = kib(line, "Size:") {
+            size = this;
+            all += if size >= at_least_kib { size } else { 0 };
+        }
+        if let Some(this) = kib(line, "Referenced:").filter(|_| size >= at_least_kib) {
+            referenced += this;
+        }
+    }
+    (all, referenced)
+}
+
+#[test]
+fn every_page_of_the_block_is_touched_by_the_events_and_not_only_before_them() {
+    const BLOCK_KIB: u64 = 16 << 10;
+    for (oper, access) in [
+        ("read", "seq"),
+        ("write", "seq"),
+        ("read", "rnd"),
+        ("write", "rnd"),
+    ] {
+        let words = format!(
+            "memory --oper {oper} --access {access} --block-size {BLOCK_KIB}K --total-size 1000T \
+             --time 0 --report-interval 0.05"
+        );
+        let run = Running::wbench(Path::new("."), &words);
+        // The block has been touched once before the first interval report.
+        run.wait_for("events/s");
+        std::fs::write(format!("/proc/{}/clear_refs", run.pid()), "1").unwrap();
+        crate::common::wait_until("references to each page", || {
+            let (size, referenced) = large_mappings(run.pid(), BLOCK_KIB);
+            size >= BLOCK_KIB && referenced >= BLOCK_KIB
+        });
+        run.signal(Signal::SIGTERM);
+        assert_ended(&run.finish(), 143);
+    }
+}
+
+#[test]
+fn an_empty_event_allocates_no_block() {
+    // More than any machine can map.
+    let words = "memory --oper none --block-size 1048576T --total-size 4194304T";
+    let result = result_of(Path::new("."), words);
+    assert_eq!(result["totals"]["events"], 4);
+}
+
+#[test]
+fn the_time_limit_and_the_limit_of_events_each_end_a_run() {
+    let by_time = result_of(
+        Path::new("."),
+        "memory --total-size 1T --time 0.2 --threads 2",
+    );
+    assert_eq!(by_time["ended_by"], "time");
+    assert!(number(&by_time, "/totals/wall_s") >= 0.2);
+    let by_events = result_of(Path::new("."), "memory --total-size 1T --events 1234");
+    assert_eq!(by_events["ended_by"], "work");
+    assert_eq!(by_events["totals"]["events"], 1234);
+}
+
+#[test]
+fn intervals_of_all_threads_add_up_to_all_bytes() {
+    let result = result_of(
+        Path::new("."),
+        "memory --total-size 1T --block-size 64K --time 0.35 --threads 2 --report-interval 0.1",
+    );
+    let mut begin = 0.0;
+    let mut mib = 0.0;
+    for interval in result["intervals"].as_array().unwrap() {
+        let end = number(interval, "/at_s");
+        mib += number(interval, "/mib_per_s") * (end - begin);
+        begin = end;
+    }
+    let written = number(&result, "/totals/bytes_written") / f64::from(1 << 20);
+    assert!((mib - written).abs() < 1e-3, "{mib} of {written} MiB");
+}
+
+const POOL: &str = "/proc/sys/vm/nr_hugepages";
+
+/// The pool of huge pages at a given size; drop restores it.
+struct Pool(String);
+
+impl Pool {
+    /// `None` if not permitted.
+    fn of(pages: u32) -> Option<Self> {
+        let before = std::fs::read_to_string(POOL).ok()?;
+        std::fs::write(POOL, pages.to_string()).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let _ = std::fs::write(POOL, &self.0);
+    }
+}
+
+fn free_huge_pages() -> u64 {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("HugePages_Free:"));
+    line.map_or(0, |count| count.trim().parse().unwrap())
+}
+
+fn assert_that_hugetlb_is_as_the_pool() {
+    let words = "memory --hugetlb --block-size 1M --total-size 16M";
+    let free = free_huge_pages();
+    if free > 0 {
+        let result = result_of(Path::new("."), words);
+        assert_eq!(result["totals"]["events"], 16);
+        assert_eq!(result["workload"]["params"]["hugetlb"], true);
+    } else {
+        wbench(Path::new("."), words)
+            .assert()
+            .code(1)
+            .stdout("")
+            .stderr(starts_with("wbench: --hugetlb: "))
+            .stderr(contains("vm.nr_hugepages").and(contains("panicked").not()));
+    }
+}
+
+// A single test, with a lock against other instances, because there is one pool. If the pool cannot
+// be changed, the test uses it unchanged.
+#[test]
+fn huge_pages_come_from_the_pool_and_an_empty_one_is_an_error_that_says_what_to_do() {
+    let pool = File::open(POOL).expect("a kernel with huge pages");
+    let _alone = Flock::lock(pool, FlockArg::LockExclusive).expect("a lock");
+    {
+        let _empty = Pool::of(0);
+        assert_that_hugetlb_is_as_the_pool();
+    }
+    {
+        let filled = Pool::of(8);
+        assert!(
+            filled.is_none() || free_huge_pages() > 0,
+            "the kernel gives no huge pages"
+        );
+        assert_that_hugetlb_is_as_the_pool();
+    }
+    assert_that_hugetlb_is_as_the_pool();
+}

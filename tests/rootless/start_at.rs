@@ -1,0 +1,148 @@
+//! `--start-at`: runs that begin together at a given time.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::common::{
+    Running, assert_ended, folder, names_in, number, parsed, result_in, result_of, text, wbench,
+};
+
+/// The time this many seconds from now, in seconds since 1970.
+fn in_seconds(ahead: f64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    format!("{:.6}", now.as_secs_f64() + ahead)
+}
+
+fn codes(result: &Value) -> Vec<&str> {
+    let warnings = result["warnings"].as_array().unwrap();
+    warnings
+        .iter()
+        .map(|warning| warning["code"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn every_test_waits_for_its_start_time() {
+    let folder = folder();
+    for words in [
+        "cpu --max-prime 100 --events 10",
+        "memory --total-size 1M",
+        "fileio --mode rndrd --files 2 --total-size 1M --events 10 --flags none",
+        "fileio --mode seqwr --files 2 --total-size 1M --flags none",
+    ] {
+        let began = Instant::now();
+        let moment = in_seconds(1.5);
+        let result = result_of(folder.path(), &format!("{words} --start-at {moment}"));
+        assert!(began.elapsed() >= Duration::from_secs_f64(1.4), "{words}");
+        assert_eq!(result["status"], "complete");
+        assert!(number(&result, "/start/late_s") >= 0.0, "{words}");
+        let asked = result["start"]["asked_at"].as_str().unwrap();
+        let asked = humantime::parse_rfc3339(asked).unwrap();
+        let asked = asked.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        assert!((asked - moment.parse::<f64>().unwrap()).abs() < 1e-5);
+        // To the second: when the run began, not when the process started.
+        let started = humantime::parse_rfc3339(result["started_at"].as_str().unwrap()).unwrap();
+        assert!(started.duration_since(UNIX_EPOCH).unwrap().as_secs_f64() >= asked.floor());
+    }
+    assert!(names_in(folder.path()).is_empty());
+}
+
+#[test]
+fn files_are_created_before_the_start_time() {
+    let folder = folder();
+    let words = format!(
+        "fileio --mode rndrd --files 2 --total-size 1M --events 10 --flags none --start-at {}",
+        in_seconds(3000.0)
+    );
+    let run = Running::wbench(folder.path(), &words);
+    crate::common::wait_until("the files", || names_in(folder.path()).len() == 2);
+    crate::common::wait_until("the threads at the start", || {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", run.pid()));
+        tasks.is_ok_and(|tasks| tasks.count() == 2)
+    });
+    run.signal(Signal::SIGTERM);
+    assert_ended(&run.finish(), 143);
+    assert!(names_in(folder.path()).is_empty());
+}
+
+#[test]
+fn no_run_starts_before_the_common_start_time() {
+    let folder = folder();
+    let moment = in_seconds(4.0);
+    let words = format!("cpu --max-prime 1000 --events 100 --json - --start-at {moment}");
+    let runs: Vec<Running> = (0..8)
+        .map(|_| Running::wbench(folder.path(), &words))
+        .collect();
+    let mut asked = BTreeSet::new();
+    for run in runs {
+        let output = run.finish();
+        assert_ended(&output, 0);
+        let result = parsed(&output.stdout);
+        assert!(number(&result, "/start/late_s") >= 0.0);
+        asked.insert(result["start"]["asked_at"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(asked.len(), 1, "{asked:?}");
+}
+
+#[test]
+fn a_signal_during_the_wait_ends_it() {
+    for (signal, status) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let folder = folder();
+        let moment = in_seconds(3000.0);
+        let words =
+            format!("cpu --start-at {moment} --json r.json --threads 2 --report-interval 1");
+        let run = Running::wbench(folder.path(), &words);
+        crate::common::wait_until("the threads at the start", || {
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", run.pid()));
+            tasks.is_ok_and(|tasks| tasks.count() == 3)
+        });
+        run.signal(signal);
+        assert_ended(&run.finish(), status);
+        let result = result_in(&folder.path().join("r.json"));
+        assert_eq!(result["status"], "interrupted");
+        assert_eq!(result["totals"]["events"], 0);
+        assert_eq!(result["start"]["late_s"], Value::Null);
+    }
+}
+
+#[test]
+fn a_run_with_a_past_start_time_starts_at_once_and_reports_how_late() {
+    let folder = folder();
+    let moment = in_seconds(-5.0);
+    let words = format!("cpu --max-prime 100 --events 10 --start-at {moment}");
+    let result = result_of(folder.path(), &words);
+    assert_eq!(result["status"], "complete");
+    assert!(number(&result, "/start/late_s") >= 5.0);
+    assert!(codes(&result).contains(&"late-start"), "{result:#}");
+    let report = wbench(folder.path(), &words).assert().success();
+    let report = text(&report.get_output().stdout);
+    assert!(report.contains("after its --start-at"), "{report}");
+}
+
+#[test]
+fn a_run_without_a_start_time_records_none() {
+    let folder = folder();
+    let result = result_of(folder.path(), "cpu --max-prime 100 --events 10");
+    assert_eq!(result["start"], Value::Null);
+    assert!(!codes(&result).contains(&"late-start"));
+}
+
+#[test]
+fn a_start_time_that_is_invalid_or_days_ahead_is_refused() {
+    let folder = folder();
+    let far = in_seconds(200_000.0);
+    for (moment, reason) in [
+        ("soon", "invalid time 'soon'"),
+        ("2026-11-22T20:15:00", "expected RFC 3339"),
+        (far.as_str(), "2.3 days ahead"),
+    ] {
+        let done = wbench(folder.path(), &format!("cpu --start-at {moment}"))
+            .assert()
+            .code(2);
+        let stderr = text(&done.get_output().stderr);
+        assert!(stderr.contains(reason), "{stderr}");
+    }
+}

@@ -1,0 +1,882 @@
+//! `wbench suite` from outside: runs everything in a profile exactly once, despite interruptions.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::common::storage::Mounted;
+use crate::common::{
+    Running, WBENCH, assert_ended, assert_valid, folder, names_in, parsed, result_in, result_of,
+    text, tool, traced, validator, wait_until, wbench,
+};
+
+/// A small version of the study's measurements.
+const SMALL: &str = r#"
+name = "small"
+
+[defaults.cpu]
+max-prime = 100
+events = 20
+
+[defaults.memory]
+total-size = "1M"
+
+[defaults.fileio]
+files = 4
+total-size = "1M"
+events = 50
+
+[[measurement]]
+name = "cpu"
+test = "cpu"
+
+[[measurement]]
+name = "memory-read"
+test = "memory"
+oper = "read"
+
+[[measurement]]
+name = "seqrd"
+test = "fileio"
+mode = "seqrd"
+events = 0
+
+[[measurement]]
+name = "rndrd"
+test = "fileio"
+mode = "rndrd"
+
+[[measurement]]
+name = "seqwr"
+test = "fileio"
+mode = "seqwr"
+events = 0
+
+[[measurement]]
+name = "rndwr"
+test = "fileio"
+mode = "rndwr"
+"#;
+
+const SMALL_NAMES: [&str; 6] = ["cpu", "memory-read", "seqrd", "rndrd", "seqwr", "rndwr"];
+
+/// A directory with a profile and a directory for test files.
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn with(profile: &str) -> Self {
+        let folder = folder();
+        std::fs::write(folder.path().join("p.toml"), profile).unwrap();
+        std::fs::create_dir(folder.path().join("data")).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn words(words: &str) -> String {
+        format!("suite --profile p.toml --dir data {words}")
+    }
+
+    fn suite(&self, words: &str) -> Output {
+        let done = wbench(self.path(), &Self::words(words)).output();
+        done.expect("the suite ends")
+    }
+
+    fn start(&self, words: &str) -> Running {
+        Running::wbench(self.path(), &Self::words(words))
+    }
+
+    fn file(&self) -> PathBuf {
+        self.path().join("wbench-suite.json")
+    }
+
+    fn partial(&self) -> PathBuf {
+        self.path().join("wbench-suite.json.partial")
+    }
+
+    fn results(&self) -> Vec<Value> {
+        result_in(&self.file())
+            .as_array()
+            .expect("an array")
+            .clone()
+    }
+
+    fn test_files(&self) -> Vec<String> {
+        names_in(&self.path().join("data"))
+    }
+}
+
+fn names(results: &[Value]) -> Vec<&str> {
+    let names = results.iter().map(|result| &result["suite"]["measurement"]);
+    names.map(|name| name.as_str().expect("a name")).collect()
+}
+
+fn codes(result: &Value) -> Vec<&str> {
+    let warnings = result["warnings"].as_array().unwrap().iter();
+    warnings.map(|w| w["code"].as_str().unwrap()).collect()
+}
+
+/// The first column of a table's rows.
+fn rows(stdout: &str) -> Vec<&str> {
+    let table = stdout
+        .split("\n\n")
+        .nth(1)
+        .unwrap_or_else(|| panic!("no table: {stdout}"));
+    let rows = table.lines().skip(1);
+    rows.filter_map(|line| line.split_whitespace().next())
+        .collect()
+}
+
+#[test]
+fn a_suite_produces_one_array_and_one_table() {
+    let place = Place::with(SMALL);
+    let output = place.suite("--label env=here");
+    assert_ended(&output, 0);
+    let results = place.results();
+    assert_eq!(names(&results), SMALL_NAMES);
+    let validator = validator();
+    for result in &results {
+        assert_valid(&validator, result, "of a suite");
+        let name = &result["suite"]["measurement"];
+        let suite = json!({"profile": "small", "measurement": name, "round": 1, "scale": 1.0});
+        assert_eq!(result["suite"], suite);
+        assert_eq!(result["status"], "complete");
+        assert_eq!(result["labels"], json!({"env": "here"}));
+        assert!(!codes(result).contains(&"scaled"));
+    }
+    let table = text(&output.stdout);
+    assert_eq!(rows(&table), SMALL_NAMES);
+    // Host and warning lines may be of any length.
+    let lines = table.split("\n\n").nth(1).unwrap().lines();
+    let widest = lines.map(|line| line.chars().count()).max();
+    assert!(widest.unwrap() <= 80, "{table}");
+    assert_eq!(place.test_files(), [""; 0]);
+    assert_eq!(
+        names_in(place.path()),
+        ["data", "p.toml", "wbench-suite.json"]
+    );
+}
+
+#[test]
+fn a_measurement_of_a_suite_does_what_its_command_does() {
+    let place = Place::with(SMALL);
+    assert_ended(&place.suite("--quiet"), 0);
+    let set = "--files 4 --total-size 1M --dir data";
+    let commands = [
+        "cpu --max-prime 100 --events 20".to_owned(),
+        "memory --total-size 1M --oper read".to_owned(),
+        format!("fileio --mode seqrd {set}"),
+        format!("fileio --mode rndrd {set} --events 50"),
+        format!("fileio --mode seqwr {set}"),
+        format!("fileio --mode rndwr {set} --events 50"),
+    ];
+    let results = place.results();
+    for (result, command) in results.iter().zip(&commands) {
+        let alone = result_of(place.path(), command);
+        assert_eq!(result["workload"], alone["workload"], "{command}");
+        for sum in [
+            "events",
+            "reads",
+            "writes",
+            "fsyncs",
+            "bytes_read",
+            "bytes_written",
+        ] {
+            assert_eq!(
+                result["totals"][sum], alone["totals"][sum],
+                "{command}: {sum}"
+            );
+        }
+        assert_eq!(result["ended_by"], alone["ended_by"], "{command}");
+        assert_eq!(
+            result["storage"]["path"], alone["storage"]["path"],
+            "{command}"
+        );
+    }
+}
+
+#[test]
+fn the_study_has_seven_measurements_and_a_scaled_run_is_marked_as_such() {
+    let place = Place::with("");
+    let output = wbench(place.path(), "suite --scale 0.001 --dir data")
+        .output()
+        .unwrap();
+    assert_ended(&output, 0);
+    let results = place.results();
+    let expected = [
+        "cpu",
+        "memory-read",
+        "memory-write",
+        "seqrd",
+        "rndrd",
+        "seqwr",
+        "rndwr",
+    ];
+    assert_eq!(names(&results), expected);
+    for result in &results {
+        assert_eq!(result["suite"]["profile"], "kek-2015");
+        assert_eq!(result["suite"]["scale"], 0.001);
+        assert!(codes(result).contains(&"scaled"), "{:?}", codes(result));
+    }
+    assert_eq!(results[0]["workload"]["params"]["max_requests"], 10);
+    assert_eq!(
+        results[3]["workload"]["params"]["total_size_bytes"],
+        128 * 16 * 4096
+    );
+    assert_eq!(results[3]["workload"]["params"]["max_time_s"], 0.3);
+    let table = text(&output.stdout);
+    assert!(
+        table.starts_with("suite kek-2015 at scale 0.001"),
+        "{table}"
+    );
+    assert_eq!(
+        table.matches("first look, not comparable").count(),
+        1,
+        "{table}"
+    );
+}
+
+#[test]
+fn a_profile_printed_by_show_reads_back_unchanged() {
+    let place = Place::with("");
+    let shown = wbench(place.path(), "suite --show").output().unwrap();
+    assert_ended(&shown, 0);
+    std::fs::write(place.path().join("mine.toml"), &shown.stdout).unwrap();
+    let again = wbench(place.path(), "suite --show --profile mine.toml")
+        .output()
+        .unwrap();
+    assert_eq!(text(&again.stdout), text(&shown.stdout));
+    let workloads = |words: &str| {
+        let words = format!("suite --scale 0.0001 --dir data --quiet --json {words}");
+        wbench(place.path(), &words).assert().success();
+        let of = words.split(' ').nth(7).unwrap();
+        let results = result_in(&place.path().join(of));
+        let results = results.as_array().unwrap().iter();
+        results
+            .map(|result| result["workload"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(workloads("a.json"), workloads("b.json --profile mine.toml"));
+}
+
+#[test]
+fn an_invalid_profile_is_reported_with_line_key_and_accepted_values() {
+    let place =
+        Place::with("name = \"p\"\n[[measurement]]\nname = \"a\"\ntest = \"cpu\"\nprimes = 3\n");
+    for words in ["", "--show"] {
+        let output = place.suite(words);
+        assert_ended(&output, 1);
+        let told = text(&output.stderr);
+        assert!(
+            told.starts_with("wbench: p.toml:5: primes is no option"),
+            "{told}"
+        );
+        assert!(told.contains("max-prime"), "{told}");
+        assert_eq!(output.stdout, b"");
+    }
+    assert_eq!(names_in(place.path()), ["data", "p.toml"]);
+}
+
+#[test]
+fn rounds_run_in_sequence_and_are_samples_of_one_measurement() {
+    let place = Place::with(SMALL);
+    let output = place.suite("--repeat 2");
+    assert_ended(&output, 0);
+    let results = place.results();
+    assert_eq!(names(&results), [SMALL_NAMES, SMALL_NAMES].concat());
+    let rounds = results
+        .iter()
+        .map(|result| result["suite"]["round"].as_u64().unwrap());
+    assert_eq!(rounds.collect::<Vec<_>>(), [[1; 6], [2; 6]].concat());
+    assert_eq!(rows(&text(&output.stdout)), SMALL_NAMES);
+
+    let words = "compare wbench-suite.json --metric rate --format json";
+    let compared = wbench(place.path(), words).assert().success();
+    let compared = text(&compared.get_output().stdout);
+    assert_eq!(compared.matches("\"n\": 2").count(), 6, "{compared}");
+}
+
+#[test]
+fn results_on_standard_output_are_alone_there_and_progress_without_a_terminal_is_plain_lines() {
+    let place = Place::with(SMALL);
+    let output = place.suite("--json -");
+    assert_ended(&output, 0);
+    let results = parsed(&output.stdout);
+    assert_eq!(names(results.as_array().unwrap()), SMALL_NAMES);
+    assert_eq!(names_in(place.path()), ["data", "p.toml"]);
+    let lines = text(&output.stderr);
+    assert_eq!(lines.lines().count(), SMALL_NAMES.len(), "{lines}");
+    assert!(lines.contains("wbench: 3/6 seqrd: "), "{lines}");
+    assert!(!lines.contains(['\r', '\u{1b}']), "{lines:?}");
+
+    let quiet = place.suite("--quiet");
+    assert_ended(&quiet, 0);
+    assert_eq!(
+        (text(&quiet.stdout), text(&quiet.stderr)),
+        (String::new(), String::new())
+    );
+}
+
+#[test]
+fn results_are_not_overwritten_and_existing_ones_are_not_measured_again() {
+    let place = Place::with(SMALL);
+    assert_ended(&place.suite("--quiet"), 0);
+    let before = std::fs::read(place.file()).unwrap();
+    let refused = place.suite("");
+    assert_ended(&refused, 1);
+    assert!(text(&refused.stderr).contains("--resume"));
+    let again = place.suite("--resume");
+    assert_ended(&again, 0);
+    assert_eq!(rows(&text(&again.stdout)), SMALL_NAMES);
+    assert_eq!(std::fs::read(place.file()).unwrap(), before);
+    let more = place.suite("--resume --repeat 2");
+    assert_ended(&more, 0);
+    assert_eq!(names(&place.results()), [SMALL_NAMES, SMALL_NAMES].concat());
+}
+
+#[test]
+fn another_suite_is_not_resumed() {
+    let place = Place::with(SMALL);
+    assert_ended(&place.suite("--quiet --label env=a"), 0);
+    let before = std::fs::read(place.file()).unwrap();
+    let other = SMALL.replace("max-prime = 100", "max-prime = 200");
+    std::fs::write(place.path().join("other.toml"), other).unwrap();
+    std::fs::create_dir(place.path().join("elsewhere")).unwrap();
+    let (same, data, here) = ("--profile p.toml", "--dir data", "--label env=a");
+    let max_prime = "parameter max_prime 100, not 200";
+    for (words, told) in [
+        (format!("{same} {data} --label env=b"), "labels 'env=a'"),
+        (format!("{same} {data} {here} --scale 0.5"), "at scale 1"),
+        (
+            format!("{same} {data} {here} --threads 2"),
+            "threads 1, not 2",
+        ),
+        (format!("--profile other.toml {data} {here}"), max_prime),
+        (format!("--profile kek-2015 {data} {here}"), "cpu of small"),
+        (format!("{same} --dir elsewhere {here}"), "directory "),
+    ] {
+        let words = format!("suite --resume {words}");
+        let output = wbench(place.path(), &words).output().unwrap();
+        assert_ended(&output, 1);
+        let error = text(&output.stderr);
+        assert!(
+            error.contains("wbench-suite.json") && error.contains(told),
+            "{words}: {error}"
+        );
+        assert_eq!(std::fs::read(place.file()).unwrap(), before, "{words}");
+    }
+    assert!(!place.partial().exists());
+}
+
+#[test]
+fn resume_refuses_results_from_different_conditions() {
+    let place = Place::with(SMALL);
+    assert_ended(&place.suite("--quiet"), 0);
+    let whole = place.results();
+    for (pointer, value, words) in [
+        ("/host/os", Value::from("x"), "OS x, not"),
+        ("/host/kernel", "1.0".into(), "kernel 1.0, not"),
+        ("/host/arch", "x".into(), "architecture x, not"),
+        (
+            "/host/memory_bytes",
+            4096.into(),
+            "memory size in bytes 4096, not",
+        ),
+        (
+            "/host/cgroup/cpu_quota_cpus",
+            0.25.into(),
+            "CPU quota 0.25, not",
+        ),
+        ("/host/cpu_governor", "x".into(), "governor x, not"),
+        ("/host/clocksource", "x".into(), "clock source x, not"),
+        (
+            "/schema",
+            "wbench.result/9".into(),
+            "schema wbench.result/9",
+        ),
+        ("/suite/round", 0.into(), "round 0"),
+        ("/totals/events", 0.into(), "0 events"),
+    ] {
+        let mut other = whole.clone();
+        *other[0].pointer_mut(pointer).expect(pointer) = value;
+        let before = serde_json::to_string(&other).unwrap();
+        std::fs::write(place.file(), &before).unwrap();
+        let refused = place.suite("--resume");
+        assert_ended(&refused, 1);
+        let error = text(&refused.stderr);
+        assert!(error.contains(words), "{pointer}: {error}");
+        assert_eq!(std::fs::read_to_string(place.file()).unwrap(), before);
+    }
+}
+
+#[test]
+fn too_many_rounds_for_memory_are_refused_at_once() {
+    let place = Place::with(SMALL);
+    let refused = place.suite("--repeat 4294967295");
+    assert_ended(&refused, 1);
+    let error = text(&refused.stderr);
+    assert!(error.contains("at most 100000; lower --repeat"), "{error}");
+    assert!(!place.file().exists());
+}
+
+/// A profile whose second measurement takes one or two seconds, and whose third needs files.
+const LONG: &str = r#"
+name = "long"
+defaults.fileio = { files = 4, total-size = "1M" }
+
+[[measurement]]
+name = "first"
+test = "cpu"
+max-prime = 100
+events = 20
+
+[[measurement]]
+name = "files"
+test = "fileio"
+mode = "rndrd"
+events = 50
+
+[[measurement]]
+name = "long"
+test = "cpu"
+max-prime = 10
+events = 0
+time = 1.5
+
+[[measurement]]
+name = "last"
+test = "fileio"
+mode = "rndwr"
+events = 50
+"#;
+
+fn lines_in(file: &Path) -> usize {
+    std::fs::read(file).map_or(0, |text| text.iter().filter(|byte| **byte == b'\n').count())
+}
+
+#[test]
+fn a_signal_ends_a_suite_with_its_results_so_far_and_resume_completes_it() {
+    for (signal, status) in [
+        (Signal::SIGHUP, 129),
+        (Signal::SIGINT, 130),
+        (Signal::SIGQUIT, 131),
+        (Signal::SIGTERM, 143),
+    ] {
+        let place = Place::with(LONG);
+        let suite = place.start("");
+        wait_until("two results", || lines_in(&place.partial()) == 2);
+        std::thread::sleep(Duration::from_millis(300));
+        suite.signal(signal);
+        let output = suite.finish();
+        assert_ended(&output, status);
+        let results = place.results();
+        assert_eq!(names(&results), ["first", "files", "long"]);
+        assert_eq!(results[2]["status"], "interrupted");
+        assert_valid(&validator(), &results[2], "interrupted");
+        assert_eq!(place.test_files(), [""; 0]);
+        assert!(!place.partial().exists());
+        let table = text(&output.stdout);
+        assert!(
+            table.contains("interrupted") && table.contains("not made"),
+            "{table}"
+        );
+        assert!(text(&output.stderr).contains("--resume"));
+
+        let before = results;
+        assert_ended(&place.suite("--resume"), 0);
+        let results = place.results();
+        assert_eq!(names(&results), ["first", "files", "long", "last"]);
+        assert!(results.iter().all(|result| result["status"] == "complete"));
+        assert_eq!(results[..2], before[..2]);
+    }
+}
+
+#[test]
+fn a_signal_while_files_are_created_removes_them() {
+    let big = SMALL.replace("total-size = \"1M\"\nevents", "total-size = \"3G\"\nevents");
+    let place = Place::with(&big);
+    let suite = place.start("");
+    wait_until("a test file", || !place.test_files().is_empty());
+    suite.signal(Signal::SIGINT);
+    assert_ended(&suite.finish(), 130);
+    assert_eq!(place.test_files(), [""; 0]);
+    assert_eq!(names(&place.results()), ["cpu", "memory-read"]);
+}
+
+#[test]
+fn a_suite_killed_repeatedly_ends_with_each_measurement_exactly_once() {
+    let place = Place::with(&SMALL.replace("events = 20", "events = 200000\ntime = 0.2"));
+    for kill in 0..8 {
+        let mut suite = Running::wbench(place.path(), &Place::words("--resume --repeat 2"));
+        std::thread::sleep(Duration::from_millis(40 + 90 * kill));
+        suite.kill();
+    }
+    let output = place.suite("--resume --repeat 2");
+    assert_ended(&output, 0);
+    let results = place.results();
+    assert_eq!(names(&results), [SMALL_NAMES, SMALL_NAMES].concat());
+    assert!(results.iter().all(|result| result["status"] == "complete"));
+    let mut places: Vec<_> = results.iter().map(|r| r["suite"].to_string()).collect();
+    places.sort();
+    places.dedup();
+    assert_eq!(places.len(), 12);
+    assert!(!place.partial().exists());
+}
+
+#[test]
+fn a_failed_measurement_is_reported_and_does_not_stop_the_others() {
+    // Only this measurement calls fdatasync.
+    let profile = SMALL.replace(
+        "mode = \"rndrd\"",
+        "mode = \"rndrw\"\nfsync-mode = \"fdatasync\"",
+    );
+    let place = Place::with(&profile);
+    let mut command = tool("strace");
+    command
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync"])
+        .args(["-e", "inject=fdatasync:error=EIO", WBENCH])
+        .args(Place::words("").split_whitespace())
+        .current_dir(place.path());
+    let output = Running::start(command).finish();
+    assert_ended(&output, 1);
+    let results = place.results();
+    assert_eq!(names(&results), SMALL_NAMES);
+    let status = |results: &[Value]| {
+        let all = results
+            .iter()
+            .map(|result| result["status"].as_str().unwrap().to_owned());
+        all.collect::<Vec<_>>()
+    };
+    let failed = [
+        "complete", "complete", "complete", "failed", "complete", "complete",
+    ];
+    assert_eq!(status(&results), failed);
+    let told = text(&output.stderr);
+    assert!(
+        told.contains("rndrd: fdatasync of") && told.contains("EIO"),
+        "{told}"
+    );
+    assert!(text(&output.stdout).contains("FAILED"));
+    assert_eq!(place.test_files(), [""; 0]);
+
+    assert_ended(&place.suite("--resume"), 0);
+    let results = place.results();
+    assert_eq!(status(&results), ["complete"; 6]);
+    assert_eq!(names(&results)[5], "rndrd", "measured last");
+}
+
+#[test]
+fn a_full_disk_under_the_result_file_loses_no_saved_result() {
+    // Full while results arrive, and full when they are merged into one file.
+    for (size, measured) in [(8 << 10, 1..5), (24 << 10, 6..7)] {
+        let disk = Mounted::tmpfs(size);
+        let place = Place::with(SMALL);
+        let json = format!("--json {}", disk.path().join("r.json").display());
+        let output = place.suite(&json);
+        assert_ended(&output, 1);
+        let told = text(&output.stderr);
+        assert!(
+            told.contains("r.json") && told.contains("No space left"),
+            "{told}"
+        );
+        assert!(
+            told.contains("make room") && told.contains("--resume"),
+            "{told}"
+        );
+        assert!(
+            text(&output.stdout).contains("memory-read"),
+            "the figures are told"
+        );
+        assert_eq!(place.test_files(), [""; 0]);
+        let kept = lines_in(&disk.path().join("r.json.partial"));
+        assert!(measured.contains(&kept), "{kept}");
+
+        disk.remount("size=1M");
+        let output = place.suite(&format!("{json} --resume"));
+        assert_ended(&output, 0);
+        let there = format!("wbench: {kept} of 6 measurements");
+        assert!(
+            text(&output.stderr).starts_with(&there),
+            "{}",
+            text(&output.stderr)
+        );
+        let results = result_in(&disk.path().join("r.json"));
+        assert_eq!(names(results.as_array().unwrap()), SMALL_NAMES);
+        assert_eq!(names_in(&disk.path()), ["r.json"]);
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_hold_the_files_is_refused_before_any_measurement() {
+    let disk = Mounted::tmpfs(1 << 20);
+    let place = Place::with(&SMALL.replace("files = 4\n", "files = 4\nflags = \"none\"\n"));
+    let big = place.path().join("big.toml");
+    let profile = std::fs::read_to_string(place.path().join("p.toml")).unwrap();
+    std::fs::write(big, profile.replace("\"1M\"\nevents", "\"8M\"\nevents")).unwrap();
+    let words = format!("suite --profile big.toml --dir {}", disk.path().display());
+    let output = wbench(place.path(), &words).output().unwrap();
+    assert_ended(&output, 1);
+    let told = text(&output.stderr);
+    assert!(
+        told.contains("8.0 MiB") && told.contains("1.0 MiB"),
+        "{told}"
+    );
+    assert!(!told.contains("cpu"), "{told}");
+    let foreign = place.path().join("data/test_file.2");
+    std::fs::write(&foreign, "mine").unwrap();
+    let output = place.suite("");
+    assert_ended(&output, 1);
+    let told = text(&output.stderr);
+    assert!(told.contains("test_file.2"), "{told}");
+    assert_eq!(std::fs::read_to_string(foreign).unwrap(), "mine");
+    assert_eq!(names_in(place.path()), ["big.toml", "data", "p.toml"]);
+}
+
+#[test]
+fn existing_files_and_files_to_keep_are_not_removed() {
+    let place = Place::with(SMALL);
+    let four = ["test_file.0", "test_file.1", "test_file.2", "test_file.3"];
+    assert_ended(&place.suite("--quiet --keep"), 0);
+    assert_eq!(place.test_files(), four);
+    std::fs::remove_file(place.file()).unwrap();
+    assert_ended(&place.suite("--quiet"), 0);
+    assert_eq!(place.test_files(), four);
+}
+
+#[test]
+fn a_write_measurement_that_ends_early_leaves_no_partial_files_to_later_ones() {
+    let cut = SMALL.replace(
+        "mode = \"seqwr\"\nevents = 0",
+        "mode = \"seqwr\"\nevents = 100",
+    );
+    let after =
+        "[[measurement]]\nname = \"again\"\ntest = \"fileio\"\nmode = \"seqrd\"\nevents = 0\n";
+    let place = Place::with(&format!("{cut}{after}"));
+    assert_ended(&place.suite("--quiet"), 0);
+    let results = place.results();
+    assert_eq!(results[4]["totals"]["writes"], 100);
+    assert_eq!(results[6]["totals"]["reads"], 256);
+    assert_eq!(results[6]["totals"]["bytes_read"], 1 << 20);
+    assert_eq!(results[6]["status"], "complete");
+}
+
+#[test]
+fn measurements_of_the_same_files_share_them_regardless_of_their_requests() {
+    let profile = SMALL.split("[[measurement]]").next().unwrap().to_owned()
+        + "[[measurement]]\nname = \"small\"\ntest = \"fileio\"\nmode = \"seqrd\"\nevents = 0\n"
+        + "[[measurement]]\nname = \"large\"\ntest = \"fileio\"\nmode = \"seqrd\"\nblock-size = \"64K\"\nevents = 0\n"
+        + "[[measurement]]\nname = \"other\"\ntest = \"fileio\"\nmode = \"rndrw\"\nfiles = 2\n"
+        + "[[measurement]]\nname = \"again\"\ntest = \"fileio\"\nmode = \"rndwr\"\nfiles = 2\n";
+    let place = Place::with(&profile);
+    let run = traced(place.path(), &Place::words("--repeat 1"), &[]);
+    assert_ended(&run.output, 0);
+    // A file is linked under its name when it is created.
+    let named = run.of_test_files("linkat");
+    assert_eq!(named.len(), 4 + 2, "{named:#?}");
+    let reads = place.results();
+    let reads = reads
+        .iter()
+        .map(|result| result["totals"]["reads"].as_u64().unwrap());
+    assert_eq!(reads.take(2).collect::<Vec<_>>(), [256, 16]);
+    assert_eq!(place.test_files(), [""; 0]);
+}
+
+#[test]
+fn options_for_all_measurements_are_in_each_result() {
+    let place = Place::with(SMALL);
+    let words = "--quiet --threads 2 --pin --clock monotonic --report-interval 0.05";
+    assert_ended(&place.suite(words), 0);
+    for result in place.results() {
+        assert_eq!(result["workload"]["threads"], 2);
+        let params = &result["workload"]["params"];
+        assert_eq!(
+            (&params["pin"], &params["clock"]),
+            (&json!(true), &json!("monotonic"))
+        );
+        assert_eq!(params["report_interval_s"], 0.05);
+        assert!(!result["intervals"].as_array().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn the_profile_in_the_manual_is_valid() {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/manual.md");
+    let manual = std::fs::read_to_string(manual).unwrap();
+    let block = manual
+        .split("```toml\n")
+        .nth(1)
+        .expect("a profile in the manual");
+    let place = Place::with(block.split("```").next().unwrap());
+    assert_ended(&place.suite("--show"), 0);
+    assert_ended(&place.suite("--scale 0.001 --quiet"), 0);
+    let results = place.results();
+    assert_eq!(names(&results), ["random-aio"]);
+    assert_eq!(results[0]["workload"]["params"]["io_mode"], "aio");
+}
+
+#[test]
+fn a_suite_begins_at_its_start_time_and_prints_the_requested_report() {
+    let place = Place::with(SMALL);
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let at = now.as_secs_f64() + 1.0;
+    let output = place.suite(&format!("--start-at {at:.3} --format json"));
+    assert_ended(&output, 0);
+    let results = place.results();
+    assert!(
+        results[0]["start"]["late_s"].is_number(),
+        "{}",
+        results[0]["start"]
+    );
+    assert!(results[1..].iter().all(|result| result["start"].is_null()));
+    let printed = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
+    assert_eq!(printed.map(|it| it.unwrap()).collect::<Vec<_>>(), results);
+    assert_ended(&place.suite("--json - --format rally"), 1);
+}
+
+#[test]
+fn a_second_job_on_results_in_use_names_the_other_process_and_changes_nothing() {
+    let place = Place::with(LONG);
+    let suite = place.start("--repeat 3");
+    wait_until("two results", || lines_in(&place.partial()) == 2);
+    for words in ["--repeat 3 --resume", "--repeat 3"] {
+        let output = place.suite(words);
+        assert_ended(&output, 1);
+        let message = text(&output.stderr);
+        let holder = format!("in use by process {}, which started at 2", suite.pid());
+        assert!(
+            message.contains("wbench-suite.json.partial") && message.contains(&holder),
+            "{message}"
+        );
+    }
+    assert_ended(&suite.finish(), 0);
+    let results = place.results();
+    assert_eq!(results.len(), 12);
+    assert!(!place.partial().exists());
+
+    // Locks do not outlive a killed job.
+    let mut suite = place.start("--json other.json");
+    let partial = place.path().join("other.json.partial");
+    wait_until("a result", || lines_in(&partial) == 1);
+    suite.kill();
+    let output = place.suite("--json other.json --resume");
+    assert_ended(&output, 0);
+    assert_eq!(
+        result_in(&place.path().join("other.json"))
+            .as_array()
+            .unwrap()
+            .len(),
+        4
+    );
+}
+
+#[test]
+fn only_one_of_several_concurrent_jobs_with_the_same_result_file_runs() {
+    for words in ["", "--resume"] {
+        let place = Place::with(LONG);
+        let jobs: Vec<_> = (0..4).map(|_| place.start(words)).collect();
+        let mut done = 0;
+        for job in jobs {
+            let output = job.finish();
+            match output.status.code() {
+                // A job that begins after another has ended has nothing left to do.
+                Some(0) => done += 1,
+                _ => {
+                    assert_ended(&output, 1);
+                    let message = text(&output.stderr);
+                    let known = ["in use by process", "holds results already"];
+                    assert!(known.iter().any(|it| message.contains(it)), "{message}");
+                }
+            }
+        }
+        assert!(done >= 1);
+        assert!(done == 1 || words == "--resume");
+        assert_eq!(names(&place.results()), ["first", "files", "long", "last"]);
+        assert!(!place.partial().exists());
+    }
+}
+
+#[test]
+fn a_file_system_without_locks_is_used_with_a_warning() {
+    let place = Place::with(SMALL);
+    let mut command = tool("strace");
+    command
+        .args([
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "inject=flock:error=ENOSYS",
+            WBENCH,
+        ])
+        .args(Place::words("").split_whitespace())
+        .current_dir(place.path());
+    let output = Running::start(command).finish();
+    assert_ended(&output, 0);
+    let message = text(&output.stderr);
+    assert!(
+        message.contains("cannot lock") && message.contains("no other job"),
+        "{message}"
+    );
+    assert_eq!(place.results().len(), 6);
+}
+
+#[test]
+fn a_journal_that_cannot_be_identified_or_unlocked_is_not_left_in_silence() {
+    let one =
+        "name = 'one'\n[[measurement]]\nname = 'cpu'\ntest = 'cpu'\nmax-prime = 3\nevents = 1\n";
+    for (fault, only) in [
+        ("statx:error=EIO", &["-P", "wbench-suite.json.partial"][..]),
+        ("flock:error=ENOLCK", &[]),
+    ] {
+        for call in 1..=8 {
+            let place = Place::with(one);
+            let inject = format!("inject={fault}:when={call}");
+            let mut command = tool("strace");
+            command
+                .args(["-f", "-qq", "-o", "/dev/null", "-e", &inject])
+                .args(only)
+                .arg(WBENCH)
+                .args(Place::words("").split_whitespace())
+                .current_dir(place.path());
+            let output = Running::start(command).finish();
+            let status = output.status.code().expect("no signal ends it");
+            assert_ended(&output, status);
+            assert!([0, 1].contains(&status), "{inject}: {status}");
+            if status == 0 {
+                assert_eq!(place.results().len(), 1, "{inject}");
+                assert!(!place.partial().exists(), "{inject}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_files_of_a_suite_leave_space_for_its_results() {
+    let disk = Mounted::tmpfs(8 << 20);
+    let place = Place::with(SMALL);
+    let json = disk.path().join("r.json");
+    let suite = place.start(&format!("--json {}", json.display()));
+    let partial = disk.path().join("r.json.partial");
+    wait_until("the reservation", || partial.exists());
+    wait_until("a result", || lines_in(&partial) >= 1);
+    // Another process uses all remaining space.
+    let _ = std::fs::write(disk.path().join("hog"), vec![0; 16 << 20]);
+    let output = suite.finish();
+    // The array is a second copy, for which there is no space; the results so far have theirs.
+    let all = match output.status.code() {
+        Some(0) => result_in(&json).as_array().unwrap().len(),
+        _ => lines_in(&partial),
+    };
+    assert_eq!(all, 6, "{}", text(&output.stderr));
+}

@@ -1,0 +1,988 @@
+//! Many concurrent instances: each is accounted for, whatever happens to it, and nothing is left
+//! behind.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::common::storage::Mounted;
+use crate::common::{
+    Running, WBENCH, assert_ended, folder, names_in, number, result_in, text, tool, traced,
+    wait_until,
+};
+
+/// Instances that end within hundredths of a second.
+const TRIVIAL: &str = "cpu --max-prime 100 --events 10";
+
+/// A directory that contains the instances' data directory and the result file.
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = folder();
+        std::fs::create_dir(folder.path().join("data")).unwrap();
+        Self { folder }
+    }
+
+    fn command(&self, options: &str, launchers: &[&str], measurement: &str) -> Command {
+        let mut command = Command::new(WBENCH);
+        command
+            .args("sweep --dir data --json all.json".split(' '))
+            .args(options.split_whitespace())
+            .args(launchers.iter().flat_map(|launcher| ["--launch", launcher]))
+            .arg("--")
+            .args(measurement.split_whitespace())
+            .env("WBENCH", WBENCH)
+            .current_dir(self.folder.path());
+        command
+    }
+
+    fn sweep(&self, options: &str, launchers: &[&str], measurement: &str) -> Output {
+        Running::start(self.command(options, launchers, measurement)).finish()
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("all.json")
+    }
+
+    fn results(&self) -> Vec<Value> {
+        let array = result_in(&self.file());
+        array.as_array().expect("an array").clone()
+    }
+
+    /// Checks that nothing is left of the instances and that the results are in one file.
+    #[track_caller]
+    fn assert_tidy(&self) {
+        assert_eq!(names_in(self.folder.path()), ["all.json", "data"]);
+        assert!(names_in(&self.folder.path().join("data")).is_empty());
+    }
+}
+
+fn label<'a>(result: &'a Value, name: &str) -> &'a str {
+    result["labels"][name].as_str().expect("a label")
+}
+
+/// Environment, concurrency and instance number, in the order of the file.
+fn instances(results: &[Value]) -> Vec<(String, u32, u32)> {
+    let number = |result, name| label(result, name).parse().unwrap();
+    results
+        .iter()
+        .map(|result| {
+            let env = label(result, "env").to_owned();
+            (
+                env,
+                number(result, "concurrency"),
+                number(result, "instance"),
+            )
+        })
+        .collect()
+}
+
+/// Fails unless there is one result for each instance.
+#[track_caller]
+fn assert_each_once(results: &[Value], envs: &[&str], concurrency: &[u32], count: u32) {
+    let found = instances(results);
+    let once: BTreeSet<_> = found.iter().cloned().collect();
+    assert_eq!(once.len(), found.len(), "an instance counts twice");
+    let expected: BTreeSet<_> = envs
+        .iter()
+        .flat_map(|env| concurrency.iter().map(move |&k| (env.to_string(), k)))
+        .flat_map(|(env, k)| (1..=count).map(move |number| (env.clone(), k, number)))
+        .collect();
+    assert_eq!(once, expected);
+}
+
+fn error(result: &Value) -> &str {
+    result["error"].as_str().expect("an error")
+}
+
+/// The children of a process, with their states.
+fn children(parent: i32) -> Vec<(i32, char)> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(|pid: i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let mut after = stat.rsplit_once(')')?.1.split_whitespace();
+        let state = after.next()?.chars().next()?;
+        let of = after.next()?.parse::<i32>().ok()?;
+        (of == parent).then_some((pid, state))
+    })
+    .collect()
+}
+
+fn status_kib(pid: i32, name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim_start_matches(':')
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
+}
+
+#[test]
+fn two_hundred_instances_are_all_accounted_for_and_leave_nothing_behind() {
+    let place = Place::new();
+    let words = "fileio --mode seqwr --files 1 --total-size 16K --flags none";
+    let run = Running::start(place.command("--concurrency 32 --count 200 --lead 1", &[], words));
+    let pid = run.pid().as_raw();
+    let (mut memory, mut descriptors, mut zombies) = (Vec::new(), 0, 0);
+    // Until it is waited for, an ended process remains as a zombie without memory.
+    while let Some(resident) = status_kib(pid, "VmRSS") {
+        memory.push(resident);
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd"));
+        descriptors = descriptors.max(open.map_or(0, |open| open.count()));
+        let dead = children(pid)
+            .iter()
+            .filter(|(_, state)| *state == 'Z')
+            .count();
+        zombies = zombies.max(dead);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = run.finish();
+    assert_ended(&output, 0);
+    let results = place.results();
+    assert_each_once(&results, &["native"], &[32], 200);
+    assert!(results.iter().all(|result| result["status"] == "complete"));
+    place.assert_tidy();
+    // An ended instance is a zombie only briefly; zombies never accumulate.
+    assert!(zombies <= 32, "{zombies} zombies");
+    assert!(descriptors <= 3 * 32 + 16, "{descriptors} descriptors");
+    let (early, most) = (memory[memory.len() / 4], *memory.iter().max().unwrap());
+    println!(
+        "200 instances: memory {early} KiB early, {most} KiB at most, {descriptors} descriptors"
+    );
+    assert!(
+        most < early + 4096,
+        "memory grew from {early} to {most} KiB"
+    );
+}
+
+#[test]
+fn the_instances_of_a_wave_wait_for_one_start_and_the_spread_is_reported() {
+    let place = Place::new();
+    let output = place.sweep("--concurrency 16 --count 32 --runner waves", &[], TRIVIAL);
+    assert_ended(&output, 0);
+    let results = place.results();
+    assert_each_once(&results, &["native"], &[16], 32);
+    let moments: BTreeSet<&str> = results
+        .iter()
+        .map(|result| result["start"]["asked_at"].as_str().unwrap())
+        .collect();
+    assert_eq!(moments.len(), 2);
+    for moment in moments {
+        let late: Vec<f64> = results
+            .iter()
+            .filter(|result| result["start"]["asked_at"] == moment)
+            .map(|result| number(result, "/start/late_s"))
+            .collect();
+        assert_eq!(late.len(), 16);
+        let first = late.iter().copied().fold(f64::INFINITY, f64::min);
+        let last = late.iter().copied().fold(0.0, f64::max);
+        // The spread depends on the load of the machine.
+        println!(
+            "16 instances: spread of the starts {:.3} ms",
+            (last - first) * 1e3
+        );
+        assert!(first >= 0.0, "{late:?}");
+    }
+    let table = text(&output.stdout);
+    assert!(table.contains("start spread"), "{table}");
+    assert!(table.contains("(max "), "{table}");
+    assert!(text(&output.stderr).contains("a common start"));
+}
+
+#[test]
+fn an_ended_instance_is_replaced_at_once_and_only_the_first_wave_starts_together() {
+    let place = Place::new();
+    let output = place.sweep("--concurrency 3 --count 7 --lead 1", &[], TRIVIAL);
+    assert_ended(&output, 0);
+    let results = place.results();
+    assert_each_once(&results, &["native"], &[3], 7);
+    let waited = results.iter().filter(|result| !result["start"].is_null());
+    assert_eq!(waited.count(), 3);
+}
+
+#[test]
+fn a_launcher_gets_its_placeholders_filled_in_and_each_instance_a_directory() {
+    let place = Place::new();
+    let launcher = "sh=sh -c 'test -d \"$1\" && echo {env} {concurrency} {instance} $1 >> ../said; \
+                    exec $WBENCH {args}' name {dir}";
+    let launcher = launcher.replace(
+        "../said",
+        &place.folder.path().join("said").to_string_lossy(),
+    );
+    let words = "fileio --mode seqwr --files 1 --total-size 16K --flags none --label a=b";
+    let output = place.sweep(
+        "--concurrency 1 --count 2 --label site=x",
+        &[&launcher],
+        words,
+    );
+    assert_ended(&output, 0);
+    let said = std::fs::read_to_string(place.folder.path().join("said")).unwrap();
+    let dirs: Vec<&str> = said
+        .lines()
+        .map(|line| line.rsplit(' ').next().unwrap())
+        .collect();
+    assert!(said.starts_with("sh 1 1 /"), "{said}");
+    assert_ne!(dirs[0], dirs[1]);
+    for (result, dir) in place.results().iter().zip(dirs) {
+        assert_eq!(result["storage"]["path"], dir);
+        assert_eq!((label(result, "a"), label(result, "site")), ("b", "x"));
+        assert_eq!(
+            result["launch"]["command"],
+            launcher.strip_prefix("sh=").unwrap()
+        );
+        assert!(!Path::new(dir).exists());
+    }
+}
+
+/// Launchers that fail in different ways, and what their results report.
+const FAULTS: [(&str, &[&str]); 9] = [
+    (
+        "exits=sh -c 'echo no room >&2; exit 1'",
+        &["exit status 1", "no room"],
+    ),
+    (
+        "absent=/no/such/launcher {args}",
+        &["cannot start the launcher", "/no/such/launcher"],
+    ),
+    ("garbage=echo hello {args}", &["no result"]),
+    ("silent=true", &["printed no result", "exit status 0"]),
+    (
+        "half=sh -c '$WBENCH {args} | head -c 700'",
+        &["ends within a result"],
+    ),
+    (
+        "other=sh -c '$WBENCH cpu --events 3 --json -'",
+        &["another measurement"],
+    ),
+    (
+        "schema=sh -c 'echo \"{\\\"schema\\\": \\\"wbench.result/9\\\"}\"'",
+        &["wbench.result/9"],
+    ),
+    ("killed=sh -c 'kill -9 $$'", &["killed by SIGKILL"]),
+    (
+        "late=sh -c '$WBENCH {args}; echo broken >&2; exit 3'",
+        &["launcher failed", "broken", "exit status 3"],
+    ),
+];
+
+#[test]
+fn a_failed_launcher_is_recorded_with_its_output_and_the_sweep_continues() {
+    let place = Place::new();
+    let mut launchers: Vec<&str> = FAULTS.iter().map(|(launcher, _)| *launcher).collect();
+    launchers.push("native=");
+    let output = place.sweep("--concurrency 2 --count 2 --lead 0.5", &launchers, TRIVIAL);
+    assert_ended(&output, 1);
+    let results = place.results();
+    assert_eq!(results.len(), 2 * launchers.len());
+    for result in &results {
+        let env = label(result, "env");
+        let fault = FAULTS
+            .iter()
+            .find(|(launcher, _)| launcher.starts_with(&format!("{env}=")));
+        let Some((_, words)) = fault else {
+            assert_eq!(result["status"], "complete", "{env}");
+            continue;
+        };
+        assert_eq!(result["status"], "failed", "{env}");
+        assert_eq!(result["workload"]["params"]["max_prime"], 100, "{env}");
+        for word in *words {
+            assert!(
+                error(result).contains(word),
+                "{env}: no '{word}' in {}",
+                error(result)
+            );
+        }
+        if env != "late" {
+            assert_eq!(result["host"]["cpus"], 0, "{env}");
+            assert_eq!(result["totals"]["events"], 0, "{env}");
+        }
+    }
+    let table = text(&output.stdout);
+    assert!(table.contains("18 instances failed"), "{table}");
+    assert!(table.contains("instance 1 of exits at 2"), "{table}");
+    place.assert_tidy();
+
+    // `compare` names the failed ones and counts the others.
+    let compared = crate::common::wbench(
+        place.folder.path(),
+        "compare all.json --by env --vary concurrency",
+    )
+    .assert()
+    .success();
+    let compared = text(&compared.get_output().stdout);
+    assert_eq!(
+        compared.matches("excluded, because it was failed").count(),
+        18,
+        "{compared}"
+    );
+    assert!(compared.contains("native  2"), "{compared}");
+}
+
+#[test]
+fn a_hung_instance_is_ended_with_its_process_group() {
+    let place = Place::new();
+    let launchers = [
+        "sleeps=sh -c 'sleep 1000'",
+        "deaf=sh -c 'trap \"\" TERM; echo here >&2; while :; do sleep 0.05; done'",
+    ];
+    let output = place.sweep("--concurrency 1 --count 1 --timeout 4", &launchers, TRIVIAL);
+    assert_ended(&output, 1);
+    let results = place.results();
+    assert!(
+        error(&results[0]).contains("--timeout"),
+        "{}",
+        error(&results[0])
+    );
+    assert!(
+        error(&results[1]).contains("here"),
+        "{}",
+        error(&results[1])
+    );
+    place.assert_tidy();
+}
+
+#[test]
+fn a_process_left_behind_by_an_instance_is_ended_and_the_result_counts() {
+    let place = Place::new();
+    let launcher = "open=sh -c '$WBENCH {args}; sleep 1000 &'";
+    let output = place.sweep("--concurrency 1 --count 1", &[launcher], TRIVIAL);
+    assert_ended(&output, 0);
+    assert_eq!(place.results()[0]["status"], "complete");
+    place.assert_tidy();
+}
+
+#[test]
+fn an_instance_that_fails_keeps_its_own_result() {
+    let place = Place::new();
+    let launcher = "native=sh -c 'touch {dir}/test_file.0; exec $WBENCH {args}'";
+    let words = "fileio --mode seqwr --files 1 --total-size 16K --flags none";
+    let output = place.sweep("--concurrency 1 --count 1", &[launcher], words);
+    assert_ended(&output, 1);
+    let results = place.results();
+    assert!(
+        error(&results[0]).contains("test_file.0"),
+        "{}",
+        error(&results[0])
+    );
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("native-1-1 was not removed: it contains test_file.0"),
+        "{said}"
+    );
+}
+
+#[test]
+fn only_wbench_test_files_are_removed_with_a_directory_and_others_are_named() {
+    let place = Place::new();
+    // As a killed instance leaves them.
+    let files = "$WBENCH fileio prepare --quiet --files 2 --total-size 32K --dir {dir}";
+    let launcher = format!(
+        "native=sh -c '{files}; [ {{instance}} = 1 ] || {{ echo mine > {{dir}}/notes; mkdir \
+         {{dir}}/deep; }}; exec $WBENCH {{args}}'"
+    );
+    let output = place.sweep("--quiet --concurrency 1 --count 2", &[&launcher], TRIVIAL);
+    assert_ended(&output, 0);
+    let said = text(&output.stderr);
+    for words in [
+        "native-1-2 was not removed: it contains deep, notes, not created by wbench",
+        "was not removed: it contains native-1-2,",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("native-1-1"), "{said}");
+    let data = place.folder.path().join("data");
+    let sweep = data.join(names_in(&data).remove(0));
+    assert_eq!(names_in(&sweep), ["native-1-2"]);
+    assert_eq!(names_in(&sweep.join("native-1-2")), ["deep", "notes"]);
+}
+
+/// What a launcher may do to its directory, and what the sweep then reports. PRECIOUS is a
+/// directory with unrelated files.
+const REPLACED: [(&str, &str); 4] = [
+    (
+        "rmdir {dir}; ln -s PRECIOUS {dir}",
+        "it is now a symbolic link",
+    ),
+    ("mount --bind PRECIOUS {dir}", "it is now a mount point"),
+    (
+        "mkdir {dir}/deep; mount --bind PRECIOUS {dir}/deep",
+        "it contains deep,",
+    ),
+    (
+        "touch {dir}/test_file.0; mount --bind PRECIOUS/test_file.0 {dir}/test_file.0",
+        "it contains test_file.0,",
+    ),
+];
+
+/// Runs a sweep whose launcher replaces its directory with unrelated files, in a temporary mount
+/// namespace, and fails unless all those files survive.
+#[track_caller]
+fn assert_left_alone(place: &Place, precious: &Path, before: &[&str]) {
+    let files = "fileio prepare --quiet --files 2 --total-size 32K --dir";
+    let prepared = Command::new(WBENCH)
+        .args(files.split(' '))
+        .arg(precious)
+        .status();
+    assert!(prepared.unwrap().success());
+    std::fs::write(precious.join("letter"), "mine").unwrap();
+    let names = names_in(precious);
+    for (does, words) in REPLACED {
+        let does = does.replace("PRECIOUS", precious.to_str().unwrap());
+        let launcher = format!("x=sh -c '{does}; exec $WBENCH {{args}}'");
+        let sweep = place.command("--concurrency 1 --count 1", &[&launcher], TRIVIAL);
+        let mut command = tool("unshare");
+        command
+            .args(["--mount", "--propagation", "private"])
+            .args(before)
+            .arg(sweep.get_program())
+            .args(sweep.get_args())
+            .env("WBENCH", WBENCH)
+            .current_dir(place.folder.path());
+        let output = Running::start(command).finish();
+        assert_ended(&output, 0);
+        assert_eq!(names_in(precious), names, "{does}");
+        let said = text(&output.stderr);
+        let words = format!("x-1-1 was not removed: {words}");
+        assert!(said.contains(&words), "{words}: {said}");
+        std::fs::remove_file(place.file()).unwrap();
+    }
+}
+
+#[test]
+fn a_launcher_that_replaces_its_directory_causes_no_loss_of_other_files() {
+    let place = Place::new();
+    let precious = place.folder.path().join("precious");
+    std::fs::create_dir(&precious).unwrap();
+    assert_left_alone(&place, &precious, &[]);
+    let other = Mounted::tmpfs(1 << 20);
+    assert_left_alone(&place, &other.path(), &[]);
+}
+
+#[test]
+fn without_openat2_a_launcher_that_replaces_its_directory_causes_no_loss_of_other_files() {
+    tool("strace");
+    let place = Place::new();
+    let precious = place.folder.path().join("precious");
+    std::fs::create_dir(&precious).unwrap();
+    let words = "strace -qq -o trace -e trace=openat2 -e inject=openat2:error=ENOSYS";
+    let words: Vec<&str> = words.split(' ').collect();
+    assert_left_alone(&place, &precious, &words);
+    let trace = std::fs::read_to_string(place.folder.path().join("trace")).unwrap();
+    assert!(trace.contains("ENOSYS"), "{trace}");
+}
+
+#[test]
+fn a_stale_result_is_not_counted() {
+    let place = Place::new();
+    let launchers = [
+        "old=sh -c 'test -e old || $WBENCH {args} > old; cat old'",
+        "start=sh -c '$WBENCH {args} | sed s/asked_at[^2]*20../asked_at\\\":\\\"2001/'",
+        "began=sh -c '$WBENCH {args} | sed s/started_at[^2]*20../started_at\\\":\\\"2001/'",
+    ];
+    let options = "--concurrency 2 --count 2 --lead 0.5 --runner waves";
+    let output = place.sweep(options, &launchers[1..], TRIVIAL);
+    assert_ended(&output, 1);
+    for (result, words) in place.results().iter().zip([
+        "another start: 2001",
+        "another start: 2001",
+        "before its launch",
+        "before its launch",
+    ]) {
+        assert_eq!(result["status"], "failed");
+        assert!(error(result).contains(words), "{words}: {}", error(result));
+    }
+    std::fs::remove_file(place.file()).unwrap();
+
+    let output = place.sweep("--concurrency 1 --count 4", &launchers[..1], TRIVIAL);
+    assert_ended(&output, 1);
+    let results = place.results();
+    assert_eq!(results[0]["status"], "complete");
+    assert!(results[0]["labels"]["nonce"].is_null());
+    for result in &results[1..] {
+        assert_eq!(result["status"], "failed");
+        assert!(
+            error(result).contains("not of this launch"),
+            "{}",
+            error(result)
+        );
+    }
+}
+
+#[test]
+fn failures_are_printed_even_with_quiet() {
+    let place = Place::new();
+    let launchers = ["native=", "broken=sh -c 'echo no room >&2; exit 3'"];
+    let output = place.sweep("--quiet --concurrency 1 --count 1", &launchers, TRIVIAL);
+    assert_ended(&output, 1);
+    assert_eq!(text(&output.stdout), "");
+    let said = text(&output.stderr);
+    for words in ["1 instance failed", "instance 1 of broken at 1", "no room"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}
+
+/// A sweep of 16 concurrent instances with a file descriptor limit.
+fn sweep_with_descriptors(place: &Place, limit: &str) -> Output {
+    let launcher = "sh=sh -c 'ulimit -Sn >> limits; exec $WBENCH {args}'";
+    let sweep = place.command(
+        "--quiet --concurrency 16 --count 16 --lead 1",
+        &[launcher],
+        TRIVIAL,
+    );
+    let mut command = tool("sh");
+    command
+        .args(["-c", &format!("ulimit {limit} && exec \"$@\""), "sh"])
+        .arg(sweep.get_program())
+        .args(sweep.get_args())
+        .env("WBENCH", WBENCH)
+        .current_dir(place.folder.path());
+    Running::start(command).finish()
+}
+
+#[test]
+fn the_descriptor_limit_is_raised_for_the_sweep_and_not_for_its_instances() {
+    let place = Place::new();
+    assert_ended(&sweep_with_descriptors(&place, "-Sn 40"), 0);
+    assert_each_once(&place.results(), &["sh"], &[16], 16);
+    let limits = std::fs::read_to_string(place.folder.path().join("limits")).unwrap();
+    assert_eq!(limits, "40\n".repeat(16));
+
+    let place = Place::new();
+    let output = sweep_with_descriptors(&place, "-n 40");
+    assert_ended(&output, 1);
+    let said = text(&output.stderr);
+    for words in [
+        "16 concurrent instances",
+        "hard limit is 40",
+        "--concurrency",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert_eq!(names_in(place.folder.path()), ["data"]);
+}
+
+#[test]
+fn resume_refuses_results_from_different_conditions() {
+    let place = Place::new();
+    let options = "--concurrency 1 --count 2";
+    assert_ended(&place.sweep(options, &[], TRIVIAL), 0);
+    let whole = place.results();
+    let resume = format!("{options} --resume");
+    for (pointer, value, words) in [
+        ("/launch/host/hostname", "x".into(), "host x, not"),
+        ("/launch/host/kernel", "1.0".into(), "kernel 1.0, not"),
+        ("/launch/tool/version", "9".into(), "wbench version 9, not"),
+        ("/host/hostname", "x".into(), "host x, not"),
+        ("/host/kernel", "1.0".into(), "kernel 1.0, not"),
+        ("/tool/version", "9".into(), "wbench version 9, not"),
+        (
+            "/schema",
+            "wbench.result/9".into(),
+            "schema wbench.result/9",
+        ),
+        ("/launch/instance", 0.into(), "another sweep"),
+        ("/totals/events", 0.into(), "0 events"),
+    ] {
+        let mut other = whole.clone();
+        *other[0].pointer_mut(pointer).expect(pointer) = value;
+        let text_before = serde_json::to_string(&other).unwrap();
+        std::fs::write(place.file(), &text_before).unwrap();
+        let refused = place.sweep(&resume, &[], TRIVIAL);
+        assert_ended(&refused, 1);
+        let said = text(&refused.stderr);
+        assert!(said.contains(words), "{pointer}: {said}");
+        let text_after = std::fs::read_to_string(place.file()).unwrap();
+        assert_eq!(text_after, text_before);
+    }
+}
+
+/// Rounds of a sweep that may be interrupted by a signal; the last round is not.
+const INTERRUPTED_ROUNDS: u32 = 12;
+
+/// Seed of the random pauses: WBENCH_TEST_SEED to reproduce a test, otherwise different each time.
+fn seed() -> u32 {
+    let seed = match std::env::var("WBENCH_TEST_SEED") {
+        Ok(seed) => seed.parse().expect("WBENCH_TEST_SEED is a number"),
+        Err(_) => std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos(),
+    };
+    println!("WBENCH_TEST_SEED={seed}");
+    seed
+}
+
+#[test]
+fn a_signal_ends_the_children_and_resume_completes_each_instance_once() {
+    let seed = seed();
+    let place = Place::new();
+    let options = "--concurrency 1,3 --count 6 --lead 0.5";
+    let words = "cpu --max-prime 1000 --events 0 --time 0.3";
+    let launchers = ["native=", "sh=sh -c '$WBENCH {args}'"];
+    let mut random = u64::from(seed);
+    let mut interrupted = 0;
+    for round in 0..=INTERRUPTED_ROUNDS {
+        let resumed = format!("{options}{}", if round == 0 { "" } else { " --resume" });
+        let run = Running::start(place.command(&resumed, &launchers, words));
+        random = random
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        let pause = Duration::from_millis(300 + (random >> 33) % 2500);
+        let pid = run.pid().as_raw();
+        let began = Instant::now();
+        let ended = || status_kib(pid, "VmRSS").is_none();
+        // On a busy machine a round may complete nothing: the last one has all the time it needs.
+        while (round == INTERRUPTED_ROUNDS || began.elapsed() < pause) && !ended() {
+            assert!(
+                began.elapsed() < crate::common::PATIENCE,
+                "seed {seed}: it hangs"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let was_at_work: Vec<i32> = children(pid).iter().map(|(pid, _)| *pid).collect();
+        if !ended() {
+            run.signal(Signal::SIGINT);
+        }
+        let output = run.finish();
+        for child in was_at_work {
+            assert!(
+                !Path::new(&format!("/proc/{child}")).exists(),
+                "{child} lives on"
+            );
+        }
+        assert!(
+            names_in(&place.folder.path().join("data")).is_empty(),
+            "seed {seed}"
+        );
+        if output.status.code() == Some(0) {
+            break;
+        }
+        assert_ended(&output, 130);
+        interrupted += 1;
+        // A signal that arrives before the first result leaves no file.
+        if place.file().exists() {
+            let results = place.results();
+            let once: BTreeSet<_> = instances(&results).into_iter().collect();
+            assert_eq!(once.len(), results.len(), "seed {seed}");
+            assert!(results.iter().all(|result| result["status"] == "complete"));
+        }
+    }
+    println!("interrupted {interrupted} times");
+    assert!(interrupted > 0, "seed {seed}");
+    let results = place.results();
+    assert_each_once(&results, &["native", "sh"], &[1, 3], 6);
+    assert!(results.iter().all(|result| result["status"] == "complete"));
+    place.assert_tidy();
+}
+
+#[test]
+fn resume_repeats_failed_instances_and_refuses_another_sweep() {
+    let place = Place::new();
+    let flag = place.folder.path().join("flag");
+    let launcher = format!(
+        "sh=sh -c 'test -e {} && exec $WBENCH {{args}}'",
+        flag.display()
+    );
+    let launchers = [launcher.as_str(), "native="];
+    let options = "--concurrency 2 --count 2 --lead 0.5";
+    assert_ended(&place.sweep(options, &launchers, TRIVIAL), 1);
+    let refused = place.sweep(options, &launchers, TRIVIAL);
+    assert_ended(&refused, 1);
+    assert!(text(&refused.stderr).contains("--resume"));
+
+    let resume = format!("{options} --resume");
+    for (options, launchers, words, reason) in [
+        (
+            &*resume,
+            &["sh=true", "native="][..],
+            TRIVIAL,
+            "the launcher of sh has changed",
+        ),
+        (
+            &*resume,
+            &launchers[..],
+            "cpu --events 9",
+            "the measurement of",
+        ),
+        (&*resume, &launchers[1..], TRIVIAL, "another sweep"),
+        (
+            "--concurrency 2 --count 3 --resume",
+            &launchers[..],
+            TRIVIAL,
+            "--count",
+        ),
+        (
+            "--concurrency 1 --count 2 --resume",
+            &launchers[..],
+            TRIVIAL,
+            "another sweep",
+        ),
+        (
+            "--concurrency 2 --count 2 --resume --label a=b",
+            &launchers[..],
+            TRIVIAL,
+            "labels ",
+        ),
+    ] {
+        let before = place.results();
+        let refused = place.sweep(options, launchers, words);
+        assert_ended(&refused, 1);
+        let said = text(&refused.stderr);
+        assert!(said.contains(reason), "{reason}: {said}");
+        assert_eq!(place.results(), before);
+        assert!(!place.folder.path().join("all.json.partial").exists());
+    }
+
+    std::fs::write(&flag, "").unwrap();
+    assert_ended(&place.sweep(&resume, &launchers, TRIVIAL), 0);
+    assert_each_once(&place.results(), &["sh", "native"], &[2], 2);
+}
+
+#[test]
+fn a_disk_that_fills_up_keeps_the_earlier_results() {
+    let disk = Mounted::made("ext4", 16 << 20, "nosuid");
+    let place = Place::new();
+    let file = disk.path().join("all.json");
+    // Instances from the fourth on wait until the disk is full.
+    let launcher = "sh=sh -c 'until [ {instance} -lt 4 ] || [ -e full ]; do sleep 0.1; done; exec \
+                    $WBENCH {args}'";
+    let sweep = |options: &str| {
+        let mut command = Command::new(WBENCH);
+        command
+            .args("sweep --concurrency 1 --count 12 --json".split(' '))
+            .arg(&file)
+            .args(options.split_whitespace())
+            // Large results, which soon exceed the space reserved for them.
+            .args(["--label", &format!("long={}", "x".repeat(60_000))])
+            .args(["--launch", launcher, "--"])
+            .args(TRIVIAL.split(' '))
+            .env("WBENCH", WBENCH)
+            .current_dir(place.folder.path());
+        Running::start(command)
+    };
+    let run = sweep("");
+    let partial = disk.path().join("all.json.partial");
+    let lines = || std::fs::read_to_string(&partial).map_or(0, |text| text.lines().count());
+    wait_until("some results", || lines() >= 3);
+    let filler = disk.path().join("filler");
+    let filled = tool("dd")
+        .args(["if=/dev/zero", "bs=4k", "status=none"])
+        .arg(format!("of={}", filler.display()))
+        .output()
+        .unwrap();
+    assert!(!filled.status.success(), "the disk is full");
+    std::fs::write(place.folder.path().join("full"), "").unwrap();
+    let output = run.finish();
+    assert_ended(&output, 1);
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("make room") && said.contains("--resume"),
+        "{said}"
+    );
+    assert!(lines() >= 3);
+    assert!(!file.exists());
+
+    std::fs::remove_file(filler).unwrap();
+    assert_ended(&sweep("--resume").finish(), 0);
+    let results = result_in(&file);
+    assert_each_once(results.as_array().unwrap(), &["sh"], &[1], 12);
+}
+
+#[test]
+fn a_sweep_that_does_not_fit_is_refused_before_anything_starts() {
+    let disk = Mounted::tmpfs(64 << 20);
+    let place = Place::new();
+    let dir = disk.path();
+    let mut command = Command::new(WBENCH);
+    command
+        .args("sweep --concurrency 1,4 --count 4 --json all.json --dir".split(' '))
+        .arg(&dir)
+        .args("-- fileio --mode seqrd --files 2 --total-size 20M --flags none".split(' '))
+        .current_dir(place.folder.path());
+    let output = Running::start(command).finish();
+    assert_ended(&output, 1);
+    let said = text(&output.stderr);
+    for word in [
+        "80.0 MiB of disk",
+        "64.0 MiB",
+        "--total-size",
+        "--overcommit",
+    ] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    assert!(!place.file().exists());
+    assert!(names_in(&dir).is_empty());
+
+    let words = "memory --block-size 64G --total-size 64G";
+    let output = place.sweep("--concurrency 4 --count 4", &[], words);
+    assert_ended(&output, 1);
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("256.0 GiB") && said.contains("--block-size"),
+        "{said}"
+    );
+}
+
+#[test]
+fn arguments_that_do_not_form_a_sweep_are_refused() {
+    let place = Place::new();
+    let refused = |options: &str, launchers: &[&str], words: &str, code: i32, reason: &str| {
+        let output = place.sweep(options, launchers, words);
+        assert_ended(&output, code);
+        let said = text(&output.stderr);
+        assert!(said.contains(reason), "{reason}: {said}");
+        assert_eq!(names_in(place.folder.path()), ["data"]);
+    };
+    let fine = "--concurrency 1 --count 1";
+    refused(fine, &[], "cpu --max-prime x", 2, "--max-prime");
+    refused(fine, &[], "compare a b", 1, "cpu, memory or fileio");
+    for option in ["--json -", "--quiet", "--start-at 1", "--format text"] {
+        let words = format!("cpu {option}");
+        let name = option.split(' ').next().unwrap();
+        refused(fine, &[], &words, 1, &format!("remove {name} from"));
+    }
+    refused(fine, &[], "cpu --label env=x", 1, "--label env");
+    refused(
+        "--concurrency 1 --count 1 --label instance=x",
+        &[],
+        "cpu",
+        1,
+        "--label instance",
+    );
+    refused(fine, &[], "fileio --mode seqrd --keep", 1, "--keep");
+    refused(fine, &[], "fileio run --mode seqrd", 1, "remove 'run' from");
+    refused(fine, &["a=x", "a=y"], "cpu", 1, "environment a twice");
+    refused(fine, &["a/b=x"], "cpu", 2, "invalid environment name");
+    refused(fine, &["a=sh -c 'x"], "cpu", 2, "within quotes");
+    refused(
+        "--concurrency 2 --count 1",
+        &[],
+        "cpu",
+        1,
+        "exceeds --count 1",
+    );
+    refused(
+        "--concurrency 1 --count 4294967295",
+        &[],
+        "cpu",
+        1,
+        "4294967295 results are too many",
+    );
+    refused(
+        "--concurrency 1,2 --count 50001",
+        &[],
+        "cpu",
+        1,
+        "at most 100000",
+    );
+    refused(
+        "--concurrency 2 --count 2 --lead 100000",
+        &[],
+        "cpu",
+        2,
+        "at most 86400 seconds",
+    );
+    refused(fine, &[], "cpu --label nonce=x", 1, "--label nonce");
+    refused("--concurrency 2,2 --count 4", &[], "cpu", 1, "2 twice");
+}
+
+#[test]
+fn the_instances_of_a_killed_sweep_end_with_it() {
+    let place = Place::new();
+    let words = "cpu --max-prime 1000 --events 0 --time 1000";
+    let run = Running::start(place.command("--concurrency 2 --count 2 --lead 1", &[], words));
+    let pid = run.pid().as_raw();
+    let partial = place.folder.path().join("all.json.partial");
+    wait_until("two instances", || {
+        partial.exists() && children(pid).len() == 2
+    });
+    let at_work = children(pid);
+    run.signal(Signal::SIGKILL);
+    run.finish();
+    for (child, _) in at_work {
+        wait_until("the end of an instance", || {
+            let stat = std::fs::read_to_string(format!("/proc/{child}/stat"));
+            stat.map_or(true, |stat| stat.contains(") Z "))
+        });
+    }
+}
+
+#[test]
+fn a_created_directory_that_cannot_be_opened_is_removed() {
+    let folder = folder();
+    let run = traced(
+        folder.path(),
+        "sweep --concurrency 1 --count 1 --json r.json -- fileio --mode rndrd --files 1 \
+         --total-size 16K --events 1",
+        &["trace=openat2", "inject=openat2:error=EACCES:when=1"],
+    );
+    assert_ended(&run.output, 1);
+    let message = text(&run.output.stderr);
+    assert!(message.contains("cannot create the directory"), "{message}");
+    assert_eq!(names_in(folder.path()), [""; 0]);
+}
+
+#[test]
+fn a_second_sweep_on_results_in_use_is_refused_before_it_starts_anything() {
+    let place = Place::new();
+    let flag = place.folder.path().join("go-on");
+    let launcher = format!(
+        "sh=sh -c 'touch started-{{instance}}; until [ -e {} ]; do sleep 0.1; done; exec {WBENCH} \
+         {{args}}'",
+        flag.display()
+    );
+    let start = |options: &str| {
+        let mut command = Command::new(WBENCH);
+        command
+            .args("sweep --concurrency 1 --count 2 --json all.json".split(' '))
+            .args(options.split_whitespace())
+            .args(["--launch", &launcher, "--"])
+            .args(TRIVIAL.split(' '))
+            .current_dir(place.folder.path());
+        Running::start(command)
+    };
+    let first = start("");
+    let started = place.folder.path().join("started-1");
+    wait_until("the first instance", || started.exists());
+    let before = names_in(place.folder.path());
+    for options in ["", "--resume"] {
+        let output = start(options).finish();
+        assert_ended(&output, 1);
+        let holder = format!("all.json.partial is in use by process {},", first.pid());
+        let said = text(&output.stderr);
+        assert!(
+            said.starts_with("wbench: ") && said.contains(&holder),
+            "{said}"
+        );
+        assert_eq!(names_in(place.folder.path()), before);
+    }
+    std::fs::write(&flag, "").unwrap();
+    assert_ended(&first.finish(), 0);
+    assert_each_once(&place.results(), &["sh"], &[1], 2);
+}
+
+#[test]
+fn a_sweep_killed_during_its_trial_leaves_no_test_files() {
+    let folder = folder();
+    let test_files = || -> usize {
+        let sweeps = names_in(folder.path()).into_iter();
+        let trials = sweeps.map(|name| folder.path().join(name).join("trial"));
+        let entries = trials.filter_map(|trial| std::fs::read_dir(trial).ok());
+        entries.map(Iterator::count).sum()
+    };
+    let mut run = Running::wbench(
+        folder.path(),
+        "sweep --concurrency 1 --count 1 --overcommit --json r.json -- fileio --mode rndrd \
+         --total-size 64G --events 1",
+    );
+    wait_until("a test file of the trial", || test_files() > 0);
+    run.kill();
+    wait_until("the end of the trial", || test_files() == 0);
+}

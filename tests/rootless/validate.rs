@@ -1,0 +1,177 @@
+//! `--validate`: a flipped byte, a misplaced block and a stale block are each detected, reported
+//! with file and offset, and fail the run.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::process::Command;
+
+use crate::common::storage::{BACKENDS, Bench, wbench};
+
+const BLOCK: u64 = 4096;
+const SET: &str = "--files 3 --total-size 120K --validate";
+
+fn prepared() -> Bench {
+    let bench = Bench::new();
+    bench
+        .fileio(&format!("prepare {SET} --quiet"))
+        .succeeded("prepare");
+    bench
+}
+
+fn open(bench: &Bench, file: u32) -> File {
+    let mut options = File::options();
+    options.read(true).write(true);
+    options.open(bench.file(file)).expect("a test file")
+}
+
+fn block(bench: &Bench, file: u32, offset: u64) -> Vec<u8> {
+    let mut block = vec![0; BLOCK as usize];
+    open(bench, file)
+        .read_exact_at(&mut block, offset)
+        .expect("a block");
+    block
+}
+
+fn put(bench: &Bench, file: u32, offset: u64, bytes: &[u8]) {
+    open(bench, file)
+        .write_all_at(bytes, offset)
+        .expect("room for a block");
+}
+
+#[test]
+fn every_engine_detects_a_flipped_byte() {
+    for io in BACKENDS {
+        let bench = prepared();
+        let place = 5 * BLOCK + 1234;
+        let byte = block(&bench, 1, 5 * BLOCK)[1234];
+        put(&bench, 1, place, &[byte ^ 0x10]);
+        bench
+            .run(&format!("{SET} --mode seqrd --io {io} --threads 2"))
+            .failed_with(&["offset 20480", "test_file.1", "CRC-32"], io);
+        let result = bench.result();
+        assert_eq!(result["status"], "failed", "{io}");
+        let told = result["error"].as_str().expect("an error in the result");
+        assert!(told.contains("offset 20480"), "{told}");
+    }
+}
+
+#[test]
+fn every_engine_detects_a_misplaced_block() {
+    for io in BACKENDS {
+        let bench = prepared();
+        let strayed = block(&bench, 0, 2 * BLOCK);
+        put(&bench, 2, 7 * BLOCK, &strayed);
+        bench
+            .run(&format!("{SET} --mode seqrd --io {io}"))
+            .failed_with(
+                &[
+                    "offset 28672",
+                    "test_file.2",
+                    "belongs to offset 8192 of test_file.0",
+                ],
+                io,
+            );
+    }
+}
+
+#[test]
+fn a_lost_acknowledged_write_is_detected_after_the_run() {
+    let bench = prepared();
+    // The kernel never sees the 14th write, but the program gets a success status.
+    let injections = bench.inject("pwrite64", "retval=4096", 14, 3);
+    bench
+        .run_under(&injections, &format!("{SET} --mode seqrewr"))
+        .failed_with(&["offset 12288", "test_file.1", "stale"], "seqrewr");
+    assert_eq!(bench.result()["status"], "failed");
+}
+
+#[test]
+fn a_lost_write_is_detected_by_the_next_read_of_the_block() {
+    let bench = prepared();
+    let injections = bench.inject("pwrite64", "retval=4096", 3, 3);
+    bench
+        .run_under(
+            &injections,
+            &format!("{SET} --mode rndrw --rw-ratio 20 --events 3000"),
+        )
+        .failed_with(&["test_file.", "stale"], "rndrw");
+    let events = bench.result()["totals"]["events"].as_u64().expect("events");
+    assert!(events < 3000, "found only after {events} events");
+}
+
+#[test]
+fn without_validate_nothing_is_checked() {
+    let bench = prepared();
+    put(&bench, 1, 5000, &[1, 2, 3]);
+    bench
+        .run("--files 3 --total-size 120K --mode seqrd")
+        .succeeded("seqrd");
+}
+
+#[test]
+fn files_of_another_block_size_or_without_seals_are_refused_with_advice() {
+    let bench = Bench::new();
+    let plain = "--files 3 --total-size 120K";
+    bench
+        .fileio(&format!("prepare {plain} --quiet"))
+        .succeeded("prepare");
+    bench
+        .run(&format!("{SET} --mode rndrd"))
+        .failed_with(&["seal", "--validate"], "without seals");
+    // A validated run cannot use these files, so prepare writes them again.
+    bench
+        .fileio(&format!("prepare {SET} --quiet"))
+        .succeeded("prepare");
+    bench.run(&format!("{SET} --mode rndrd")).succeeded("rndrd");
+    bench
+        .run(&format!("{SET} --block-size 8K --mode rndrd"))
+        .failed_with(&["test_file."], "another block size");
+}
+
+#[test]
+fn blocks_of_any_size_are_sealed_and_merged_requests_contain_several() {
+    for (block, merged) in [("512", 7), ("3000", 0), ("3000", 5), ("2M", 0)] {
+        let bench = Bench::new();
+        let set =
+            format!("--files 2 --total-size 8400000 --block-size {block} --validate --flags none");
+        bench
+            .fileio(&format!("prepare {set} --quiet"))
+            .succeeded(block);
+        for mode in ["seqrd", "seqrewr", "seqrd"] {
+            bench
+                .run(&format!("{set} --mode {mode} --merged-requests {merged}"))
+                .succeeded(block);
+        }
+    }
+}
+
+#[test]
+fn the_sysbench_dialect_detects_a_flipped_byte_too() {
+    let bench = Bench::new();
+    let sysbench = |words: &str| {
+        Command::new(wbench())
+            .current_dir(&bench.dir)
+            .args(
+                "--test=fileio --file-num=3 --file-total-size=120K --file-block-size=4K --validate"
+                    .split(' '),
+            )
+            .args(words.split(' '))
+            .output()
+            .expect("wbench runs")
+    };
+    assert!(sysbench("prepare").status.success());
+    for io in ["sync", "async", "mmap"] {
+        let mode = format!("--file-io-mode={io}");
+        let run = format!("{mode} --file-test-mode=rndrw --max-requests=200 run");
+        let done = sysbench(&run);
+        assert!(done.status.success(), "{io}: {done:?}");
+    }
+    put(&bench, 0, 100, b"damage");
+    let done = sysbench("--file-test-mode=seqrd run");
+    assert_eq!(done.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&done.stderr);
+    assert!(
+        told.contains("FATAL") && told.contains("offset 0 of") && told.contains("test_file.0"),
+        "{told}"
+    );
+}
