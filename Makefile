@@ -85,6 +85,6 @@ tools:
 bench: tools
 	cargo bench
 
-# Regenerates the JSON Schema of the result file from src/result.rs.
+# Regenerates the JSON Schema of the result file from src/result/.
 schema:
 	WBENCH_WRITE_SCHEMA=1 cargo test --lib the_published_schema

@@ -1,0 +1,13 @@
+//! Parameters of the cpu test.
+
+use std::num::NonZeroU64;
+
+use serde::{Deserialize, Serialize};
+
+/// Parameters of the cpu test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct CpuParams {
+    /// Each event tests the numbers from 3 to `max_prime` - 1 for primality.
+    pub max_prime: NonZeroU64,
+}

@@ -1,0 +1,102 @@
+//! What to run: typed, validated, with all defaults filled in.
+//!
+//! Every command line becomes a plan, and nothing below knows which one it was. The parameter types
+//! of a test are those of `workload.params` in the result, so that a result can only state what
+//! was in force.
+
+mod cpu;
+mod file_set;
+mod fileio;
+mod limits;
+mod memory;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::start::StartAt;
+
+pub use cpu::CpuParams;
+pub use file_set::{FileHandling, FilePlan, FileSet};
+pub use fileio::{
+    FileMode, FileioParams, FsyncMode, IoMode, MAX_DEPTH, MAX_REQUEST, OpenFlags,
+    SMALLEST_SEALED_BLOCK,
+};
+pub use limits::Limits;
+pub use memory::{MemoryAccess, MemoryOper, MemoryParams, MemoryScope};
+
+/// A validated run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunPlan {
+    /// The test and its parameters.
+    pub test: Test,
+    /// Worker threads.
+    pub threads: NonZeroUsize,
+    /// Limits that end the run.
+    pub limits: Limits,
+    /// Percentile shown in reports that show a single one, 1 to 100.
+    pub percentile: u8,
+    /// Seed of the random number streams.
+    pub seed: Seed,
+    /// Pin worker i to the i-th CPU that this process may run on.
+    pub pin: bool,
+    /// Clock that times events.
+    pub clock: ClockChoice,
+    /// Length of a report interval; None for no intervals.
+    pub report_interval: Option<Duration>,
+    /// Minimum stack size of worker threads, in bytes.
+    pub stack_size: Option<usize>,
+    /// Labels of the result.
+    pub labels: BTreeMap<String, String>,
+    /// The test files (file I/O only).
+    pub files: Option<FilePlan>,
+    /// When the threads start; None for as soon as they are ready.
+    pub start_at: Option<StartAt>,
+}
+
+/// A test and its parameters, as in the result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum Test {
+    /// Prime numbers by trial division.
+    Cpu(CpuParams),
+    /// Reads or writes of a block of memory.
+    Memory(MemoryParams),
+    /// Reads and writes of a set of test files.
+    Fileio(FileioParams),
+}
+
+impl Test {
+    /// Name of the test, as in `workload.test`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Test::Cpu(_) => "cpu",
+            Test::Memory(_) => "memory",
+            Test::Fileio(_) => "fileio",
+        }
+    }
+}
+
+/// Seed of the random number streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Seed(
+    /// None: the fixed stream of sysbench 0.4.12; `Some`: seeded as by srand48(3).
+    pub Option<u32>,
+);
+
+/// Clock that times events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ClockChoice {
+    /// The TSC if it is reliable, else CLOCK_MONOTONIC
+    #[default]
+    Auto,
+    /// The TSC, or an error if it is not reliable
+    Tsc,
+    /// CLOCK_MONOTONIC
+    Monotonic,
+}
