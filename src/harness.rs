@@ -3,9 +3,9 @@
 use anyhow::Result;
 
 use crate::clock::Clock;
+use crate::engine::statistics::LatencyHistogram;
 use crate::engine::{self, Setup, Unobserved};
 use crate::host;
-use crate::measure::Durations;
 use crate::result::Harness;
 use crate::workload::empty::Empty;
 
@@ -31,7 +31,7 @@ pub fn measure<C: Clock>(setup: Setup, clock: C) -> Result<Harness> {
     };
     let events = EVENTS.max(EVENTS_A_THREAD.saturating_mul(setup.threads as u64));
     let mut costs = Vec::with_capacity(RUNS);
-    let mut durations = Durations::default();
+    let mut durations = LatencyHistogram::default();
     for _ in 0..RUNS {
         let open = || Ok(Empty::new(events, setup.threads));
         let run = engine::run(setup, clock, open, &mut Unobserved)?;

@@ -2,7 +2,7 @@
 //! containers.
 //!
 //! Data flows one way: arguments ([`cli`]) become a [`plan`]; the [`engine`] runs a [`workload`]
-//! under a [`clock`]; the measurements ([`measure`]) become a [`result`] document ([`run`]), which
+//! under a [`clock`]; the statistics become a [`result`] document ([`run`]), which
 //! also describes the [`host`]; and that becomes text ([`report`]) or a file. Several plans form a
 //! [`suite`]; a long job keeps its results in a [`journal`]. Many result files become a comparison
 //! ([`compare`]). A [`session`] drives this for each of the two command lines.
@@ -18,7 +18,6 @@ pub mod harness;
 pub mod host;
 pub mod journal;
 mod lock_holder;
-pub mod measure;
 pub mod output;
 pub mod plan;
 pub mod report;

@@ -6,10 +6,10 @@ use std::time::SystemTime;
 use anyhow::{Context, Error, Result};
 
 use crate::clock::{Clock, Nanoseconds, TimeSource};
-use crate::engine::{self, Measurement, Observer, Setup};
+use crate::engine::statistics::Statistics;
+use crate::engine::{self, Observer, RunOutcome, Setup};
 use crate::harness;
 use crate::host::{self, Root};
-use crate::measure::Measure;
 use crate::plan::{ClockChoice, RunPlan, Test};
 use crate::result::{
     EndedBy, Harness, Host, Noise, PageCache, Rates, RunResult, SCHEMA, Start, Status, Storage,
@@ -91,21 +91,21 @@ impl<'a> Run<'a> {
         files: Option<Arc<TestFiles>>,
         observer: &mut dyn Observer,
     ) -> RunResult {
-        if let Err(error) = self.look_at_cache(files.as_deref()) {
+        if let Err(error) = self.inspect_page_cache(files.as_deref()) {
             return self.not_run(&error);
         }
         let mut window = Window::open(&self.time, observer);
-        let measured = with_clock!(self.time.clock, clock => self.run(clock, files, &mut window));
+        let outcome = with_clock!(self.time.clock, clock => self.run(clock, files, &mut window));
         let (started_at, noise) = window.close();
-        match measured {
-            Ok(measurement) => self.result(started_at, noise, measurement),
+        match outcome {
+            Ok(outcome) => self.result(started_at, noise, outcome),
             Err(error) => self.not_run(&error),
         }
     }
 
     /// Drops the set's pages from the page cache if the plan says so, and determines how much of
     /// the set is cached, and whether it has holes.
-    fn look_at_cache(&mut self, files: Option<&TestFiles>) -> Result<()> {
+    fn inspect_page_cache(&mut self, files: Option<&TestFiles>) -> Result<()> {
         let (Some(files), Test::Fileio(params)) = (files, &self.plan.test) else {
             return Ok(());
         };
@@ -137,7 +137,7 @@ impl<'a> Run<'a> {
         clock: C,
         files: Option<Arc<TestFiles>>,
         observer: &mut dyn Observer,
-    ) -> Result<Measurement> {
+    ) -> Result<RunOutcome> {
         let (plan, setup) = (self.plan, self.setup);
         let threads = setup.threads;
         let max_requests = plan.limits.max_requests;
@@ -152,7 +152,7 @@ impl<'a> Run<'a> {
                 engine::run(setup, clock, || Ok(memory), observer)
             }
             Test::Fileio(params) => {
-                let files = files.context("the file I/O test was given no files")?;
+                let files = files.context("the fileio test has no files")?;
                 let validator = params
                     .validate
                     .then(|| Arc::new(Validator::new(files.set())));
@@ -160,11 +160,11 @@ impl<'a> Run<'a> {
                     let (files, validator) = (files.clone(), validator.clone());
                     Fileio::open(params, plan.seed, max_requests, files, validator)
                 };
-                let mut measurement = engine::run(setup, clock, open, observer)?;
+                let mut outcome = engine::run(setup, clock, open, observer)?;
                 if let Some(validator) = validator {
-                    measurement.verify(|| validator.verify(&files));
+                    outcome.verify(|| validator.verify(&files));
                 }
-                Ok(measurement)
+                Ok(outcome)
             }
         }
     }
@@ -181,10 +181,10 @@ impl<'a> Run<'a> {
     /// Returns the result of a run that never began.
     pub fn not_run(self, error: &Error) -> RunResult {
         let interrupted = error.is::<Interrupted>();
-        let nothing = Measurement {
+        let nothing = RunOutcome {
             wall: Nanoseconds(0),
             late_s: None,
-            all: Measure::default(),
+            all: Statistics::default(),
             threads: Vec::new(),
             cpu_time: Nanoseconds(0),
             runqueue_wait: None,
@@ -201,11 +201,11 @@ impl<'a> Run<'a> {
         result
     }
 
-    fn result(self, started_at: SystemTime, noise: Noise, measured: Measurement) -> RunResult {
-        let all = &measured.all;
-        let wall_s = measured.wall.as_secs_f64();
+    fn result(self, started_at: SystemTime, noise: Noise, outcome: RunOutcome) -> RunResult {
+        let all = &outcome.all;
+        let wall_s = outcome.wall.as_secs_f64();
         let events = all.events.count();
-        let error = match (&measured.error, measured.ended_by) {
+        let error = match (&outcome.error, outcome.ended_by) {
             (Some(error), _) => Some(format!("{error:#}")),
             (None, EndedBy::ForcedShutdown) => {
                 Some("the run hung beyond its time limit and was given up".to_owned())
@@ -222,16 +222,16 @@ impl<'a> Run<'a> {
             clock: self.time.info(),
             workload: Workload::of(self.plan),
             storage: self.storage,
-            status: match measured.ended_by {
+            status: match outcome.ended_by {
                 EndedBy::Work | EndedBy::Time => Status::Complete,
                 EndedBy::Signal => Status::Interrupted,
                 EndedBy::Error | EndedBy::ForcedShutdown => Status::Failed,
             },
-            ended_by: measured.ended_by,
+            ended_by: outcome.ended_by,
             error,
-            start: self.plan.start_at.map(|moment| Start {
-                asked_at: moment.to_string(),
-                late_s: measured.late_s,
+            start: self.plan.start_at.map(|start_at| Start {
+                asked_at: start_at.to_string(),
+                late_s: outcome.late_s,
             }),
             totals: Totals {
                 wall_s,
@@ -247,7 +247,7 @@ impl<'a> Run<'a> {
             harness: self.harness,
             latency_ns: all.events.to_latency(),
             fsync_latency_ns: all.fsyncs.to_latency(),
-            threads: measured
+            threads: outcome
                 .threads
                 .iter()
                 .map(|thread| ThreadTotals {
@@ -256,10 +256,10 @@ impl<'a> Run<'a> {
                 })
                 .collect(),
             noise: Noise {
-                runqueue_wait_s: measured.runqueue_wait.map(|wait| wait.as_secs_f64()),
+                runqueue_wait_s: outcome.runqueue_wait.map(|wait| wait.as_secs_f64()),
                 ..noise
             },
-            intervals: measured.intervals,
+            intervals: outcome.intervals,
             warnings: Vec::new(),
             host: self.host,
         };

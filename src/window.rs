@@ -41,13 +41,13 @@ impl<'a> Window<'a> {
 }
 
 impl Observer for Window<'_> {
-    fn waits(&mut self) {
+    fn waiting(&mut self) {
         self.before = Some(self.noise.since());
-        self.inner.waits();
+        self.inner.waiting();
     }
 
-    fn wait_ends(&mut self) {
-        self.inner.wait_ends();
+    fn wait_ended(&mut self) {
+        self.inner.wait_ended();
         self.noise = noise_start();
         self.time.begin();
     }
@@ -59,8 +59,8 @@ impl Observer for Window<'_> {
         self.inner.started();
     }
 
-    fn pace(&self) -> Option<Duration> {
-        self.inner.pace()
+    fn progress_interval(&self) -> Option<Duration> {
+        self.inner.progress_interval()
     }
 
     fn progress(&mut self, elapsed: Duration, progress: Progress) {

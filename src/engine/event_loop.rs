@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use super::Recorder;
+use super::Transfer;
 use crate::clock::{Clock, Ticks};
-use crate::measure::Transfer;
 
 /// Outcome of [`Events::issue`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

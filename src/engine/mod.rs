@@ -6,14 +6,15 @@
 //! rest happens at checkpoints (the deadline, the end of an interval), which the loop detects by one
 //! comparison with the time it has just read.
 
+mod collector;
 mod event_loop;
-mod gate;
-mod ledger;
 mod pin;
 mod priority;
 mod recorder;
+mod start_barrier;
+pub mod statistics;
+mod supervisor;
 mod threads;
-mod watch;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -25,25 +26,25 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::clock::{Clock, Nanoseconds, Ticks};
 use crate::host::thread_runqueue_wait;
-use crate::measure::Measure;
 use crate::result::{EndedBy, Interval};
 use crate::signal;
 use crate::start::StartAt;
 
+pub use collector::ThreadSums;
 pub use event_loop::{EventLoop, Events, Issued};
-pub use ledger::ThreadSums;
 pub use recorder::Recorder;
+pub use statistics::{Statistics, Transfer};
 
-use gate::Gate;
-use ledger::Ledger;
+use collector::Collector;
 use pin::{bind_to, cpus_to_pin_to};
 use priority::RaisedPriority;
-use recorder::Shared;
+use recorder::RunState;
+use start_barrier::StartBarrier;
+use supervisor::{AbandonReason, Supervisor};
 use threads::WorkerThreads;
-use watch::{GivenUp, Watch};
 
 /// A workload that several threads run.
-pub trait Workload: Send + Sync + 'static {
+pub trait EventSource: Send + Sync + 'static {
     /// State of one worker thread.
     type Worker: Worker;
 
@@ -94,16 +95,16 @@ pub struct Setup {
 /// Observes a run from outside. No method is called on a worker thread.
 pub trait Observer {
     /// All threads are ready and wait for the start time.
-    fn waits(&mut self) {}
+    fn waiting(&mut self) {}
 
     /// The start time is some milliseconds ahead, or the wait was given up.
-    fn wait_ends(&mut self) {}
+    fn wait_ended(&mut self) {}
 
     /// All threads are about to begin.
     fn started(&mut self) {}
 
     /// Returns how often to call [`Observer::progress`]; `None` for never.
-    fn pace(&self) -> Option<Duration> {
+    fn progress_interval(&self) -> Option<Duration> {
         None
     }
 
@@ -121,7 +122,7 @@ impl Observer for Unobserved {}
 
 /// What a run measured.
 #[derive(Debug)]
-pub struct Measurement {
+pub struct RunOutcome {
     /// Time from before the workload was opened and the threads were created until the last thread
     /// ended, excluding the wait for a start time.
     pub wall: Nanoseconds,
@@ -129,7 +130,7 @@ pub struct Measurement {
     /// if a signal arrived before it.
     pub late_s: Option<f64>,
     /// Statistics of all threads together.
-    pub all: Measure,
+    pub all: Statistics,
     /// Totals of each thread.
     pub threads: Vec<ThreadSums>,
     /// CPU time of the threads between the start barrier and their end.
@@ -145,7 +146,7 @@ pub struct Measurement {
     pub error: Option<Error>,
 }
 
-impl Measurement {
+impl RunOutcome {
     /// Runs `verify` after a run that ended normally; its error fails the run.
     pub fn verify(&mut self, verify: impl FnOnce() -> Result<()>) {
         if !matches!(self.ended_by, EndedBy::Work | EndedBy::Time) {
@@ -165,71 +166,71 @@ impl Measurement {
 ///
 /// An error in the workload, or a signal, is part of the measurement. `Err` means that the run
 /// never began: the workload could not be opened, or a thread could not be created.
-pub fn run<W: Workload, C: Clock>(
+pub fn run<W: EventSource, C: Clock>(
     setup: Setup,
     clock: C,
     open: impl FnOnce() -> Result<W>,
     observer: &mut dyn Observer,
-) -> Result<Measurement> {
-    let gate = Arc::new(Gate::new(setup, clock));
+) -> Result<RunOutcome> {
+    let barrier = Arc::new(StartBarrier::new(setup, clock));
     let opening = Instant::now();
     let workload = Arc::new(open()?);
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(RunState {
         stopped: AtomicBool::new(false),
         timed_out: AtomicBool::new(false),
-        ledger: Ledger::new(setup.threads, setup.interval),
+        collector: Collector::new(setup.threads, setup.interval),
     });
     let cpus = cpus_to_pin_to(setup.pin)?;
     let (sender, ended) = mpsc::channel();
     let abandon = || {
         shared.stopped.store(true, Ordering::Relaxed);
-        gate.open();
+        barrier.open();
     };
     let threads = {
-        let (workload, shared, gate) = (workload.clone(), shared.clone(), gate.clone());
+        let (workload, shared, barrier) = (workload.clone(), shared.clone(), barrier.clone());
         let work = move |thread| {
             let recorder = Recorder::new(clock, thread, shared.clone());
             let cpu = cpus.as_ref().map(|cpus| cpus[thread % cpus.len()]);
-            let end = work_through(workload.clone(), recorder, cpu, &gate);
+            let end = run_worker(workload.clone(), recorder, cpu, &barrier);
             // The receiver is gone only if the run was given up.
             let _ = sender.send(end);
         };
         WorkerThreads::spawn(setup, work, abandon)?
     };
     let _prompt = RaisedPriority::of_this_thread();
-    let waited = gate.lead(|| shared.is_over(), observer);
-    let mut watch = Watch {
+    let waited = barrier.open_when_ready(|| shared.is_over(), observer);
+    let mut supervisor = Supervisor {
         setup,
         started: opening + waited,
         workload: &*workload,
         shared: &shared,
         observer,
-        intervals_shown: 0,
+        intervals_reported: 0,
     };
-    let end = watch.until_the_end(&ended);
-    let start = gate.start();
+    let end = supervisor.wait_for_end(&ended);
+    let start = barrier.start();
     let wall = clock.scale().between(
         start.schedule.began,
         end.last.unwrap_or_else(|| clock.stop()),
     );
-    let intervals = shared.ledger.intervals(Some(wall));
-    watch.show_intervals(&intervals);
+    let intervals = shared.collector.intervals(Some(wall));
+    supervisor.report_intervals(&intervals);
     // If the run was given up, threads that hang are not joined.
-    if end.given_up.is_none() {
+    if end.abandoned.is_none() {
         threads.join();
     }
-    let (all, threads) = shared.ledger.totals();
-    Ok(Measurement {
+    let (all, threads) = shared.collector.totals();
+    Ok(RunOutcome {
         wall,
         late_s: start.late_s,
         all,
         threads,
         cpu_time: end.cpu_time,
-        runqueue_wait: end.runqueue_wait.filter(|_| end.given_up.is_none()),
+        runqueue_wait: end.runqueue_wait.filter(|_| end.abandoned.is_none()),
         intervals,
-        ended_by: match end.given_up {
-            Some(GivenUp::ForcedShutdown) => EndedBy::ForcedShutdown,
-            Some(GivenUp::Signal) => EndedBy::Signal,
+        ended_by: match end.abandoned {
+            Some(AbandonReason::ForcedShutdown) => EndedBy::ForcedShutdown,
+            Some(AbandonReason::Signal) => EndedBy::Signal,
             _ if end.error.is_some() => EndedBy::Error,
             _ if signal::is_caught() => EndedBy::Signal,
             _ if shared.timed_out.load(Ordering::Relaxed) => EndedBy::Time,
@@ -260,11 +261,11 @@ struct ThreadEnd {
 }
 
 /// Runs one thread's part of a run, from before the common start to its last event.
-fn work_through<W: Workload, C: Clock>(
+fn run_worker<W: EventSource, C: Clock>(
     workload: Arc<W>,
     mut recorder: Recorder<C>,
     cpu: Option<core_affinity::CoreId>,
-    gate: &Gate<C>,
+    barrier: &StartBarrier<C>,
 ) -> ThreadEnd {
     let prepared = bind_to(cpu).and_then(|()| workload.worker(recorder.thread));
     if prepared.is_err() {
@@ -272,7 +273,7 @@ fn work_through<W: Workload, C: Clock>(
     }
     // Every thread must get here, even after an error: the others wait for it.
     let is_over = || recorder.shared.is_over();
-    let (start, wait_before) = gate.pass(is_over, thread_runqueue_wait);
+    let (start, wait_before) = barrier.wait(is_over, thread_runqueue_wait);
     recorder.open(start.schedule);
     let cpu_before = thread_cpu_time();
     let result = prepared.and_then(|mut worker| worker.run(EventLoop::new(&mut recorder)));

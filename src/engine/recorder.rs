@@ -5,17 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::Setup;
-use super::ledger::Ledger;
+use super::collector::Collector;
+use super::statistics::{Statistics, TickBuffer, Transfer};
 use crate::clock::{Clock, Scale, Ticks};
-use crate::measure::{Measure, Pending, Transfer};
 use crate::signal;
 
 /// How often a recorder flushes its statistics, so that they are not lost if a signal ends the run
 /// while the thread is in a long event.
-pub(super) const HANDOVER: Duration = Duration::from_secs(1);
+pub(super) const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often a recorder flushes its statistics if the run may have to be given up.
-const FORCED_SHUTDOWN_HANDOVER: Duration = Duration::from_millis(100);
+const FORCED_SHUTDOWN_FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Statistics and clock of one worker thread, and whether it may begin another event.
 pub struct Recorder<C: Clock> {
@@ -24,13 +24,13 @@ pub struct Recorder<C: Clock> {
     pub(super) thread: usize,
     /// Start of the current event.
     began: Ticks,
-    pending: Pending,
-    measure: Measure,
+    buffer: TickBuffer,
+    statistics: Statistics,
     /// Time of the next action other than recording.
     checkpoint: Ticks,
     schedule: Schedule,
     open: bool,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<RunState>,
 }
 
 /// The times at which a recorder does more than record.
@@ -38,19 +38,19 @@ pub struct Recorder<C: Clock> {
 pub(super) struct Schedule {
     pub began: Ticks,
     deadline: Ticks,
-    handover_every: Duration,
+    flush_interval: Duration,
     interval: Option<Duration>,
 }
 
-pub(super) struct Shared {
+pub(super) struct RunState {
     /// A thread failed, so the others stop.
     pub stopped: AtomicBool,
     /// The time limit was reached.
     pub timed_out: AtomicBool,
-    pub ledger: Ledger,
+    pub collector: Collector,
 }
 
-impl Shared {
+impl RunState {
     /// Whether a thread failed or a signal was caught.
     #[inline(always)]
     pub fn is_over(&self) -> bool {
@@ -60,14 +60,14 @@ impl Shared {
 
 impl<C: Clock> Recorder<C> {
     /// Creates a recorder that accepts no events until [`Recorder::open`].
-    pub(super) fn new(clock: C, thread: usize, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(clock: C, thread: usize, shared: Arc<RunState>) -> Self {
         Self {
             clock,
             scale: clock.scale(),
             thread,
             began: Ticks::default(),
-            pending: Pending::default(),
-            measure: Measure::ready(),
+            buffer: TickBuffer::default(),
+            statistics: Statistics::ready(),
             checkpoint: Ticks::NEVER,
             schedule: Schedule::default(),
             open: false,
@@ -122,9 +122,9 @@ impl<C: Clock> Recorder<C> {
     #[inline(always)]
     pub fn record_event(&mut self, start: Ticks, end: Ticks, transfer: Transfer) {
         self.pass(end);
-        self.measure.add_transfer(transfer);
-        if self.pending.push(end.since(start)) {
-            self.count_pending();
+        self.statistics.add_transfer(transfer);
+        if self.buffer.push(end.since(start)) {
+            self.record_buffered();
         }
     }
 
@@ -132,7 +132,9 @@ impl<C: Clock> Recorder<C> {
     #[inline(always)]
     pub fn record_fsync(&mut self, start: Ticks, end: Ticks) {
         self.pass(end);
-        self.measure.fsyncs.record(self.scale.between(start, end));
+        self.statistics
+            .fsyncs
+            .record(self.scale.between(start, end));
     }
 
     /// Performs what is due at `now`, a reading just taken.
@@ -152,22 +154,22 @@ impl<C: Clock> Recorder<C> {
     }
 
     #[inline(never)]
-    fn count_pending(&mut self) {
-        self.pending
-            .count_into(&mut self.measure.events, self.scale);
+    fn record_buffered(&mut self) {
+        self.buffer
+            .record_into(&mut self.statistics.events, self.scale);
     }
 
     #[cold]
     fn pass_checkpoint(&mut self, now: Ticks) {
-        self.count_pending();
+        self.record_buffered();
         if now >= self.schedule.deadline {
             self.open = false;
             self.shared.timed_out.store(true, Ordering::Relaxed);
         }
         let interval = self.schedule.interval_at(now, self.scale);
         self.shared
-            .ledger
-            .hand_over(self.thread, interval, &mut self.measure);
+            .collector
+            .flush(self.thread, interval, &mut self.statistics);
         self.checkpoint = self.next_checkpoint(now);
     }
 
@@ -177,14 +179,16 @@ impl<C: Clock> Recorder<C> {
             false => Ticks::NEVER,
         };
         let boundary = self.schedule.next_boundary(now, self.scale);
-        let handover = self.scale.after(now, self.schedule.handover_every);
-        deadline.min(boundary).min(handover)
+        let flush = self.scale.after(now, self.schedule.flush_interval);
+        deadline.min(boundary).min(flush)
     }
 
     /// Flushes the remaining statistics. Nothing is recorded after this.
     pub(super) fn finish(&mut self) {
-        self.count_pending();
-        self.shared.ledger.finish(self.thread, &mut self.measure);
+        self.record_buffered();
+        self.shared
+            .collector
+            .finish(self.thread, &mut self.statistics);
     }
 }
 
@@ -216,9 +220,9 @@ impl Schedule {
         Self {
             began,
             deadline,
-            handover_every: match setup.forced_shutdown {
-                Some(_) => FORCED_SHUTDOWN_HANDOVER,
-                None => HANDOVER,
+            flush_interval: match setup.forced_shutdown {
+                Some(_) => FORCED_SHUTDOWN_FLUSH_INTERVAL,
+                None => FLUSH_INTERVAL,
             },
             interval: setup.interval,
         }

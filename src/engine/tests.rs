@@ -4,9 +4,9 @@ use std::sync::atomic::AtomicU64;
 
 use anyhow::anyhow;
 
+use super::Transfer;
 use super::*;
 use crate::clock::Monotonic;
-use crate::measure::Transfer;
 
 type Step = dyn Fn(usize, u64) -> Result<()> + Send + Sync;
 
@@ -32,7 +32,7 @@ struct StepWorker {
     thread: usize,
 }
 
-impl Workload for Steps {
+impl EventSource for Steps {
     type Worker = StepWorker;
 
     fn worker(self: Arc<Self>, thread: usize) -> Result<StepWorker> {
@@ -93,11 +93,11 @@ fn setup(threads: usize) -> Setup {
     }
 }
 
-fn run_steps(setup: Setup, steps: Steps) -> Measurement {
+fn run_steps(setup: Setup, steps: Steps) -> RunOutcome {
     run(setup, Monotonic, || Ok(steps), &mut Unobserved).unwrap()
 }
 
-fn events(measured: &Measurement) -> u64 {
+fn events(measured: &RunOutcome) -> u64 {
     measured.threads.iter().map(|t| t.events).sum()
 }
 
@@ -234,10 +234,10 @@ fn the_wait_for_a_start_time_is_not_part_of_the_run() {
         waited: Duration,
     }
     impl Observer for Wait {
-        fn waits(&mut self) {
+        fn waiting(&mut self) {
             self.began = Some(Instant::now());
         }
-        fn wait_ends(&mut self) {
+        fn wait_ended(&mut self) {
             self.waited = self.began.expect("the wait began").elapsed();
         }
     }

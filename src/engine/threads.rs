@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use super::Setup;
+use super::statistics::Statistics;
 use crate::host::{Root, address_space_bytes, mappings, mappings_limit};
-use crate::measure::Measure;
 use crate::signal;
 
 /// Default stack size of a Rust thread, in bytes.
@@ -101,7 +101,7 @@ fn ensure_room(setup: Setup) -> Result<()> {
     }
     let (limit, _) = getrlimit(Resource::RLIMIT_AS).context("cannot read RLIMIT_AS")?;
     let stack = setup.stack_size.map_or(DEFAULT_STACK, |bytes| bytes as u64);
-    let each = stack.saturating_add(OTHER_ADDRESS_SPACE + Measure::READY_BYTES);
+    let each = stack.saturating_add(OTHER_ADDRESS_SPACE + Statistics::READY_BYTES);
     let used = address_space_bytes(&root).unwrap_or(0);
     let needed = used.saturating_add(threads.saturating_mul(each));
     ensure!(

@@ -69,7 +69,7 @@ impl Watcher {
 }
 
 impl Observer for Watcher {
-    fn pace(&self) -> Option<Duration> {
+    fn progress_interval(&self) -> Option<Duration> {
         (!self.bar.is_hidden()).then_some(PACE)
     }
 

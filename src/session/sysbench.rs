@@ -170,8 +170,8 @@ impl Observer for Talker {
         let _ = print(&report::started(self.verbosity));
     }
 
-    fn pace(&self) -> Option<std::time::Duration> {
-        self.watcher.pace()
+    fn progress_interval(&self) -> Option<std::time::Duration> {
+        self.watcher.progress_interval()
     }
 
     fn progress(&mut self, elapsed: std::time::Duration, progress: Progress) {

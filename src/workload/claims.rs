@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::Result;
 
 use crate::clock::Clock;
+use crate::engine::Transfer;
 use crate::engine::{Events, Issued, Progress, Recorder};
-use crate::measure::Transfer;
 
 /// A counter of events, on its own cache line (and the adjacent one, which CPUs prefetch).
 #[derive(Debug)]

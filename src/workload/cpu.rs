@@ -7,8 +7,8 @@ use anyhow::Result;
 
 use super::claims::{Claims, Repeated};
 use crate::clock::Clock;
-use crate::engine::{EventLoop, Progress, Worker, Workload};
-use crate::measure::Transfer;
+use crate::engine::Transfer;
+use crate::engine::{EventLoop, EventSource, Progress, Worker};
 use crate::plan::CpuParams;
 
 /// Events that each count the primes below a bound.
@@ -28,7 +28,7 @@ impl Cpu {
     }
 }
 
-impl Workload for Cpu {
+impl EventSource for Cpu {
     type Worker = CpuWorker;
 
     fn worker(self: Arc<Self>, _thread: usize) -> Result<CpuWorker> {

@@ -6,8 +6,8 @@ use anyhow::Result;
 
 use super::claims::{Claims, Repeated};
 use crate::clock::Clock;
-use crate::engine::{EventLoop, Progress, Worker, Workload};
-use crate::measure::Transfer;
+use crate::engine::Transfer;
+use crate::engine::{EventLoop, EventSource, Progress, Worker};
 
 /// Events claimed at once if an event takes nanoseconds: two threads that claim one by one would
 /// spend more time on the counter's cache line than on the events.
@@ -28,7 +28,7 @@ impl Empty {
     }
 }
 
-impl Workload for Empty {
+impl EventSource for Empty {
     type Worker = EmptyWorker;
 
     fn worker(self: Arc<Self>, _thread: usize) -> Result<EmptyWorker> {

@@ -160,7 +160,7 @@ fn rest(elapsed: Duration, part: f64, limit: Option<Duration>) -> Duration {
 }
 
 impl Observer for Overall {
-    fn pace(&self) -> Option<Duration> {
+    fn progress_interval(&self) -> Option<Duration> {
         (!self.bar.is_hidden()).then_some(PACE)
     }
 

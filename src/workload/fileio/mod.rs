@@ -35,7 +35,7 @@ use nix::errno::Errno;
 use nix::unistd::{fdatasync, fsync};
 
 use crate::clock::Clock;
-use crate::engine::{EventLoop, Progress, Recorder, Worker, Workload};
+use crate::engine::{EventLoop, EventSource, Progress, Recorder, Worker};
 use crate::plan::{FileioParams, FsyncMode, IoMode, Seed};
 
 pub use direct::is_supported_in as direct_io_in;
@@ -186,7 +186,7 @@ fn wait_for<C: Clock, T>(recorder: &Recorder<C>, mut ask: impl FnMut() -> Option
     }
 }
 
-impl Workload for Fileio {
+impl EventSource for Fileio {
     type Worker = FileioWorker;
 
     fn worker(self: Arc<Self>, thread: usize) -> Result<FileioWorker> {

@@ -9,8 +9,8 @@ use super::Fileio;
 use super::requests::{Drawn, Extent, Request};
 use super::source::{Source, map_touched};
 use crate::clock::Clock;
+use crate::engine::Transfer;
 use crate::engine::{Events, Issued, Recorder};
-use crate::measure::Transfer;
 
 /// An access method that returns when the request is done.
 pub trait Access {

@@ -22,8 +22,8 @@ use super::requests::{Drawn, Extent, Request};
 use super::source::{Stamper, map, stream_of};
 use super::validate::Claim;
 use crate::clock::{Clock, Ticks};
+use crate::engine::Transfer;
 use crate::engine::{Events, Issued, Recorder};
-use crate::measure::Transfer;
 
 /// A kernel operation.
 #[derive(Debug, Clone, Copy)]

@@ -12,8 +12,8 @@ use rand::rngs::Xoshiro256PlusPlus;
 use super::claims::{Claims, Repeated};
 use super::empty::SHORT_EVENT_BATCH;
 use crate::clock::Clock;
-use crate::engine::{EventLoop, Progress, Worker, Workload};
-use crate::measure::Transfer;
+use crate::engine::Transfer;
+use crate::engine::{EventLoop, EventSource, Progress, Worker};
 use crate::plan::{MemoryAccess, MemoryOper, MemoryParams, MemoryScope, Seed};
 
 pub use block::Block;
@@ -49,7 +49,7 @@ impl Memory {
     }
 }
 
-impl Workload for Memory {
+impl EventSource for Memory {
     type Worker = MemoryWorker;
 
     fn worker(self: Arc<Self>, thread: usize) -> Result<MemoryWorker> {

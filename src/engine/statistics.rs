@@ -97,7 +97,7 @@ impl Counts {
 
 /// A distribution of durations: percentiles to 3 digits, everything else exact.
 #[derive(Debug, Clone)]
-pub struct Durations {
+pub struct LatencyHistogram {
     counts: Counts,
     count: u64,
     min: u64,
@@ -106,7 +106,7 @@ pub struct Durations {
     sum_of_squares: u128,
 }
 
-impl Default for Durations {
+impl Default for LatencyHistogram {
     fn default() -> Self {
         Self {
             counts: Counts::default(),
@@ -119,7 +119,7 @@ impl Default for Durations {
     }
 }
 
-impl Durations {
+impl LatencyHistogram {
     /// Creates an empty distribution that already has the memory to record any duration.
     fn ready() -> Self {
         Self {
@@ -288,12 +288,12 @@ pub enum Transfer {
 /// The fence that ends an event keeps the CPU from overlapping anything with what follows; counting
 /// many at once costs half of counting each at its end.
 #[derive(Debug, Clone)]
-pub struct Pending {
+pub struct TickBuffer {
     ticks: [u64; Self::CAPACITY],
     len: usize,
 }
 
-impl Default for Pending {
+impl Default for TickBuffer {
     fn default() -> Self {
         Self {
             ticks: [0; Self::CAPACITY],
@@ -302,7 +302,7 @@ impl Default for Pending {
     }
 }
 
-impl Pending {
+impl TickBuffer {
     /// Number of durations held: 1 KiB, small beside what the memory test measures in the L1 cache.
     pub const CAPACITY: usize = 128;
 
@@ -315,7 +315,7 @@ impl Pending {
     }
 
     /// Counts all held durations, and empties the buffer.
-    pub fn count_into(&mut self, durations: &mut Durations, scale: Scale) {
+    pub fn record_into(&mut self, durations: &mut LatencyHistogram, scale: Scale) {
         let held = self.ticks[..self.len].iter();
         durations.record_all(held.map(|&ticks| scale.nanoseconds(ticks)));
         self.len = 0;
@@ -324,11 +324,11 @@ impl Pending {
 
 /// Statistics of one thread, or of all.
 #[derive(Debug, Clone, Default)]
-pub struct Measure {
+pub struct Statistics {
     /// Durations of the events.
-    pub events: Durations,
+    pub events: LatencyHistogram,
     /// Durations of fsyncs.
-    pub fsyncs: Durations,
+    pub fsyncs: LatencyHistogram,
     /// Read requests.
     pub reads: u64,
     /// Write requests.
@@ -339,15 +339,15 @@ pub struct Measure {
     pub bytes_written: u64,
 }
 
-impl Measure {
-    /// Maximum memory of a measure in bytes, besides the value itself.
+impl Statistics {
+    /// Maximum memory of the statistics of a thread in bytes, besides the value itself.
     pub const READY_BYTES: u64 = 2 * (Counts::LEN * size_of::<u64>()) as u64;
 
-    /// Creates an empty measure that already has the memory to record anything.
+    /// Creates empty statistics that already have the memory to record anything.
     pub fn ready() -> Self {
         Self {
-            events: Durations::ready(),
-            fsyncs: Durations::ready(),
+            events: LatencyHistogram::ready(),
+            fsyncs: LatencyHistogram::ready(),
             ..Self::default()
         }
     }
@@ -392,8 +392,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn recorded(values: &[u64]) -> Durations {
-        let mut durations = Durations::default();
+    fn recorded(values: &[u64]) -> LatencyHistogram {
+        let mut durations = LatencyHistogram::default();
         values
             .iter()
             .for_each(|&ns| durations.record(Nanoseconds(ns)));
@@ -486,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cleared_measure_equals_a_new_one() {
+    fn a_cleared_histogram_equals_a_new_one() {
         let mut durations = recorded(&[5, 7]);
         durations.clear();
         durations.record(Nanoseconds(6));

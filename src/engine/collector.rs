@@ -4,17 +4,17 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::statistics::{LatencyHistogram, Statistics};
 use crate::clock::Nanoseconds;
-use crate::measure::{Durations, Measure};
 use crate::result::{Interval, Rates};
 
-pub(super) struct Ledger {
+pub(super) struct Collector {
     interval: Option<Duration>,
-    pages: Mutex<Pages>,
+    state: Mutex<CollectorState>,
 }
 
-struct Pages {
-    all: Measure,
+struct CollectorState {
+    all: Statistics,
     threads: Vec<ThreadSums>,
     /// The interval each thread is in; its earlier intervals are final. `None` if the thread has
     /// ended.
@@ -22,7 +22,7 @@ struct Pages {
     /// Complete intervals, which every thread has left, in order from the first.
     closed: Vec<Interval>,
     /// Later intervals for which a thread has delivered statistics.
-    open: Vec<Slot>,
+    open: Vec<IntervalTotals>,
 }
 
 /// Totals of one thread. Distributions are kept for all threads together only: with thousands of
@@ -36,27 +36,27 @@ pub struct ThreadSums {
 }
 
 impl ThreadSums {
-    fn add(&mut self, measure: &Measure) {
-        self.events += measure.events.count();
-        self.event_time.0 += measure.events.total().0;
+    fn add(&mut self, statistics: &Statistics) {
+        self.events += statistics.events.count();
+        self.event_time.0 += statistics.events.total().0;
     }
 }
 
 #[derive(Default)]
-struct Slot {
-    events: Durations,
+struct IntervalTotals {
+    events: LatencyHistogram,
     bytes: u64,
     reads: u64,
     writes: u64,
     fsyncs: u64,
 }
 
-impl Ledger {
+impl Collector {
     pub fn new(threads: usize, interval: Option<Duration>) -> Self {
         Self {
             interval,
-            pages: Mutex::new(Pages {
-                all: Measure::default(),
+            state: Mutex::new(CollectorState {
+                all: Statistics::default(),
                 threads: vec![ThreadSums::default(); threads],
                 reached: vec![Some(0); threads],
                 closed: Vec::new(),
@@ -66,39 +66,39 @@ impl Ledger {
     }
 
     /// Adds what a thread recorded since its last call, all of it in the interval it was in. Clears
-    /// `measure` and moves the thread to interval `now_in`.
-    pub fn hand_over(&self, thread: usize, now_in: usize, measure: &mut Measure) {
-        self.take(thread, Some(now_in), measure);
+    /// `statistics` and moves the thread to interval `now_in`.
+    pub fn flush(&self, thread: usize, now_in: usize, statistics: &mut Statistics) {
+        self.take(thread, Some(now_in), statistics);
     }
 
     /// Adds the final statistics of a thread.
-    pub fn finish(&self, thread: usize, measure: &mut Measure) {
-        self.take(thread, None, measure);
+    pub fn finish(&self, thread: usize, statistics: &mut Statistics) {
+        self.take(thread, None, statistics);
     }
 
-    fn take(&self, thread: usize, now_in: Option<usize>, measure: &mut Measure) {
-        let mut pages = self.pages();
+    fn take(&self, thread: usize, now_in: Option<usize>, statistics: &mut Statistics) {
+        let mut state = self.state();
         // A thread that was given up reports too late.
-        let Some(was_in) = pages.reached[thread] else {
+        let Some(was_in) = state.reached[thread] else {
             return;
         };
-        pages.threads[thread].add(measure);
-        pages.all.add(measure);
-        pages.reached[thread] = now_in;
+        state.threads[thread].add(statistics);
+        state.all.add(statistics);
+        state.reached[thread] = now_in;
         if let Some(interval) = self.interval {
-            pages.slot(was_in).add(measure);
+            state.totals_of(was_in).add(statistics);
             // Once all threads have ended, the end of the run closes the remaining intervals.
-            if let Some(left_by_all) = pages.reached.iter().copied().flatten().min() {
-                pages.close(interval, left_by_all);
+            if let Some(left_by_all) = state.reached.iter().copied().flatten().min() {
+                state.close(interval, left_by_all);
             }
         }
-        measure.clear();
+        statistics.clear();
     }
 
     /// Returns the totals of all threads together and of each thread.
-    pub fn totals(&self) -> (Measure, Vec<ThreadSums>) {
-        let pages = self.pages();
-        (pages.all.clone(), pages.threads.clone())
+    pub fn totals(&self) -> (Statistics, Vec<ThreadSums>) {
+        let state = self.state();
+        (state.all.clone(), state.threads.clone())
     }
 
     /// Returns the complete intervals; at the end of the run all of them, the last one cut off
@@ -107,32 +107,32 @@ impl Ledger {
         let Some(interval) = self.interval else {
             return Vec::new();
         };
-        let mut pages = self.pages();
+        let mut state = self.state();
         if let Some(end) = end {
             let whole = (u128::from(end.0) / interval.as_nanos().max(1)) as usize;
-            pages.reached.fill(None);
-            pages.close(interval, whole);
+            state.reached.fill(None);
+            state.close(interval, whole);
             let began = interval.as_secs_f64() * whole as f64;
-            let rest = pages.slot(whole).summary(began, end.as_secs_f64());
-            pages.open.clear();
+            let rest = state.totals_of(whole).summary(began, end.as_secs_f64());
+            state.open.clear();
             if end.as_secs_f64() > began {
-                pages.closed.push(rest);
+                state.closed.push(rest);
             }
         }
-        pages.closed.clone()
+        state.closed.clone()
     }
 
-    fn pages(&self) -> MutexGuard<'_, Pages> {
+    fn state(&self) -> MutexGuard<'_, CollectorState> {
         // A thread that panicked leaves consistent sums: each is added separately.
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Pages {
-    fn slot(&mut self, number: usize) -> &mut Slot {
+impl CollectorState {
+    fn totals_of(&mut self, number: usize) -> &mut IntervalTotals {
         let at = number - self.closed.len();
         if self.open.len() <= at {
-            self.open.resize_with(at + 1, Slot::default);
+            self.open.resize_with(at + 1, IntervalTotals::default);
         }
         &mut self.open[at]
     }
@@ -142,23 +142,23 @@ impl Pages {
         while self.closed.len() < left_by_all {
             let number = self.closed.len() as f64;
             let length = interval.as_secs_f64();
-            let slot = match self.open.is_empty() {
-                true => Slot::default(),
+            let totals = match self.open.is_empty() {
+                true => IntervalTotals::default(),
                 false => self.open.remove(0),
             };
             self.closed
-                .push(slot.summary(number * length, (number + 1.0) * length));
+                .push(totals.summary(number * length, (number + 1.0) * length));
         }
     }
 }
 
-impl Slot {
-    fn add(&mut self, measure: &Measure) {
-        self.events.add(&measure.events);
-        self.bytes += measure.bytes_read + measure.bytes_written;
-        self.reads += measure.reads;
-        self.writes += measure.writes;
-        self.fsyncs += measure.fsyncs.count();
+impl IntervalTotals {
+    fn add(&mut self, statistics: &Statistics) {
+        self.events.add(&statistics.events);
+        self.bytes += statistics.bytes_read + statistics.bytes_written;
+        self.reads += statistics.reads;
+        self.writes += statistics.writes;
+        self.fsyncs += statistics.fsyncs.count();
     }
 
     fn summary(&self, from_s: f64, to_s: f64) -> Interval {
@@ -182,27 +182,27 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Transfer;
+    use crate::engine::Transfer;
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn events(n: u64) -> Measure {
-        let mut measure = Measure::default();
+    fn events(n: u64) -> Statistics {
+        let mut statistics = Statistics::default();
         for _ in 0..n {
-            measure.events.record(Nanoseconds(1000));
-            measure.add_transfer(Transfer::Read(1 << 20));
-            measure.fsyncs.record(Nanoseconds(500));
+            statistics.events.record(Nanoseconds(1000));
+            statistics.add_transfer(Transfer::Read(1 << 20));
+            statistics.fsyncs.record(Nanoseconds(500));
         }
-        measure
+        statistics
     }
 
     #[test]
     fn an_interval_is_complete_when_every_thread_has_left_it() {
-        let ledger = Ledger::new(2, Some(SECOND));
-        ledger.hand_over(0, 1, &mut events(10));
-        assert!(ledger.intervals(None).is_empty());
-        ledger.hand_over(1, 1, &mut events(5));
-        let complete = ledger.intervals(None);
+        let collector = Collector::new(2, Some(SECOND));
+        collector.flush(0, 1, &mut events(10));
+        assert!(collector.intervals(None).is_empty());
+        collector.flush(1, 1, &mut events(5));
+        let complete = collector.intervals(None);
         assert_eq!(complete.len(), 1);
         assert_eq!(
             (complete[0].events_per_s, complete[0].mib_per_s),
@@ -216,28 +216,28 @@ mod tests {
 
     #[test]
     fn a_thread_that_has_ended_does_not_keep_intervals_open() {
-        let ledger = Ledger::new(2, Some(SECOND));
-        ledger.finish(0, &mut events(1));
-        ledger.hand_over(1, 3, &mut events(2));
-        assert_eq!(ledger.intervals(None).len(), 3);
+        let collector = Collector::new(2, Some(SECOND));
+        collector.finish(0, &mut events(1));
+        collector.flush(1, 3, &mut events(2));
+        assert_eq!(collector.intervals(None).len(), 3);
     }
 
     #[test]
     fn statistics_of_a_thread_that_was_given_up_are_ignored() {
-        let ledger = Ledger::new(1, Some(SECOND));
-        ledger.hand_over(0, 1, &mut events(3));
-        let at_the_end = ledger.intervals(Some(Nanoseconds(2_500_000_000)));
-        ledger.hand_over(0, 9, &mut events(100));
-        assert_eq!(ledger.intervals(None), at_the_end);
-        let (all, threads) = ledger.totals();
+        let collector = Collector::new(1, Some(SECOND));
+        collector.flush(0, 1, &mut events(3));
+        let at_the_end = collector.intervals(Some(Nanoseconds(2_500_000_000)));
+        collector.flush(0, 9, &mut events(100));
+        assert_eq!(collector.intervals(None), at_the_end);
+        let (all, threads) = collector.totals();
         assert_eq!((all.events.count(), threads[0].events), (3, 3));
     }
 
     #[test]
     fn a_thread_that_hangs_across_two_intervals_leaves_an_empty_one() {
-        let ledger = Ledger::new(1, Some(SECOND));
-        ledger.hand_over(0, 2, &mut events(3));
-        let rates: Vec<f64> = ledger
+        let collector = Collector::new(1, Some(SECOND));
+        collector.flush(0, 2, &mut events(3));
+        let rates: Vec<f64> = collector
             .intervals(None)
             .iter()
             .map(|i| i.events_per_s)
@@ -247,15 +247,15 @@ mod tests {
 
     #[test]
     fn each_event_is_in_one_interval_and_the_last_interval_ends_with_the_run() {
-        let ledger = Ledger::new(2, Some(SECOND));
-        ledger.hand_over(0, 1, &mut events(4));
-        ledger.finish(0, &mut events(2));
-        ledger.finish(1, &mut events(7));
-        let all = ledger.intervals(Some(Nanoseconds(1_500_000_000)));
+        let collector = Collector::new(2, Some(SECOND));
+        collector.flush(0, 1, &mut events(4));
+        collector.finish(0, &mut events(2));
+        collector.finish(1, &mut events(7));
+        let all = collector.intervals(Some(Nanoseconds(1_500_000_000)));
         assert_eq!(all.len(), 2);
         assert_eq!(all[0].events_per_s * 1.0 + all[1].events_per_s * 0.5, 13.0);
         assert_eq!(all[1].at_s, 1.5);
-        let (all, threads) = ledger.totals();
+        let (all, threads) = collector.totals();
         let threads: Vec<u64> = threads.iter().map(|thread| thread.events).collect();
         assert_eq!((all.events.count(), threads), (13, vec![6, 7]));
     }

@@ -19,7 +19,7 @@ const SIGNAL_CHECK: Duration = Duration::from_millis(100);
 ///
 /// The last thread to become ready wakes the main thread, which opens the barrier. Waiting takes no
 /// lock, so that thousands of threads that wake at once do not contend.
-pub(super) struct Gate<C: Clock> {
+pub(super) struct StartBarrier<C: Clock> {
     setup: Setup,
     clock: C,
     /// When preparation began.
@@ -30,20 +30,20 @@ pub(super) struct Gate<C: Clock> {
     ready: AtomicUsize,
     main: Thread,
     opened: OnceLock<()>,
-    passed: OnceLock<Start>,
+    start: OnceLock<CommonStart>,
 }
 
 /// How a run started.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Start {
+pub(super) struct CommonStart {
     pub schedule: Schedule,
     /// Delay after the start time, in seconds; `None` without a start time, or if the run ended
     /// before it.
     pub late_s: Option<f64>,
 }
 
-impl<C: Clock> Gate<C> {
-    /// Creates the barrier of a run whose preparation begins now; the calling thread must lead it.
+impl<C: Clock> StartBarrier<C> {
+    /// Creates the barrier of a run whose preparation begins now; the calling thread must open it.
     pub fn new(setup: Setup, clock: C) -> Self {
         Self {
             setup,
@@ -53,26 +53,30 @@ impl<C: Clock> Gate<C> {
             ready: AtomicUsize::new(0),
             main: thread::current(),
             opened: OnceLock::new(),
-            passed: OnceLock::new(),
+            start: OnceLock::new(),
         }
     }
 
     /// Waits on a worker thread until it may start; returns early if `is_over` reports the end of
     /// the run.
     ///
-    /// `read` runs before the last wait of the thread: its reading covers the following wait for a
-    /// CPU, but not the wait for a requested start time.
-    pub fn pass<T>(&self, is_over: impl Fn() -> bool, read: impl FnOnce() -> T) -> (Start, T) {
-        let Some(moment) = self.setup.start_at else {
-            let reading = read();
+    /// `before_last_wait` runs just before the thread waits for the last time, so that a reading it
+    /// takes precedes the wait for a CPU, but not the wait for a requested start time.
+    pub fn wait<T>(
+        &self,
+        is_over: impl Fn() -> bool,
+        before_last_wait: impl FnOnce() -> T,
+    ) -> (CommonStart, T) {
+        let Some(start_at) = self.setup.start_at else {
+            let reading = before_last_wait();
             self.arrive();
             return (self.start(), reading);
         };
         self.arrive();
         // Each thread sleeps on its own: a wakeup by another thread would delay it.
-        moment.sleep_until(HEADROOM, &is_over);
-        let reading = read();
-        moment.sleep_until(Duration::ZERO, is_over);
+        start_at.sleep_until(HEADROOM, &is_over);
+        let reading = before_last_wait();
+        start_at.sleep_until(Duration::ZERO, is_over);
         let start = self.start();
         // If threads outnumber CPUs, others wait for this one: each of them starts before any of
         // them works, and not when an earlier one has used up its time slice.
@@ -83,21 +87,25 @@ impl<C: Clock> Gate<C> {
     /// Opens the barrier on the main thread when all threads are ready, or early if `is_over`
     /// reports the end of the run. Notifies the observer before the threads start. Returns the time
     /// spent waiting for the start time.
-    pub fn lead(&self, is_over: impl Fn() -> bool, observer: &mut dyn Observer) -> Duration {
+    pub fn open_when_ready(
+        &self,
+        is_over: impl Fn() -> bool,
+        observer: &mut dyn Observer,
+    ) -> Duration {
         while self.ready.load(Ordering::Acquire) < self.setup.threads && !is_over() {
             thread::park_timeout(SIGNAL_CHECK);
         }
-        self.note_ready();
+        self.mark_ready();
         self.open();
         let ready = Instant::now();
         let mut waited = Duration::ZERO;
-        if let Some(moment) = self.setup.start_at
-            && moment.is_ahead_by(2 * HEADROOM)
+        if let Some(start_at) = self.setup.start_at
+            && start_at.is_ahead_by(2 * HEADROOM)
         {
-            observer.waits();
-            moment.sleep_until(HEADROOM, &is_over);
-            observer.wait_ends();
-            moment.sleep_until(Duration::ZERO, is_over);
+            observer.waiting();
+            start_at.sleep_until(HEADROOM, &is_over);
+            observer.wait_ended();
+            start_at.sleep_until(Duration::ZERO, is_over);
             waited = ready.elapsed();
         }
         observer.started();
@@ -110,11 +118,11 @@ impl<C: Clock> Gate<C> {
     }
 
     /// Returns how the run started. The first call starts it.
-    pub fn start(&self) -> Start {
-        *self.passed.get_or_init(|| {
-            let moment = self.setup.start_at;
-            let late_s = moment.map(|moment| moment.late_s());
-            let began = match moment {
+    pub fn start(&self) -> CommonStart {
+        *self.start.get_or_init(|| {
+            let start_at = self.setup.start_at;
+            let late_s = start_at.map(|start_at| start_at.late_s());
+            let began = match start_at {
                 None => self.began,
                 // Excludes the wait: only the preparation lies between the beginning of the run and
                 // its start, as without a start time.
@@ -123,7 +131,7 @@ impl<C: Clock> Gate<C> {
                     Ticks(self.clock.start().0 - ready_at.since(self.began))
                 }
             };
-            Start {
+            CommonStart {
                 schedule: Schedule::beginning(began, self.setup, self.clock),
                 late_s: late_s.filter(|&late_s| late_s >= 0.0),
             }
@@ -132,14 +140,14 @@ impl<C: Clock> Gate<C> {
 
     /// Waits on a worker thread until the barrier opens.
     fn arrive(&self) {
-        self.note_ready();
+        self.mark_ready();
         if self.ready.fetch_add(1, Ordering::AcqRel) + 1 == self.setup.threads {
             self.main.unpark();
         }
         self.opened.wait();
     }
 
-    fn note_ready(&self) {
+    fn mark_ready(&self) {
         self.ready_at
             .fetch_max(self.clock.stop().0, Ordering::Release);
     }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Error, anyhow};
 
-use super::recorder::{HANDOVER, Shared};
-use super::{Observer, Setup, ThreadEnd, Workload};
+use super::recorder::{FLUSH_INTERVAL, RunState};
+use super::{EventSource, Observer, Setup, ThreadEnd};
 use crate::clock::{Nanoseconds, Ticks};
 use crate::result::Interval;
 use crate::signal;
@@ -16,35 +16,35 @@ use crate::signal;
 const SIGNAL_CHECK: Duration = Duration::from_millis(250);
 
 /// Longest time, after a signal or the end of the previous thread, to wait for a thread to end.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE_PERIOD: Duration = Duration::from_secs(1);
 
 /// Longest time to wait for threads after a signal, in total.
-const LONGEST_GRACE: Duration = Duration::from_secs(3);
+const MAX_GRACE_PERIOD: Duration = Duration::from_secs(3);
 
 /// The supervisor of a run.
-pub(super) struct Watch<'a, W: Workload> {
+pub(super) struct Supervisor<'a, W: EventSource> {
     pub setup: Setup,
     pub started: Instant,
     pub workload: &'a W,
-    pub shared: &'a Shared,
+    pub shared: &'a RunState,
     pub observer: &'a mut dyn Observer,
-    pub intervals_shown: usize,
+    pub intervals_reported: usize,
 }
 
 /// How a run ended.
-pub(super) struct End {
+pub(super) struct RunEnd {
     /// When the last thread ended; `None` if some hang.
     pub last: Option<Ticks>,
     pub cpu_time: Nanoseconds,
     /// `None` if unknown for a thread.
     pub runqueue_wait: Option<Duration>,
     pub error: Option<Error>,
-    pub given_up: Option<GivenUp>,
+    pub abandoned: Option<AbandonReason>,
 }
 
 /// Why the supervisor stopped waiting for threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum GivenUp {
+pub(super) enum AbandonReason {
     /// The `--forced-shutdown` time has passed.
     ForcedShutdown,
     /// A signal requested the end of the run.
@@ -58,26 +58,29 @@ struct Interruption {
     last_end: Instant,
 }
 
-impl<W: Workload> Watch<'_, W> {
-    pub fn until_the_end(&mut self, ended: &mpsc::Receiver<ThreadEnd>) -> End {
-        let mut end = End {
+impl<W: EventSource> Supervisor<'_, W> {
+    pub fn wait_for_end(&mut self, ended: &mpsc::Receiver<ThreadEnd>) -> RunEnd {
+        let mut end = RunEnd {
             last: None,
             cpu_time: Nanoseconds(0),
             runqueue_wait: Some(Duration::ZERO),
             error: None,
-            given_up: None,
+            abandoned: None,
         };
         let mut last = Ticks(0);
         let mut running = self.setup.threads;
         let mut interruption = None;
-        let mut next_look = self.pace().map(|pace| self.started + pace);
+        let mut next_update = self
+            .update_interval()
+            .map(|interval| self.started + interval);
         while running > 0 {
-            let event = self.wait(ended, next_look);
+            let event = self.wait(ended, next_update);
             let now = Instant::now();
             if signal::is_caught() {
-                let so_far: &mut Interruption = interruption.get_or_insert(Interruption::at(now));
+                let interruption: &mut Interruption =
+                    interruption.get_or_insert(Interruption::at(now));
                 if event.is_ok() {
-                    so_far.last_end = now;
+                    interruption.last_end = now;
                 }
             }
             match event {
@@ -95,18 +98,20 @@ impl<W: Workload> Watch<'_, W> {
                 }
             }
             if running > 0
-                && let Some(reason) = self.reason_to_give_up(now, interruption)
+                && let Some(reason) = self.abandon_reason(now, interruption)
             {
-                end.given_up = Some(reason);
-                if reason == GivenUp::Signal {
-                    let missing = missing_figures(running, self.setup.threads);
+                end.abandoned = Some(reason);
+                if reason == AbandonReason::Signal {
+                    let missing = missing_statistics(running, self.setup.threads);
                     end.error = end.error.or(Some(missing));
                 }
                 return end;
             }
-            if next_look.is_some_and(|look| look <= now) {
-                next_look = self.pace().map(|pace| Instant::now() + pace);
-                self.look();
+            if next_update.is_some_and(|update| update <= now) {
+                next_update = self
+                    .update_interval()
+                    .map(|interval| Instant::now() + interval);
+                self.update_observer();
             }
         }
         end.last = Some(last);
@@ -117,52 +122,53 @@ impl<W: Workload> Watch<'_, W> {
     fn wait(
         &self,
         ended: &mpsc::Receiver<ThreadEnd>,
-        next_look: Option<Instant>,
+        next_update: Option<Instant>,
     ) -> Result<ThreadEnd, RecvTimeoutError> {
         let now = Instant::now();
-        let give_up = self.setup.forced_shutdown.map(|after| self.started + after);
-        let until = [give_up, next_look]
+        let shutdown = self.setup.forced_shutdown.map(|after| self.started + after);
+        let until = [shutdown, next_update]
             .into_iter()
             .flatten()
             .fold(now + SIGNAL_CHECK, Instant::min);
         ended.recv_timeout(until.saturating_duration_since(now))
     }
 
-    fn reason_to_give_up(
+    fn abandon_reason(
         &self,
         now: Instant,
         interruption: Option<Interruption>,
-    ) -> Option<GivenUp> {
+    ) -> Option<AbandonReason> {
         let hangs = |after| now.saturating_duration_since(self.started) >= after;
         if self.setup.forced_shutdown.is_some_and(hangs) {
-            return Some(GivenUp::ForcedShutdown);
+            return Some(AbandonReason::ForcedShutdown);
         }
         interruption
-            .is_some_and(|since| since.is_expired(now))
-            .then_some(GivenUp::Signal)
+            .is_some_and(|interruption| interruption.is_expired(now))
+            .then_some(AbandonReason::Signal)
     }
 
-    /// Returns how often to look: at the observer's pace, or whenever an interval may be complete.
-    fn pace(&self) -> Option<Duration> {
-        [self.observer.pace(), self.setup.interval]
+    /// Returns how often to call the observer: as often as it asks, and whenever an interval may be
+    /// complete.
+    fn update_interval(&self) -> Option<Duration> {
+        [self.observer.progress_interval(), self.setup.interval]
             .into_iter()
             .flatten()
             .min()
     }
 
-    fn look(&mut self) {
+    fn update_observer(&mut self) {
         if self.setup.interval.is_some() {
-            self.show_intervals(&self.shared.ledger.intervals(None));
+            self.report_intervals(&self.shared.collector.intervals(None));
         }
         self.observer
             .progress(self.started.elapsed(), self.workload.progress());
     }
 
-    pub fn show_intervals(&mut self, complete: &[Interval]) {
-        for interval in &complete[self.intervals_shown.min(complete.len())..] {
+    pub fn report_intervals(&mut self, complete: &[Interval]) {
+        for interval in &complete[self.intervals_reported.min(complete.len())..] {
             self.observer.interval(interval);
         }
-        self.intervals_shown = complete.len();
+        self.intervals_reported = complete.len();
     }
 }
 
@@ -174,19 +180,20 @@ impl Interruption {
         }
     }
 
-    /// Returns whether no thread has ended for [`GRACE`], or [`LONGEST_GRACE`] has passed.
+    /// Returns whether no thread has ended for [`GRACE_PERIOD`], or [`MAX_GRACE_PERIOD`] has
+    /// passed.
     fn is_expired(self, now: Instant) -> bool {
-        now.saturating_duration_since(self.last_end) >= GRACE
-            || now.saturating_duration_since(self.seen) >= LONGEST_GRACE
+        now.saturating_duration_since(self.last_end) >= GRACE_PERIOD
+            || now.saturating_duration_since(self.seen) >= MAX_GRACE_PERIOD
     }
 }
 
-fn missing_figures(running: usize, threads: usize) -> Error {
+fn missing_statistics(running: usize, threads: usize) -> Error {
     anyhow!(
         "{running} of {threads} threads were still in an event {} s after the signal: what they \
          measured in the last {} s before that event is missing",
-        GRACE.as_secs(),
-        HANDOVER.as_secs()
+        GRACE_PERIOD.as_secs(),
+        FLUSH_INTERVAL.as_secs()
     )
 }
 
