@@ -1,5 +1,6 @@
 //! Calibration of a clock against CLOCK_MONOTONIC_RAW.
 
+#[cfg(target_arch = "x86_64")]
 use std::time::Duration;
 
 use super::monotonic::read_raw;
