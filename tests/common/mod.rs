@@ -3,9 +3,14 @@
 // Each test program uses only some of these.
 #![allow(dead_code)]
 
+pub mod logs;
 pub mod packaged;
+pub mod requests;
+pub mod result_file;
 pub mod ssh;
 pub mod storage;
+pub mod suite;
+pub mod sweep;
 
 use std::ffi::OsStr;
 use std::io::Read;
@@ -15,6 +20,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -113,6 +119,14 @@ pub fn names_in(folder: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// The CPUs that this process may run on.
+pub fn allowed_cpus() -> Vec<usize> {
+    let set = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    (0..CpuSet::count())
+        .filter(|&cpu| set.is_set(cpu).unwrap())
+        .collect()
 }
 
 /// The number at a JSON pointer.

@@ -28,6 +28,15 @@ impl Bench {
         Self::on(Path::new(env!("CARGO_TARGET_TMPDIR")))
     }
 
+    /// Like [`Bench::new`], with the test files that these options describe.
+    pub fn prepared(set: &str) -> Self {
+        let bench = Self::new();
+        bench
+            .fileio(&format!("prepare {set} --quiet"))
+            .succeeded("prepare");
+        bench
+    }
+
     /// On the file system of a directory.
     pub fn on(folder: &Path) -> Self {
         let root = tempfile::tempdir_in(folder).expect("a folder to work in");

@@ -4,6 +4,7 @@
 mod common;
 
 mod ansible;
+mod compare_logs;
 mod compare_page;
 mod compare_stats;
 mod kubernetes;

@@ -4,5 +4,14 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod backends;
+mod cpu;
+mod empty_root;
 mod faults;
+mod fileio;
 mod filesystems;
+mod forced_shutdown;
+mod result_file;
+mod suite;
+mod sweep;
+mod validate;

@@ -740,10 +740,17 @@ fn a_comparison_needs_no_further_threads() {
     fs::set_permissions(results.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let limited = |group: &str| {
         // Root has no such limit. The user ID is unique, so that its only process is its own.
-        let user = 2_000_000_000 + std::process::id();
-        let mut command = std::process::Command::new("setpriv");
-        command.arg(format!("--reuid={user}")).arg("--clear-groups");
-        command.args(["prlimit", "--nproc=1"]).arg(&program);
+        let as_user = match nix::unistd::geteuid().is_root() {
+            true => format!(
+                "setpriv --reuid={} --clear-groups ",
+                2_000_000_000 + std::process::id()
+            ),
+            false => String::new(),
+        };
+        let limit = format!("{as_user}prlimit --nproc=1");
+        let mut words = limit.split(' ');
+        let mut command = std::process::Command::new(words.next().unwrap());
+        command.args(words).arg(&program);
         command.args(["compare", "a", group, "--format", "json"]);
         let output = command.current_dir(results.path()).output();
         output.expect("this test needs setpriv and prlimit: install util-linux")

@@ -1,6 +1,7 @@
 //! The cpu test from outside, and what all tests share: counts, limits, clock, pinning.
 
 use std::collections::BTreeSet;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -11,8 +12,8 @@ use predicates::prelude::*;
 use predicates::str::contains;
 
 use crate::common::{
-    Running, WBENCH, assert_ended, folder, number, parsed, result_in, result_of, text, tool,
-    traced, wbench,
+    Running, WBENCH, allowed_cpus, assert_ended, folder, number, parsed, result_in, result_of,
+    text, tool, wbench,
 };
 
 #[test]
@@ -161,14 +162,6 @@ fn the_clock_is_the_tsc_or_the_result_says_why_not() {
     };
 }
 
-/// The CPUs that this process may run on.
-fn allowed() -> Vec<usize> {
-    let set = sched_getaffinity(Pid::from_raw(0)).unwrap();
-    (0..CpuSet::count())
-        .filter(|&cpu| set.is_set(cpu).unwrap())
-        .collect()
-}
-
 /// The CPU affinity of a process's worker threads, as the kernel prints it.
 fn cpus_of_workers(pid: Pid) -> Vec<String> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs");
@@ -211,7 +204,7 @@ const ENDLESS: [&str; 8] = [
 fn pinned_workers_get_one_allowed_cpu_each_in_order() {
     let mut command = Command::new(WBENCH);
     command.args(ENDLESS).args(["2", "--pin"]);
-    let cpus = allowed();
+    let cpus = allowed_cpus();
     let expected: BTreeSet<String> = (0..2).map(|i| cpus[i % cpus.len()].to_string()).collect();
     let seen = seen(command);
     assert_eq!(seen.len(), 2);
@@ -220,29 +213,13 @@ fn pinned_workers_get_one_allowed_cpu_each_in_order() {
 
 #[test]
 fn pinning_respects_the_affinity_of_the_process() {
-    let last = allowed().last().unwrap().to_string();
+    let last = allowed_cpus().last().unwrap().to_string();
     let mut command = tool("taskset");
     command
         .args(["-c", &last, WBENCH])
         .args(ENDLESS)
         .args(["2", "--pin"]);
     assert_eq!(seen(command), [last.clone(), last]);
-}
-
-#[test]
-fn comparing_the_tsc_across_cpus_does_not_change_the_affinity_of_workers() {
-    let cpus =
-        result_of(folder().path(), "cpu --max-prime 100 --events 10")["host"]["cpus"].clone();
-    for call in 1..=3 {
-        let fault = format!("inject=sched_setaffinity:error=EPERM:when={call}");
-        let run = traced(
-            folder().path(),
-            "cpu --max-prime 100 --events 10 --json -",
-            &["trace=sched_setaffinity", &fault],
-        );
-        assert_ended(&run.output, 0);
-        assert_eq!(parsed(&run.output.stdout)["host"]["cpus"], cpus, "{call}");
-    }
 }
 
 #[test]
@@ -311,31 +288,6 @@ fn intervals_are_printed_during_the_run_and_add_up_to_the_totals() {
 }
 
 #[test]
-fn a_thread_that_cannot_be_created_is_an_error_before_any_file_is_created() {
-    for words in [
-        "cpu --max-prime 100 --events 10 --threads 4",
-        "memory --total-size 1M --threads 4",
-        "fileio --mode rndrd --files 2 --total-size 1M --events 10 --flags none --threads 4",
-    ] {
-        let folder = folder();
-        // From the third on, so that existing threads have to end.
-        let run = traced(
-            folder.path(),
-            words,
-            &["trace=clone3,openat", "inject=clone3:error=EAGAIN:when=3+"],
-        );
-        assert_ended(&run.output, 1);
-        let message = text(&run.output.stderr);
-        assert!(
-            message.contains("cannot create worker thread") && message.contains("ulimit -u"),
-            "{message}"
-        );
-        assert_eq!(text(&run.output.stdout), "");
-        assert!(run.of_test_files("openat").is_empty(), "{words}");
-    }
-}
-
-#[test]
 fn more_threads_than_memory_mappings_allow_are_refused_before_one_is_created() {
     let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();
     let limit: u64 = limit.trim().parse().unwrap();
@@ -368,24 +320,6 @@ fn more_threads_than_the_limit_of_address_space_allows_are_refused() {
 }
 
 #[test]
-fn waiting_threads_do_not_search_for_work() {
-    let folder = folder();
-    let run = traced(
-        folder.path(),
-        "cpu --max-prime 100 --events 500 --threads 64 --json -",
-        &["trace=sched_yield,clone3"],
-    );
-    assert_ended(&run.output, 0);
-    assert_eq!(run.calls("sched_yield"), 0);
-    // The threads of the run, the same number before it to check that they can be created, and one
-    // per CPU in each run that measures the harness; one compares the TSC across CPUs.
-    let most = 2 * 64 + 5 * allowed().len() + 1;
-    let created = run.calls("clone3");
-    assert!(created <= most, "{created} of at most {most} threads");
-    assert_eq!(parsed(&run.output.stdout)["totals"]["events"], 500);
-}
-
-#[test]
 fn a_thousand_threads_run_and_end_on_a_signal() {
     let folder = folder();
     let mut command = Command::new(WBENCH);
@@ -405,13 +339,17 @@ fn a_thousand_threads_run_and_end_on_a_signal() {
 /// Runs the program where prctl(PR_SET_TSC) forbids RDTSC. The setting survives exec.
 #[cfg(target_arch = "x86_64")]
 fn without_rdtsc(words: &str) -> std::process::Output {
-    const SCRIPT: &str = "import ctypes, os, sys\n\
-        assert ctypes.CDLL(None).prctl(26, 2, 0, 0, 0) == 0\n\
-        os.execv(sys.argv[1], sys.argv[1:])";
-    let mut command = tool("python3");
-    command
-        .args(["-c", SCRIPT, WBENCH])
-        .args(words.split_whitespace());
+    let mut command = Command::new(WBENCH);
+    command.args(words.split_whitespace());
+    // SAFETY: prctl(2) is async-signal-safe and changes only the calling process.
+    unsafe {
+        command.pre_exec(
+            || match libc::prctl(libc::PR_SET_TSC, libc::PR_TSC_SIGSEGV) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            },
+        );
+    }
     Running::start(command).finish()
 }
 
@@ -444,7 +382,7 @@ fn a_process_without_permission_for_rdtsc_uses_the_monotonic_clock_and_says_why(
 
 #[test]
 fn more_threads_than_cpus_are_a_warning() {
-    let threads = allowed().len() + 1;
+    let threads = allowed_cpus().len() + 1;
     let words = format!("cpu --max-prime 100 --events 100 --threads {threads}");
     wbench(Path::new("."), &words)
         .assert()

@@ -1,13 +1,8 @@
 //! One file that runs anywhere.
 
-use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
-use serde_json::Value;
-use tempfile::TempDir;
-
-use crate::common::{Running, WBENCH, assert_ended, errors, folder, number, parsed, text, tool};
+use crate::common::{WBENCH, assert_ended, text, tool};
 
 #[test]
 fn the_binary_needs_no_interpreter_and_no_library() {
@@ -29,105 +24,6 @@ fn ldd_calls_the_binary_static() {
         said.contains("statically linked") || said.contains("not a dynamic executable"),
         "{said}"
     );
-}
-
-/// A root that contains only the program and an empty directory for files.
-fn empty_root() -> TempDir {
-    let root = folder();
-    let program = root.path().join("wbench");
-    // A copy could still be open for writing in processes that other tests start: "text file busy".
-    fs::hard_link(WBENCH, &program).unwrap();
-    fs::create_dir(root.path().join("data")).unwrap();
-    root
-}
-
-fn in_root(root: &Path, words: &str) -> Output {
-    let mut command = match nix::unistd::geteuid().is_root() {
-        true => tool("chroot"),
-        false => {
-            let mut unshare = tool("unshare");
-            unshare.args(["--map-root-user", "--root"]);
-            unshare
-        }
-    };
-    command.arg(root).arg("/wbench").args(words.split(' '));
-    Running::start(command).finish()
-}
-
-fn result_in_root(root: &Path, words: &str) -> Value {
-    let output = in_root(root, &format!("{words} --json -"));
-    assert_ended(&output, 0);
-    parsed(&output.stdout)
-}
-
-#[test]
-fn all_three_tests_work_in_a_root_with_nothing_but_the_program() {
-    let root = empty_root();
-    for (words, events) in [
-        ("cpu --max-prime 100 --events 1", 1),
-        ("cpu --max-prime 100 --events 100 --threads 2 --pin", 100),
-        ("memory --total-size 1M --oper read", 1024),
-        (
-            "fileio --mode rndrw --files 2 --total-size 64K --events 20 --dir /data",
-            20,
-        ),
-    ] {
-        let result = result_in_root(root.path(), words);
-        assert_eq!(result["status"], "complete", "{words}");
-        assert_eq!(result["totals"]["events"], events, "{words}");
-    }
-    assert_eq!(fs::read_dir(root.path().join("data")).unwrap().count(), 0);
-}
-
-#[test]
-fn unknown_values_are_null_and_never_guessed() {
-    let root = empty_root();
-    let result = result_in_root(
-        root.path(),
-        "fileio --mode seqrd --files 2 --total-size 64K --dir /data",
-    );
-    for unknown in [
-        "/host/os",
-        "/host/clocksource",
-        "/host/cpu_governor",
-        "/host/transparent_hugepage",
-        "/host/container",
-        "/storage/filesystem",
-        "/storage/device",
-        "/storage/scheduler",
-        "/storage/rotational",
-        "/noise/steal_s",
-        "/noise/runqueue_wait_s",
-    ] {
-        assert_eq!(result.pointer(unknown), Some(&Value::Null), "{unknown}");
-    }
-    // What comes from system calls is available.
-    assert!(number(&result, "/host/cpus") >= 1.0);
-    assert!(result["host"]["kernel"].is_string());
-    assert!(number(&result, "/noise/user_s") >= 0.0);
-}
-
-#[test]
-fn text_reports_work_in_an_empty_root() {
-    let root = empty_root();
-    for words in [
-        "cpu --max-prime 100 --events 10",
-        "env --dir /data",
-        "--test=cpu --cpu-max-prime=100 --max-requests=10 run",
-    ] {
-        let output = in_root(root.path(), words);
-        assert_ended(&output, 0);
-        assert_eq!(errors(&output.stderr), "", "{words}");
-        assert!(!output.stdout.is_empty(), "{words}");
-    }
-}
-
-#[test]
-fn huge_pages_are_refused_with_a_reason_if_the_pool_is_not_visible() {
-    let root = empty_root();
-    let output = in_root(root.path(), "memory --hugetlb --total-size 1M");
-    assert_ended(&output, 1);
-    assert!(text(&output.stderr).contains("/proc/meminfo"));
 }
 
 #[test]

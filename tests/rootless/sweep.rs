@@ -2,106 +2,16 @@
 //! behind.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::common::storage::Mounted;
+use crate::common::sweep::{Place, TRIVIAL, assert_each_once, error, instances, label};
 use crate::common::{
-    Running, WBENCH, assert_ended, folder, names_in, number, result_in, text, tool, traced,
-    wait_until,
+    Running, WBENCH, assert_ended, folder, names_in, number, text, tool, wait_until,
 };
-
-/// Instances that end within hundredths of a second.
-const TRIVIAL: &str = "cpu --max-prime 100 --events 10";
-
-/// A directory that contains the instances' data directory and the result file.
-struct Place {
-    folder: TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        let folder = folder();
-        std::fs::create_dir(folder.path().join("data")).unwrap();
-        Self { folder }
-    }
-
-    fn command(&self, options: &str, launchers: &[&str], measurement: &str) -> Command {
-        let mut command = Command::new(WBENCH);
-        command
-            .args("sweep --dir data --json all.json".split(' '))
-            .args(options.split_whitespace())
-            .args(launchers.iter().flat_map(|launcher| ["--launch", launcher]))
-            .arg("--")
-            .args(measurement.split_whitespace())
-            .env("WBENCH", WBENCH)
-            .current_dir(self.folder.path());
-        command
-    }
-
-    fn sweep(&self, options: &str, launchers: &[&str], measurement: &str) -> Output {
-        Running::start(self.command(options, launchers, measurement)).finish()
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("all.json")
-    }
-
-    fn results(&self) -> Vec<Value> {
-        let array = result_in(&self.file());
-        array.as_array().expect("an array").clone()
-    }
-
-    /// Checks that nothing is left of the instances and that the results are in one file.
-    #[track_caller]
-    fn assert_tidy(&self) {
-        assert_eq!(names_in(self.folder.path()), ["all.json", "data"]);
-        assert!(names_in(&self.folder.path().join("data")).is_empty());
-    }
-}
-
-fn label<'a>(result: &'a Value, name: &str) -> &'a str {
-    result["labels"][name].as_str().expect("a label")
-}
-
-/// Environment, concurrency and instance number, in the order of the file.
-fn instances(results: &[Value]) -> Vec<(String, u32, u32)> {
-    let number = |result, name| label(result, name).parse().unwrap();
-    results
-        .iter()
-        .map(|result| {
-            let env = label(result, "env").to_owned();
-            (
-                env,
-                number(result, "concurrency"),
-                number(result, "instance"),
-            )
-        })
-        .collect()
-}
-
-/// Fails unless there is one result for each instance.
-#[track_caller]
-fn assert_each_once(results: &[Value], envs: &[&str], concurrency: &[u32], count: u32) {
-    let found = instances(results);
-    let once: BTreeSet<_> = found.iter().cloned().collect();
-    assert_eq!(once.len(), found.len(), "an instance counts twice");
-    let expected: BTreeSet<_> = envs
-        .iter()
-        .flat_map(|env| concurrency.iter().map(move |&k| (env.to_string(), k)))
-        .flat_map(|(env, k)| (1..=count).map(move |number| (env.clone(), k, number)))
-        .collect();
-    assert_eq!(once, expected);
-}
-
-fn error(result: &Value) -> &str {
-    result["error"].as_str().expect("an error")
-}
 
 /// The children of a process, with their states.
 fn children(parent: i32) -> Vec<(i32, char)> {
@@ -406,81 +316,6 @@ fn only_wbench_test_files_are_removed_with_a_directory_and_others_are_named() {
     assert_eq!(names_in(&sweep.join("native-1-2")), ["deep", "notes"]);
 }
 
-/// What a launcher may do to its directory, and what the sweep then reports. PRECIOUS is a
-/// directory with unrelated files.
-const REPLACED: [(&str, &str); 4] = [
-    (
-        "rmdir {dir}; ln -s PRECIOUS {dir}",
-        "it is now a symbolic link",
-    ),
-    ("mount --bind PRECIOUS {dir}", "it is now a mount point"),
-    (
-        "mkdir {dir}/deep; mount --bind PRECIOUS {dir}/deep",
-        "it contains deep,",
-    ),
-    (
-        "touch {dir}/test_file.0; mount --bind PRECIOUS/test_file.0 {dir}/test_file.0",
-        "it contains test_file.0,",
-    ),
-];
-
-/// Runs a sweep whose launcher replaces its directory with unrelated files, in a temporary mount
-/// namespace, and fails unless all those files survive.
-#[track_caller]
-fn assert_left_alone(place: &Place, precious: &Path, before: &[&str]) {
-    let files = "fileio prepare --quiet --files 2 --total-size 32K --dir";
-    let prepared = Command::new(WBENCH)
-        .args(files.split(' '))
-        .arg(precious)
-        .status();
-    assert!(prepared.unwrap().success());
-    std::fs::write(precious.join("letter"), "mine").unwrap();
-    let names = names_in(precious);
-    for (does, words) in REPLACED {
-        let does = does.replace("PRECIOUS", precious.to_str().unwrap());
-        let launcher = format!("x=sh -c '{does}; exec $WBENCH {{args}}'");
-        let sweep = place.command("--concurrency 1 --count 1", &[&launcher], TRIVIAL);
-        let mut command = tool("unshare");
-        command
-            .args(["--mount", "--propagation", "private"])
-            .args(before)
-            .arg(sweep.get_program())
-            .args(sweep.get_args())
-            .env("WBENCH", WBENCH)
-            .current_dir(place.folder.path());
-        let output = Running::start(command).finish();
-        assert_ended(&output, 0);
-        assert_eq!(names_in(precious), names, "{does}");
-        let said = text(&output.stderr);
-        let words = format!("x-1-1 was not removed: {words}");
-        assert!(said.contains(&words), "{words}: {said}");
-        std::fs::remove_file(place.file()).unwrap();
-    }
-}
-
-#[test]
-fn a_launcher_that_replaces_its_directory_causes_no_loss_of_other_files() {
-    let place = Place::new();
-    let precious = place.folder.path().join("precious");
-    std::fs::create_dir(&precious).unwrap();
-    assert_left_alone(&place, &precious, &[]);
-    let other = Mounted::tmpfs(1 << 20);
-    assert_left_alone(&place, &other.path(), &[]);
-}
-
-#[test]
-fn without_openat2_a_launcher_that_replaces_its_directory_causes_no_loss_of_other_files() {
-    tool("strace");
-    let place = Place::new();
-    let precious = place.folder.path().join("precious");
-    std::fs::create_dir(&precious).unwrap();
-    let words = "strace -qq -o trace -e trace=openat2 -e inject=openat2:error=ENOSYS";
-    let words: Vec<&str> = words.split(' ').collect();
-    assert_left_alone(&place, &precious, &words);
-    let trace = std::fs::read_to_string(place.folder.path().join("trace")).unwrap();
-    assert!(trace.contains("ENOSYS"), "{trace}");
-}
-
 #[test]
 fn a_stale_result_is_not_counted() {
     let place = Place::new();
@@ -746,91 +581,6 @@ fn resume_repeats_failed_instances_and_refuses_another_sweep() {
 }
 
 #[test]
-fn a_disk_that_fills_up_keeps_the_earlier_results() {
-    let disk = Mounted::made("ext4", 16 << 20, "nosuid");
-    let place = Place::new();
-    let file = disk.path().join("all.json");
-    // Instances from the fourth on wait until the disk is full.
-    let launcher = "sh=sh -c 'until [ {instance} -lt 4 ] || [ -e full ]; do sleep 0.1; done; exec \
-                    $WBENCH {args}'";
-    let sweep = |options: &str| {
-        let mut command = Command::new(WBENCH);
-        command
-            .args("sweep --concurrency 1 --count 12 --json".split(' '))
-            .arg(&file)
-            .args(options.split_whitespace())
-            // Large results, which soon exceed the space reserved for them.
-            .args(["--label", &format!("long={}", "x".repeat(60_000))])
-            .args(["--launch", launcher, "--"])
-            .args(TRIVIAL.split(' '))
-            .env("WBENCH", WBENCH)
-            .current_dir(place.folder.path());
-        Running::start(command)
-    };
-    let run = sweep("");
-    let partial = disk.path().join("all.json.partial");
-    let lines = || std::fs::read_to_string(&partial).map_or(0, |text| text.lines().count());
-    wait_until("some results", || lines() >= 3);
-    let filler = disk.path().join("filler");
-    let filled = tool("dd")
-        .args(["if=/dev/zero", "bs=4k", "status=none"])
-        .arg(format!("of={}", filler.display()))
-        .output()
-        .unwrap();
-    assert!(!filled.status.success(), "the disk is full");
-    std::fs::write(place.folder.path().join("full"), "").unwrap();
-    let output = run.finish();
-    assert_ended(&output, 1);
-    let said = text(&output.stderr);
-    assert!(
-        said.contains("make room") && said.contains("--resume"),
-        "{said}"
-    );
-    assert!(lines() >= 3);
-    assert!(!file.exists());
-
-    std::fs::remove_file(filler).unwrap();
-    assert_ended(&sweep("--resume").finish(), 0);
-    let results = result_in(&file);
-    assert_each_once(results.as_array().unwrap(), &["sh"], &[1], 12);
-}
-
-#[test]
-fn a_sweep_that_does_not_fit_is_refused_before_anything_starts() {
-    let disk = Mounted::tmpfs(64 << 20);
-    let place = Place::new();
-    let dir = disk.path();
-    let mut command = Command::new(WBENCH);
-    command
-        .args("sweep --concurrency 1,4 --count 4 --json all.json --dir".split(' '))
-        .arg(&dir)
-        .args("-- fileio --mode seqrd --files 2 --total-size 20M --flags none".split(' '))
-        .current_dir(place.folder.path());
-    let output = Running::start(command).finish();
-    assert_ended(&output, 1);
-    let said = text(&output.stderr);
-    for word in [
-        "80.0 MiB of disk",
-        "64.0 MiB",
-        "--total-size",
-        "--overcommit",
-    ] {
-        assert!(said.contains(word), "{word}: {said}");
-    }
-    assert!(!place.file().exists());
-    assert!(names_in(&dir).is_empty());
-
-    let words = "memory --block-size 64G --total-size 64G";
-    let output = place.sweep("--concurrency 4 --count 4", &[], words);
-    assert_ended(&output, 1);
-    let said = text(&output.stderr);
-    assert!(
-        said.contains("256.0 GiB") && said.contains("--block-size"),
-        "{said}"
-    );
-}
-
-#[test]
 fn arguments_that_do_not_form_a_sweep_are_refused() {
     let place = Place::new();
     let refused = |options: &str, launchers: &[&str], words: &str, code: i32, reason: &str| {
@@ -912,21 +662,6 @@ fn the_instances_of_a_killed_sweep_end_with_it() {
             stat.map_or(true, |stat| stat.contains(") Z "))
         });
     }
-}
-
-#[test]
-fn a_created_directory_that_cannot_be_opened_is_removed() {
-    let folder = folder();
-    let run = traced(
-        folder.path(),
-        "sweep --concurrency 1 --count 1 --json r.json -- fileio --mode rndrd --files 1 \
-         --total-size 16K --events 1",
-        &["trace=openat2", "inject=openat2:error=EACCES:when=1"],
-    );
-    assert_ended(&run.output, 1);
-    let message = text(&run.output.stderr);
-    assert!(message.contains("cannot create the directory"), "{message}");
-    assert_eq!(names_in(folder.path()), [""; 0]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty, is_match, starts_with};
 
-use crate::common::{WBENCH, assert_ended, errors, folder, names_in, text, traced, wbench};
+use crate::common::{WBENCH, errors, folder, names_in, text, wbench};
 
 const BANNER: &str = "sysbench 0.4.12 (wbench #):  multi-threaded system evaluation benchmark\n\n";
 
@@ -674,41 +674,6 @@ fn batch_prints_figures_during_the_run() {
     .assert()
     .success()
     .stdout(is_match(r"(?s)Threads started!\n.*events/s.*Done\.").unwrap());
-}
-
-#[test]
-fn forced_shutdown_ends_a_run_that_hangs_with_statistics_and_status_2() {
-    let folder = prepared();
-    let words = format!(
-        "{SMALL} --file-test-mode=rndwr --file-fsync-freq=10 --max-requests=0 --max-time=1 \
-         --forced-shutdown=1 run"
-    );
-    // Two rounds of slow fsyncs after 10 writes each, then a write that outlasts the shutdown.
-    let run = traced(
-        folder.path(),
-        &words,
-        &[
-            "inject=fsync:delay_enter=40ms",
-            "inject=pwrite64:delay_enter=4s:when=21",
-        ],
-    );
-    assert_ended(&run.output, 2);
-    let report = text(&run.output.stdout);
-    assert!(
-        report.contains("Forcing shutdown in 2 seconds\n"),
-        "{report}"
-    );
-    assert!(report.contains("FATAL: the run hung"), "{report}");
-    let (_, writes) = report
-        .split_once("Operations performed:  0 Read, ")
-        .expect("statistics");
-    let writes: u64 = writes.split(' ').next().unwrap().parse().unwrap();
-    assert!((10..=20).contains(&writes), "{report}");
-    assert!(
-        report.contains(&format!("total number of events:              {writes}\n")),
-        "{report}"
-    );
-    assert!(report.contains("Threads fairness:\n"), "{report}");
 }
 
 #[test]

@@ -10,14 +10,6 @@ use crate::common::storage::{BACKENDS, Bench, wbench};
 const BLOCK: u64 = 4096;
 const SET: &str = "--files 3 --total-size 120K --validate";
 
-fn prepared() -> Bench {
-    let bench = Bench::new();
-    bench
-        .fileio(&format!("prepare {SET} --quiet"))
-        .succeeded("prepare");
-    bench
-}
-
 fn open(bench: &Bench, file: u32) -> File {
     let mut options = File::options();
     options.read(true).write(true);
@@ -41,7 +33,7 @@ fn put(bench: &Bench, file: u32, offset: u64, bytes: &[u8]) {
 #[test]
 fn every_engine_detects_a_flipped_byte() {
     for io in BACKENDS {
-        let bench = prepared();
+        let bench = Bench::prepared(SET);
         let place = 5 * BLOCK + 1234;
         let byte = block(&bench, 1, 5 * BLOCK)[1234];
         put(&bench, 1, place, &[byte ^ 0x10]);
@@ -58,7 +50,7 @@ fn every_engine_detects_a_flipped_byte() {
 #[test]
 fn every_engine_detects_a_misplaced_block() {
     for io in BACKENDS {
-        let bench = prepared();
+        let bench = Bench::prepared(SET);
         let strayed = block(&bench, 0, 2 * BLOCK);
         put(&bench, 2, 7 * BLOCK, &strayed);
         bench
@@ -75,33 +67,8 @@ fn every_engine_detects_a_misplaced_block() {
 }
 
 #[test]
-fn a_lost_acknowledged_write_is_detected_after_the_run() {
-    let bench = prepared();
-    // The kernel never sees the 14th write, but the program gets a success status.
-    let injections = bench.inject("pwrite64", "retval=4096", 14, 3);
-    bench
-        .run_under(&injections, &format!("{SET} --mode seqrewr"))
-        .failed_with(&["offset 12288", "test_file.1", "stale"], "seqrewr");
-    assert_eq!(bench.result()["status"], "failed");
-}
-
-#[test]
-fn a_lost_write_is_detected_by_the_next_read_of_the_block() {
-    let bench = prepared();
-    let injections = bench.inject("pwrite64", "retval=4096", 3, 3);
-    bench
-        .run_under(
-            &injections,
-            &format!("{SET} --mode rndrw --rw-ratio 20 --events 3000"),
-        )
-        .failed_with(&["test_file.", "stale"], "rndrw");
-    let events = bench.result()["totals"]["events"].as_u64().expect("events");
-    assert!(events < 3000, "found only after {events} events");
-}
-
-#[test]
 fn without_validate_nothing_is_checked() {
-    let bench = prepared();
+    let bench = Bench::prepared(SET);
     put(&bench, 1, 5000, &[1, 2, 3]);
     bench
         .run("--files 3 --total-size 120K --mode seqrd")
