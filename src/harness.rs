@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use crate::clock::Clock;
-use crate::engine::statistics::LatencyHistogram;
 use crate::engine::{self, Setup, Unobserved};
+use crate::histogram::LatencyHistogram;
 use crate::host;
 use crate::result::Harness;
 use crate::workload::empty::Empty;

@@ -15,6 +15,7 @@ pub mod descriptors;
 pub mod engine;
 pub mod exit;
 pub mod harness;
+pub mod histogram;
 pub mod host;
 pub mod journal;
 mod lock_holder;

@@ -12,8 +12,8 @@ use crate::harness;
 use crate::host::{self, Root};
 use crate::plan::{ClockChoice, RunPlan, Test};
 use crate::result::{
-    EndedBy, Harness, Host, Noise, PageCache, Rates, RunResult, SCHEMA, Start, Status, Storage,
-    ThreadTotals, Tool, Totals, Workload,
+    EndedBy, Harness, Host, Latency, Noise, PageCache, Rates, RunResult, SCHEMA, Start, Status,
+    Storage, ThreadTotals, Tool, Totals, Workload,
 };
 use crate::signal::Interrupted;
 use crate::warning::{self, HostWarning};
@@ -245,8 +245,8 @@ impl<'a> Run<'a> {
             },
             rates: Rates::over(events, all.bytes_read + all.bytes_written, wall_s),
             harness: self.harness,
-            latency_ns: all.events.to_latency(),
-            fsync_latency_ns: all.fsyncs.to_latency(),
+            latency_ns: Latency::of(&all.events),
+            fsync_latency_ns: Latency::of(&all.fsyncs),
             threads: outcome
                 .threads
                 .iter()

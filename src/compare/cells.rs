@@ -6,12 +6,13 @@ use rayon::prelude::*;
 
 use super::Question;
 use super::comparison::{Against, AxisPoint, Entry, Section, Table};
-use super::histogram::{Merged, Merger};
+use super::histogram::Merged;
 use super::matching::Work;
 use super::metric::{Metric, Of};
 use super::natural::natural_order;
 use super::run::Run;
 use super::stats::{self, Sample};
+use crate::histogram::Merger;
 use crate::result::Warning;
 use crate::warning::ComparisonWarning;
 
@@ -165,7 +166,7 @@ fn merged(of: Of, runs: &[&Run]) -> Result<Option<Merged>, Warning> {
             })?;
         longest = longest.max(durations.max.unwrap_or(f64::MAX));
     }
-    Ok(merger.finish(longest as u64))
+    Ok(Merged::of(&merger, longest as u64))
 }
 
 fn entries(

@@ -9,47 +9,7 @@ use serde::{Serialize, Serializer};
 use super::run::PARAMS;
 use super::run::{Durations, Figures, Run};
 
-/// A percentile in results.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Percentile {
-    /// 50th percentile (median).
-    P50,
-    /// 90th percentile.
-    P90,
-    /// 95th percentile.
-    P95,
-    /// 99th percentile.
-    P99,
-    /// 99.9th percentile.
-    P99_9,
-}
-
-impl Percentile {
-    /// All percentiles, ascending.
-    pub const ALL: [Self; 5] = [Self::P50, Self::P90, Self::P95, Self::P99, Self::P99_9];
-
-    /// Share of durations not above the percentile, in percent.
-    pub fn percent(self) -> f64 {
-        match self {
-            Self::P50 => 50.0,
-            Self::P90 => 90.0,
-            Self::P95 => 95.0,
-            Self::P99 => 99.0,
-            Self::P99_9 => 99.9,
-        }
-    }
-
-    /// The percentile with this share, in percent.
-    pub fn of_percent(percent: f64) -> Option<Self> {
-        Self::ALL.into_iter().find(|p| p.percent() == percent)
-    }
-}
-
-impl fmt::Display for Percentile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "p{}", self.percent())
-    }
-}
+pub use crate::histogram::Percentile;
 
 /// Which durations a metric is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

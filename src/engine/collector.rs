@@ -4,8 +4,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::statistics::{LatencyHistogram, Statistics};
+use super::statistics::Statistics;
 use crate::clock::Nanoseconds;
+use crate::histogram::{LatencyHistogram, Percentile};
 use crate::result::{Interval, Rates};
 
 pub(super) struct Collector {
@@ -171,7 +172,7 @@ impl IntervalTotals {
             at_s: to_s,
             events_per_s,
             mib_per_s,
-            p95_ns: self.events.percentile(95.0),
+            p95_ns: self.events.percentile(Percentile::P95.percent()),
             reads_per_s: rate(self.reads),
             writes_per_s: rate(self.writes),
             fsyncs_per_s: rate(self.fsyncs),

@@ -152,8 +152,8 @@ fn cells(row: &Row<'_>, repeated: bool) -> Vec<String> {
             significant,
         ),
         latency(|l| l.mean),
-        latency(|l| l.p95 as f64),
-        latency(|l| l.p99 as f64),
+        latency(|l| l.percentiles.p95 as f64),
+        latency(|l| l.percentiles.p99 as f64),
         of(&|r| ran(r).then_some(r.totals.wall_s * 1e9), duration),
         end(row),
     ];

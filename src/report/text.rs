@@ -191,16 +191,10 @@ impl Lines {
                 duration(latency.max as f64)
             ),
         );
-        let percentiles = [
-            ("p50", latency.p50),
-            ("p90", latency.p90),
-            ("p95", latency.p95),
-            ("p99", latency.p99),
-            ("p99.9", latency.p99_9),
-        ];
-        let line: Vec<String> = percentiles
+        let line: Vec<String> = latency
+            .percentiles
             .iter()
-            .map(|(name, ns)| format!("{name} {}", duration(*ns as f64)))
+            .map(|(percentile, &ns)| format!("{percentile} {}", duration(ns as f64)))
             .collect();
         self.named("", &line.join(", "));
     }

@@ -1,6 +1,9 @@
 //! Latency distribution of a run.
 
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
+
+use crate::histogram::{LatencyHistogram, Merger, Percentiles};
 
 /// Latency distribution, in nanoseconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,16 +17,31 @@ pub struct Latency {
     pub max: u64,
     /// Population standard deviation, exact.
     pub stddev: f64,
-    /// Median; percentiles have 3 significant digits.
-    pub p50: u64,
-    /// 90th percentile.
-    pub p90: u64,
-    /// 95th percentile.
-    pub p95: u64,
-    /// 99th percentile.
-    pub p99: u64,
-    /// 99.9th percentile.
-    pub p99_9: u64,
+    /// Percentiles.
+    #[serde(flatten)]
+    pub percentiles: Percentiles<u64>,
     /// The whole distribution: HdrHistogram V2 with DEFLATE, in base64; values in nanoseconds.
     pub histogram: String,
+}
+
+impl Latency {
+    /// Returns the distribution in a histogram; `None` if it is empty.
+    pub fn of(histogram: &LatencyHistogram) -> Option<Self> {
+        let (min, max) = histogram.range()?;
+        Some(Self {
+            min: min.0,
+            mean: histogram.mean(),
+            max: max.0,
+            stddev: histogram.stddev(),
+            percentiles: histogram.percentiles(),
+            histogram: histogram.encode(),
+        })
+    }
+
+    /// Returns the duration that this percentage (0 to 100) of all does not exceed.
+    pub fn percentile(&self, percent: f64) -> Result<u64> {
+        let mut merger = Merger::default();
+        merger.add(&self.histogram)?;
+        Ok(merger.values_at(&[percent])[0].min(self.max))
+    }
 }

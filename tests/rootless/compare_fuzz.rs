@@ -19,11 +19,11 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::Value;
 use wbench::compare::group::Grouping;
-use wbench::compare::histogram::Merger;
 use wbench::compare::metric::Metric;
 use wbench::compare::output::Format;
 use wbench::compare::read::{Input, read, read_bytes};
 use wbench::compare::{Question, compare, stats};
+use wbench::histogram::Merger;
 use wbench::report::ReportFormat;
 use wbench::result::RunResult;
 

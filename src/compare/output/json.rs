@@ -8,8 +8,9 @@ use serde::Serialize;
 use crate::compare::comparison::{Comparison, Corrected, Entry, Row, Verdict};
 use crate::compare::environment::Environment;
 use crate::compare::histogram::Merged;
-use crate::compare::metric::{Metric, Percentile};
+use crate::compare::metric::Metric;
 use crate::compare::stats::{ALPHA, CONFIDENCE, Estimate, Interval, Summary, Test};
+use crate::histogram::Percentiles;
 use crate::result::Tool;
 use crate::terminal;
 
@@ -69,11 +70,8 @@ struct LeftOut<'a> {
 struct Distribution {
     runs: usize,
     events: u64,
-    p50: u64,
-    p90: u64,
-    p95: u64,
-    p99: u64,
-    p99_9: u64,
+    #[serde(flatten)]
+    percentiles: Percentiles<u64>,
 }
 
 /// Formats the comparison as JSON.
@@ -143,11 +141,7 @@ impl Distribution {
         Self {
             runs: merged.runs,
             events: merged.events,
-            p50: merged.at(Percentile::P50),
-            p90: merged.at(Percentile::P90),
-            p95: merged.at(Percentile::P95),
-            p99: merged.at(Percentile::P99),
-            p99_9: merged.at(Percentile::P99_9),
+            percentiles: merged.percentiles,
         }
     }
 }

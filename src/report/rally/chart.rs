@@ -57,7 +57,7 @@ pub(super) enum Additive {
 #[serde(tag = "chart_plugin", content = "data")]
 pub(super) enum Complete {
     Table {
-        cols: Vec<&'static str>,
+        cols: Vec<String>,
         /// A name followed by its values.
         rows: Vec<Vec<Cell>>,
     },

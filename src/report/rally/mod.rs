@@ -20,6 +20,7 @@ use anyhow::{Context, Result};
 
 use self::chart::{Additive, Cell, Chart, Complete, Document, ascii};
 use super::text;
+use crate::histogram::Percentile;
 use crate::plan::Test;
 use crate::result::{Interval, Latency, RunResult, Status};
 use crate::terminal;
@@ -92,25 +93,21 @@ impl Unit {
     }
 }
 
-/// Columns of a latency distribution.
-const DISTRIBUTION: [&str; 9] = [
-    "min", "mean", "stddev", "p50", "p90", "p95", "p99", "p99.9", "max",
-];
+/// Percentiles that a chart shows as lines.
+const LINES: [Percentile; 3] = [Percentile::P50, Percentile::P95, Percentile::P99];
 
-/// Returns the values of a distribution in the order of [`DISTRIBUTION`].
-fn distribution(latency: &Latency, unit: Unit) -> [f64; 9] {
-    [
-        latency.min as f64,
-        latency.mean,
-        latency.stddev,
-        latency.p50 as f64,
-        latency.p90 as f64,
-        latency.p95 as f64,
-        latency.p99 as f64,
-        latency.p99_9 as f64,
-        latency.max as f64,
-    ]
-    .map(|ns| unit.of_ns(ns))
+/// Returns the columns of a latency distribution: names and values.
+fn distribution(latency: &Latency, unit: Unit) -> Vec<(String, f64)> {
+    let exact = |name: &str, ns: f64| (name.to_owned(), unit.of_ns(ns));
+    let mut columns = vec![
+        exact("min", latency.min as f64),
+        exact("mean", latency.mean),
+        exact("stddev", latency.stddev),
+    ];
+    let percentiles = latency.percentiles.iter();
+    columns.extend(percentiles.map(|(p, &ns)| (p.to_string(), unit.of_ns(ns as f64))));
+    columns.push(exact("max", latency.max as f64));
+    columns
 }
 
 /// Iterates over the distributions of a result and the name of the operation each describes.
@@ -136,19 +133,21 @@ fn additive(result: &RunResult) -> [Chart<Additive>; 3] {
     }
     table.push(("time of the run, s".to_owned(), result.totals.wall_s));
     for (name, latency) in distributions(result) {
-        let named = DISTRIBUTION.iter().zip(distribution(latency, unit));
+        let columns = distribution(latency, unit).into_iter();
         table.extend(
-            named.map(|(column, value)| (format!("{name} {column}, {}", unit.name), value)),
+            columns.map(|(column, value)| (format!("{name} {column}, {}", unit.name), value)),
         );
     }
     let latency = result.latency_ns.as_ref();
     let percentiles = latency.map_or(Vec::new(), |latency| {
-        let of = |name, ns: u64| (format!("{name}, {}", unit.name), unit.of_ns(ns as f64));
-        vec![
-            of("p50", latency.p50),
-            of("p95", latency.p95),
-            of("p99", latency.p99),
-        ]
+        let of = |percentile| {
+            let ns = *latency.percentiles.get(percentile);
+            (
+                format!("{percentile}, {}", unit.name),
+                unit.of_ns(ns as f64),
+            )
+        };
+        LINES.map(of).to_vec()
     });
     let main = vec![(format!("{}, {}", rate.name, rate.unit), rate.value)];
     [
@@ -179,17 +178,16 @@ fn complete(result: &RunResult) -> Result<Vec<Chart<Complete>>> {
         title.clone(),
         Complete::TextArea(report(result)),
     )];
-    let rows: Vec<Vec<Cell>> = distributions(result)
-        .map(|(name, latency)| {
-            let figures = distribution(latency, unit).map(|value| (value * 1e3).round() / 1e3);
-            [Cell::Name(name)]
-                .into_iter()
-                .chain(figures.map(Cell::Figure))
-                .collect()
-        })
-        .collect();
+    let mut cols = Vec::new();
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    for (name, latency) in distributions(result) {
+        let (columns, figures): (Vec<_>, Vec<_>) = distribution(latency, unit).into_iter().unzip();
+        cols = [unit.name.to_owned()].into_iter().chain(columns).collect();
+        let figures = figures.into_iter().map(|value| (value * 1e3).round() / 1e3);
+        let name = [Cell::Name(name)].into_iter();
+        rows.push(name.chain(figures.map(Cell::Figure)).collect());
+    }
     if !rows.is_empty() {
-        let cols = [unit.name].into_iter().chain(DISTRIBUTION).collect();
         charts.push(named("durations", Complete::Table { cols, rows }));
     }
     // Rally does not draw a line with a single point.
