@@ -14,6 +14,7 @@ pub mod compare;
 pub mod descriptors;
 pub mod engine;
 pub mod exit;
+pub mod format;
 pub mod harness;
 pub mod histogram;
 pub mod host;

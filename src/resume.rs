@@ -1,13 +1,14 @@
-//! Rules for the earlier results that a resumed job may keep, shared by suites and sweeps.
+//! Rules for the results that a resumed suite or sweep may keep.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::Display;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
+use serde_json::Value;
 
 use crate::result::{Host, RunResult, SCHEMA, Status, Tool, Workload};
 
-/// Largest number of results of one job: `--resume` and `compare` keep all of them in memory, about
+/// Largest number of results of a suite or sweep: `--resume` and `compare` keep all of them in memory, about
 /// 10 KiB each.
 pub const MOST_RESULTS: u64 = 100_000;
 
@@ -15,7 +16,7 @@ pub const MOST_RESULTS: u64 = 100_000;
 /// the kernel reserves varies from boot to boot.
 const SAME_MEMORY: f64 = 0.01;
 
-/// Fails if a job would have too many results; `instead` is what the user can do about it.
+/// Fails if a suite or sweep would have too many results; `instead` is what the user can do about it.
 pub fn check_size(results: u64, instead: &str) -> Result<()> {
     ensure!(
         results <= MOST_RESULTS,
@@ -25,7 +26,7 @@ pub fn check_size(results: u64, instead: &str) -> Result<()> {
     Ok(())
 }
 
-/// Fails if no job of this program can have produced this result.
+/// Fails if no suite or sweep of this program can have produced this result.
 pub fn check_possible(result: &RunResult) -> Result<()> {
     ensure!(
         result.schema == SCHEMA,
@@ -34,16 +35,16 @@ pub fn check_possible(result: &RunResult) -> Result<()> {
     );
     ensure!(
         result.status != Status::Complete || result.totals.events > 0,
-        "it contains a complete result with 0 events, started at {}: remove it from the file to \
-         measure it again",
+        "it contains a complete result with 0 events, started at {}; remove it from the file to \
+         repeat the measurement",
         result.started_at
     );
     Ok(())
 }
 
-/// Properties that must be the same for all results of a job.
+/// What all results of a suite or sweep have in common.
 #[derive(Debug, Clone, Copy)]
-pub struct Conditions<'a> {
+pub struct Configuration<'a> {
     /// The program.
     pub tool: Option<&'a Tool>,
     /// The machine.
@@ -56,132 +57,149 @@ pub struct Conditions<'a> {
     pub dir: Option<&'a str>,
 }
 
-impl Conditions<'_> {
-    /// Fails with the first condition that has changed and both its values.
-    pub fn check_unchanged(&self, now: &Conditions<'_>, name: &str) -> Result<()> {
-        let (then, now) = (self.list(), now.list());
-        for then in &then {
-            let now = now.iter().find(|now| now.name == then.name);
-            let now = now.map_or(&Value::Text(None), |now| &now.value);
-            ensure!(
-                then.value.is_same(now),
-                "{name} was measured with {} {}, not {now}",
-                then.name,
-                then.value
-            );
-        }
-        Ok(())
-    }
-
-    fn list(&self) -> Vec<Condition> {
-        let labels = self.labels.iter().map(|(k, v)| format!("{k}={v}"));
-        let labels = format!("'{}'", labels.collect::<Vec<_>>().join(" "));
-        let mut list = vec![
-            Condition::text("wbench version", self.tool.map(|tool| tool.version.clone())),
-            Condition::text("labels", Some(labels)),
-        ];
-        list.extend(of_host(self.host));
-        list.extend(of_workload(self.workload));
-        list.push(Condition::text("directory", self.dir.map(str::to_owned)));
-        list
-    }
-}
-
-/// A named value.
-#[derive(Debug)]
-struct Condition {
-    name: String,
-    value: Value,
-}
-
-#[derive(Debug)]
-enum Value {
-    Text(Option<String>),
-    Memory(Option<u64>),
-}
-
-impl Condition {
-    fn text(name: &str, value: Option<String>) -> Self {
-        Self {
-            name: name.to_owned(),
-            value: Value::Text(value),
-        }
-    }
-}
-
-impl Value {
-    fn is_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Text(one), Self::Text(other)) => one == other,
-            (Self::Memory(Some(one)), Self::Memory(Some(other))) => {
-                let tolerated = *one.max(other) as f64 * SAME_MEMORY;
-                one.abs_diff(*other) as f64 <= tolerated
+impl Configuration<'_> {
+    /// Fails if the configuration has changed, with the first difference and both its values.
+    pub fn check_unchanged(&self, now: &Configuration<'_>, name: &str) -> Result<()> {
+        match self.difference(now) {
+            None => Ok(()),
+            Some(Difference { field, then, now }) => {
+                bail!("{name} was measured with {field} {then}, not {now}")
             }
-            (Self::Memory(one), Self::Memory(other)) => one == other,
-            _ => false,
         }
+    }
+
+    fn difference(&self, now: &Configuration<'_>) -> Option<Difference> {
+        let version = |tool: &Tool| tool.version.clone();
+        let versions = (self.tool.map(version), now.tool.map(version));
+        differ("wbench version", versions.0, versions.1)
+            .or_else(|| of_labels(self.labels, now.labels))
+            .or_else(|| of_hosts(self.host, now.host))
+            .or_else(|| of_workloads(self.workload, now.workload))
+            .or_else(|| differ("directory", self.dir, now.dir))
     }
 }
 
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(Some(text)) => f.write_str(text),
-            Self::Memory(Some(bytes)) => write!(f, "{bytes}"),
-            Self::Text(None) | Self::Memory(None) => f.write_str("unknown"),
-        }
-    }
+/// A field that has changed, with both its values.
+#[derive(Debug, PartialEq)]
+struct Difference {
+    field: String,
+    then: String,
+    now: String,
 }
 
-fn of_host(host: Option<&Host>) -> impl Iterator<Item = Condition> {
-    let text =
-        |name, value: fn(&Host) -> Option<String>| Condition::text(name, host.and_then(value));
+/// Compares two values of a field; None is an unknown value.
+fn differ<T: PartialEq + Display>(
+    field: &str,
+    then: Option<T>,
+    now: Option<T>,
+) -> Option<Difference> {
+    differ_or("unknown", field, then, now)
+}
+
+/// Compares two values of a field; None is shown as `absent`.
+fn differ_or<T: PartialEq + Display>(
+    absent: &str,
+    field: &str,
+    then: Option<T>,
+    now: Option<T>,
+) -> Option<Difference> {
+    let shown = |value: Option<T>| value.map_or(absent.to_owned(), |value| value.to_string());
+    (then != now).then(|| Difference {
+        field: field.to_owned(),
+        then: shown(then),
+        now: shown(now),
+    })
+}
+
+type Labels = BTreeMap<String, String>;
+
+fn of_labels(then: &Labels, now: &Labels) -> Option<Difference> {
+    let shown = |labels: &Labels| {
+        let pairs: Vec<_> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        format!("'{}'", pairs.join(" "))
+    };
+    (then != now).then(|| Difference {
+        field: "labels".to_owned(),
+        then: shown(then),
+        now: shown(now),
+    })
+}
+
+fn of_hosts(then: Option<&Host>, now: Option<&Host>) -> Option<Difference> {
+    let text = |field, value: fn(&Host) -> Option<&String>| {
+        differ(field, then.and_then(value), now.and_then(value))
+    };
+    let count = |host: &Host| host.cpus;
+    let cgroup = |host: Option<&Host>| host.map(|host| host.cgroup.clone()).unwrap_or_default();
+    let (cgroup_then, cgroup_now) = (cgroup(then), cgroup(now));
     [
-        text("host", |host| host.hostname.clone()),
-        text("OS", |host| host.os.clone()),
-        text("kernel", |host| host.kernel.clone()),
-        text("architecture", |host| host.arch.clone()),
-        text("CPU", |host| host.cpu_model.clone()),
-        text("number of CPUs", |host| Some(host.cpus.to_string())),
-        Condition {
-            name: "memory size in bytes".to_owned(),
-            value: Value::Memory(host.and_then(|host| host.memory_bytes)),
-        },
-        text("hypervisor", |host| host.virtualization.clone()),
-        text("container", |host| host.container.clone()),
-        text("CPU quota", |host| Some(limit(host.cgroup.cpu_quota_cpus))),
-        text("memory limit", |host| {
-            Some(limit(host.cgroup.memory_limit_bytes))
-        }),
-        text("clock source", |host| host.clocksource.clone()),
-        text("CPU frequency governor", |host| host.cpu_governor.clone()),
+        text("host", |host| host.hostname.as_ref()),
+        text("OS", |host| host.os.as_ref()),
+        text("kernel", |host| host.kernel.as_ref()),
+        text("architecture", |host| host.arch.as_ref()),
+        text("CPU", |host| host.cpu_model.as_ref()),
+        differ("number of CPUs", then.map(count), now.map(count)),
+        of_memory_sizes(
+            then.and_then(|host| host.memory_bytes),
+            now.and_then(|host| host.memory_bytes),
+        ),
+        text("hypervisor", |host| host.virtualization.as_ref()),
+        text("container", |host| host.container.as_ref()),
+        differ_or(
+            "none",
+            "CPU quota",
+            cgroup_then.cpu_quota_cpus,
+            cgroup_now.cpu_quota_cpus,
+        ),
+        differ_or(
+            "none",
+            "memory limit",
+            cgroup_then.memory_limit_bytes,
+            cgroup_now.memory_limit_bytes,
+        ),
+        text("clock source", |host| host.clocksource.as_ref()),
+        text("CPU frequency governor", |host| host.cpu_governor.as_ref()),
         text("transparent huge pages", |host| {
-            host.transparent_hugepage.clone()
+            host.transparent_hugepage.as_ref()
         }),
     ]
     .into_iter()
+    .flatten()
+    .next()
 }
 
-fn limit(limit: Option<impl ToString>) -> String {
-    limit.map_or("none".to_owned(), |limit| limit.to_string())
+/// Compares memory sizes with the tolerance of [`SAME_MEMORY`].
+fn of_memory_sizes(then: Option<u64>, now: Option<u64>) -> Option<Difference> {
+    if let (Some(then), Some(now)) = (then, now)
+        && then.abs_diff(now) as f64 <= then.max(now) as f64 * SAME_MEMORY
+    {
+        return None;
+    }
+    differ("memory size in bytes", then, now)
 }
 
-/// Returns a condition for each member of the workload's JSON.
-fn of_workload(workload: &Workload) -> Vec<Condition> {
-    let mut list = Vec::new();
-    let json = serde_json::to_value(workload).unwrap_or_default();
-    members(&json, &mut list);
-    list
+fn of_workloads(then: &Workload, now: &Workload) -> Option<Difference> {
+    if then == now {
+        return None;
+    }
+    // The JSON documents only name the difference: each field is a parameter.
+    let parameters = |workload: &Workload| {
+        let document = serde_json::to_value(workload).unwrap_or_default();
+        let mut parameters = BTreeMap::new();
+        collect(&document, &mut parameters);
+        parameters
+    };
+    let (then, now) = (parameters(then), parameters(now));
+    then.iter()
+        .find_map(|(name, value)| differ(&format!("parameter {name}"), Some(value), now.get(name)))
 }
 
-fn members(json: &serde_json::Value, list: &mut Vec<Condition>) {
-    for (name, value) in json.as_object().into_iter().flatten() {
+/// Collects the values of a document by the name of their field.
+fn collect(document: &Value, values: &mut BTreeMap<String, Value>) {
+    for (name, value) in document.as_object().into_iter().flatten() {
         match value {
-            serde_json::Value::Object(_) => members(value, list),
-            value => list.push(Condition::text(
-                &format!("parameter {name}"),
-                Some(value.to_string()),
-            )),
+            Value::Object(_) => collect(value, values),
+            value => _ = values.insert(name.clone(), value.clone()),
         }
     }
 }
@@ -194,8 +212,8 @@ mod tests {
         serde_json::from_str(include_str!("../docs/examples/quiet/1.json")).unwrap()
     }
 
-    fn conditions(result: &RunResult) -> Conditions<'_> {
-        Conditions {
+    fn configuration(result: &RunResult) -> Configuration<'_> {
+        Configuration {
             tool: Some(&result.tool),
             host: Some(&result.host),
             workload: &result.workload,
@@ -205,10 +223,10 @@ mod tests {
     }
 
     #[test]
-    fn each_condition_that_has_changed_is_named_with_both_values() {
+    fn a_change_of_any_field_is_named_with_both_values() {
         let now = example();
-        conditions(&now)
-            .check_unchanged(&conditions(&now), "a")
+        configuration(&now)
+            .check_unchanged(&configuration(&now), "a")
             .unwrap();
         type Change = fn(&mut RunResult);
         let changes: [(Change, &str); 15] = [
@@ -252,19 +270,19 @@ mod tests {
                 "labels 'a=b",
             ),
         ];
-        for (change, words) in changes {
+        for (change, text) in changes {
             let mut then = example();
             change(&mut then);
-            let error = conditions(&then).check_unchanged(&conditions(&now), "a");
-            let error = error.expect_err(words).to_string();
-            assert!(error.contains(words), "{words}: {error}");
+            let error = configuration(&then).check_unchanged(&configuration(&now), "a");
+            let error = error.expect_err(text).to_string();
+            assert!(error.contains(text), "{text}: {error}");
         }
-        let elsewhere = Conditions {
+        let elsewhere = Configuration {
             dir: Some("/other"),
-            ..conditions(&now)
+            ..configuration(&now)
         };
         let error = elsewhere
-            .check_unchanged(&conditions(&now), "a")
+            .check_unchanged(&configuration(&now), "a")
             .unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -273,16 +291,37 @@ mod tests {
     }
 
     #[test]
+    fn values_are_compared_by_type_not_as_text() {
+        let (now, mut then) = (example(), example());
+        then.labels = [("a".into(), "1 b=2".into())].into();
+        let labels = [("a".into(), "1".into()), ("b".into(), "2".into())].into();
+        let now = Configuration {
+            labels: &labels,
+            ..configuration(&now)
+        };
+        configuration(&then).check_unchanged(&now, "a").unwrap_err();
+        let unknown = Configuration {
+            dir: None,
+            ..configuration(&then)
+        };
+        let named = Configuration {
+            dir: Some("unknown"),
+            ..configuration(&then)
+        };
+        unknown.check_unchanged(&named, "a").unwrap_err();
+    }
+
+    #[test]
     fn a_small_difference_in_memory_size_is_the_same_machine() {
         let (now, mut then) = (example(), example());
         then.host.memory_bytes = now.host.memory_bytes.map(|bytes| bytes - (8 << 20));
-        conditions(&then)
-            .check_unchanged(&conditions(&now), "a")
+        configuration(&then)
+            .check_unchanged(&configuration(&now), "a")
             .unwrap();
     }
 
     #[test]
-    fn a_result_that_no_job_can_have_produced_is_refused() {
+    fn a_result_that_no_run_can_have_produced_is_refused() {
         check_possible(&example()).unwrap();
         let mut other = example();
         other.schema = "wbench.result/9".into();
@@ -297,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_too_large_to_resume_is_refused_with_the_limit() {
+    fn too_many_results_to_resume_are_refused_with_the_limit() {
         check_size(MOST_RESULTS, "less").unwrap();
         let error = check_size(MOST_RESULTS + 1, "use less")
             .unwrap_err()

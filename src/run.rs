@@ -106,7 +106,7 @@ impl<'a> Run<'a> {
     /// Drops the set's pages from the page cache if the plan says so, and determines how much of
     /// the set is cached, and whether it has holes.
     fn inspect_page_cache(&mut self, files: Option<&TestFiles>) -> Result<()> {
-        let (Some(files), Test::Fileio(params)) = (files, &self.plan.test) else {
+        let (Some(files), Some(params)) = (files, self.plan.test.fileio()) else {
             return Ok(());
         };
         if params.mode.creates_files() {

@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod native;
+pub mod profile;
 pub mod sysbench;
 
 use std::ffi::{OsStr, OsString};

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::natural::natural_order;
 use super::run::{LABELS, Run};
-use crate::report::format::count;
+use crate::format::count;
 use crate::result::Warning;
 use crate::warning::{Code, ComparisonWarning, DoubtfulField, drift_above_threshold, steal_share};
 

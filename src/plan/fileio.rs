@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::FileSet;
+use crate::format::count;
 use crate::size::Size;
 
 /// Maximum bytes of one read or write on Linux (`MAX_RW_COUNT`, 2 GiB minus a page; read(2), notes).
@@ -73,9 +74,46 @@ impl FileioParams {
         }
     }
 
+    /// Memory of the request buffers in bytes: reads and writes have separate ones.
+    pub fn buffer_bytes(&self, threads: usize) -> u64 {
+        (2 * self.bytes_in_flight()).saturating_mul(threads as u64)
+    }
+
+    /// Bytes that a thread keeps in flight at most.
+    fn bytes_in_flight(&self) -> u64 {
+        self.request_size() * u64::from(self.depth.get())
+    }
+
+    /// Describes the test in one line.
+    pub fn title(&self) -> String {
+        let kind = match self.mode.creates_files() {
+            true => "new file",
+            false => "file",
+        };
+        let fsync = match self.fsync_mode {
+            FsyncMode::Fsync => "",
+            FsyncMode::Fdatasync => ", fdatasync",
+        };
+        let validate = if self.validate { ", validated" } else { "" };
+        format!(
+            "fileio {}: {} in {}, {} requests, {}, {}{fsync}{validate}",
+            self.mode.name(),
+            Size(self.total_size_bytes),
+            count(self.files.get().into(), kind),
+            Size(self.request_size()),
+            self.flags.title(),
+            self.io_mode.title(self.depth),
+        )
+    }
+
     /// Whether requests go through the page cache.
     pub fn goes_through_cache(&self) -> bool {
         self.flags != OpenFlags::Direct || self.io_mode == IoMode::Mmap
+    }
+
+    /// Whether flags were given that the I/O engine ignores.
+    pub fn has_ignored_flags(&self) -> bool {
+        self.io_mode.ignores_flags() && self.flags != OpenFlags::None
     }
 
     /// Whether a write may end in the page cache, so that only an fsync brings it to the device.
@@ -113,9 +151,8 @@ impl FileioParams {
             "invalid I/O depth {}: expected at most {MAX_DEPTH}",
             self.depth
         );
-        let in_flight = self.request_size() * u64::from(self.depth.get());
         ensure!(
-            !self.io_mode.is_queued() || in_flight <= MAX_IN_FLIGHT,
+            !self.io_mode.is_queued() || self.bytes_in_flight() <= MAX_IN_FLIGHT,
             "{} requests of {} in flight exceed the buffer limit of {} per thread; choose a smaller \
              depth or block size",
             self.depth,
@@ -210,6 +247,20 @@ impl IoMode {
     pub fn is_queued(self) -> bool {
         matches!(self, Self::Aio | Self::Uring)
     }
+
+    /// Whether open(2) flags have no effect on requests, as with mappings.
+    pub fn ignores_flags(self) -> bool {
+        self == Self::Mmap
+    }
+
+    fn title(self, depth: NonZeroU32) -> String {
+        match self {
+            Self::Sync => "sync I/O".to_owned(),
+            Self::Aio => format!("native AIO, depth {depth}"),
+            Self::Uring => format!("io_uring, depth {depth}"),
+            Self::Mmap => "memory-mapped".to_owned(),
+        }
+    }
 }
 
 /// Additional open(2) flags.
@@ -225,6 +276,17 @@ pub enum OpenFlags {
     Dsync,
     /// O_DIRECT: bypass the page cache
     Direct,
+}
+
+impl OpenFlags {
+    fn title(self) -> &'static str {
+        match self {
+            Self::None => "buffered",
+            Self::Sync => "O_SYNC",
+            Self::Dsync => "O_DSYNC",
+            Self::Direct => "O_DIRECT",
+        }
+    }
 }
 
 /// System call that flushes a file.

@@ -3,6 +3,8 @@
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::size::Size;
+
 /// Parameters of the memory test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -32,14 +34,41 @@ impl MemoryParams {
         }
     }
 
-    /// Bytes of all blocks outside the huge page pool, which has its own limits.
-    pub fn ordinary_memory_bytes(&self, threads: usize) -> u64 {
-        let blocks = if self.hugetlb {
-            0
-        } else {
-            self.blocks(threads)
+    /// Memory of all blocks in bytes; 0 if they come from the huge page pool, which has its own
+    /// limits.
+    pub fn buffer_bytes(&self, threads: usize) -> u64 {
+        match self.hugetlb {
+            true => 0,
+            false => self
+                .block_size_bytes
+                .saturating_mul(self.blocks(threads) as u64),
+        }
+    }
+
+    /// Whether events do nothing, on purpose.
+    pub fn has_empty_events(&self) -> bool {
+        self.oper == MemoryOper::None
+    }
+
+    /// Describes the test in one line.
+    pub fn title(&self) -> String {
+        if self.has_empty_events() {
+            return "memory: empty events".to_owned();
+        }
+        let access = match self.access {
+            MemoryAccess::Seq => "",
+            MemoryAccess::Rnd => " at random positions",
         };
-        self.block_size_bytes.saturating_mul(blocks as u64)
+        let pages = if self.hugetlb { " in huge pages" } else { "" };
+        let scope = match self.scope {
+            MemoryScope::Global => "one block for all threads",
+            MemoryScope::Local => "one block per thread",
+        };
+        format!(
+            "memory: {} {} blocks{access}{pages}, {scope}",
+            self.oper.name(),
+            Size(self.block_size_bytes)
+        )
     }
 
     /// Checks the sizes.
@@ -83,6 +112,17 @@ pub enum MemoryOper {
     None,
 }
 
+impl MemoryOper {
+    /// Name of the operation, the same in every dialect.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::None => "none",
+        }
+    }
+}
+
 /// Which threads share a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -92,6 +132,16 @@ pub enum MemoryScope {
     Global,
     /// One block per thread
     Local,
+}
+
+impl MemoryScope {
+    /// Name of the scope, the same in every dialect.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Global => "global",
+            Self::Local => "local",
+        }
+    }
 }
 
 /// Access pattern within a block.

@@ -9,6 +9,7 @@ mod file_set;
 mod fileio;
 mod limits;
 mod memory;
+mod scale;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -56,6 +57,13 @@ pub struct RunPlan {
     pub start_at: Option<StartAt>,
 }
 
+impl RunPlan {
+    /// Parameters and test files of the fileio test; None for another test.
+    pub fn fileio(&self) -> Option<(&FileioParams, &FilePlan)> {
+        Some((self.test.fileio()?, self.files.as_ref()?))
+    }
+}
+
 /// A test and its parameters, as in the result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -70,12 +78,64 @@ pub enum Test {
 }
 
 impl Test {
+    /// Names of all tests.
+    pub const NAMES: [&str; 3] = ["cpu", "memory", "fileio"];
+
     /// Name of the test, as in `workload.test`.
     pub fn name(&self) -> &'static str {
         match self {
             Test::Cpu(_) => "cpu",
             Test::Memory(_) => "memory",
             Test::Fileio(_) => "fileio",
+        }
+    }
+
+    /// Describes the test and its main parameters in one line.
+    pub fn title(&self) -> String {
+        match self {
+            Test::Cpu(params) => params.title(),
+            Test::Memory(params) => params.title(),
+            Test::Fileio(params) => params.title(),
+        }
+    }
+
+    /// Whether events transfer bytes, so that a bandwidth is meaningful.
+    pub fn moves_bytes(&self) -> bool {
+        match self {
+            Test::Cpu(_) => false,
+            Test::Memory(params) => !params.has_empty_events(),
+            Test::Fileio(_) => true,
+        }
+    }
+
+    /// Whether events do nothing, on purpose.
+    pub fn has_empty_events(&self) -> bool {
+        self.memory().is_some_and(MemoryParams::has_empty_events)
+    }
+
+    /// Memory of the buffers of this many threads, in bytes; without huge pages, which have their
+    /// own pool.
+    pub fn buffer_bytes(&self, threads: usize) -> u64 {
+        match self {
+            Test::Cpu(_) => 0,
+            Test::Memory(params) => params.buffer_bytes(threads),
+            Test::Fileio(params) => params.buffer_bytes(threads),
+        }
+    }
+
+    /// Parameters of the memory test; None for another test.
+    pub fn memory(&self) -> Option<&MemoryParams> {
+        match self {
+            Test::Memory(params) => Some(params),
+            _ => None,
+        }
+    }
+
+    /// Parameters of the fileio test; None for another test.
+    pub fn fileio(&self) -> Option<&FileioParams> {
+        match self {
+            Test::Fileio(params) => Some(params),
+            _ => None,
         }
     }
 }

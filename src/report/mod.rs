@@ -1,7 +1,7 @@
 //! Formatting of results as text. Reports never measure.
 
-pub mod format;
 pub mod rally;
+mod statistics;
 pub mod suite;
 pub mod sweep;
 pub mod sysbench;

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::format::{count, duration, significant};
 use super::table::{aligned as aligned_columns, median};
-use super::text::{moves_bytes, rate};
+use super::text::rate;
+use crate::format::{count, duration, significant};
 use crate::result::{EndedBy, Latency, RunResult, Status};
-use crate::suite::Member;
+use crate::suite::PlannedRun;
 use crate::terminal;
 
 /// Results of one measurement.
@@ -16,15 +16,15 @@ struct Row<'a> {
 }
 
 /// Formats the results of a suite, one row per measurement.
-pub fn table(members: &[Member], results: &[RunResult]) -> String {
-    let rows = rows(members, results);
-    let mut text = head(members, results);
+pub fn table(runs: &[PlannedRun], results: &[RunResult]) -> String {
+    let rows = rows(runs, results);
+    let mut text = head(runs, results);
     _ = writeln!(text, "\n{}", aligned(&rows));
     let rounds = rows.iter().map(|row| row.results.len()).max().unwrap_or(0);
     if rounds > 1 {
         text.push_str(
-            "\nfigures are medians over the rounds; range: from the lowest rate to the highest, \
-             against the median\n",
+            "\nmedians over the rounds; range: difference between the highest and the lowest rate, in \
+             percent of the median\n",
         );
     }
     for (names, message) in warnings(&rows) {
@@ -38,7 +38,7 @@ pub fn table(members: &[Member], results: &[RunResult]) -> String {
 
 /// Formats one result as a line.
 pub fn line(result: &RunResult) -> String {
-    let name = result.suite.as_ref().map_or("", |place| &place.measurement);
+    let name = result.suite.as_ref().map_or("", |suite| &suite.measurement);
     let mut text = name.to_owned();
     if result.totals.wall_s > 0.0 {
         _ = write!(
@@ -56,17 +56,15 @@ pub fn line(result: &RunResult) -> String {
     text
 }
 
-fn rows<'a>(members: &'a [Member], results: &'a [RunResult]) -> Vec<Row<'a>> {
-    let first = members.iter().map(|member| member.place.round).min();
-    let names = members
-        .iter()
-        .filter(|member| Some(member.place.round) == first);
-    names
-        .map(|member| {
-            let name = member.place.measurement.as_str();
+fn rows<'a>(runs: &'a [PlannedRun], results: &'a [RunResult]) -> Vec<Row<'a>> {
+    let first = runs.iter().map(|run| run.position.round).min();
+    runs.iter()
+        .filter(|run| Some(run.position.round) == first)
+        .map(|run| {
+            let name = run.position.measurement.as_str();
             let of = |result: &&RunResult| {
-                let place = result.suite.as_ref();
-                place.is_some_and(|place| place.measurement == name)
+                let suite = result.suite.as_ref();
+                suite.is_some_and(|suite| suite.measurement == name)
             };
             Row {
                 name,
@@ -76,12 +74,12 @@ fn rows<'a>(members: &'a [Member], results: &'a [RunResult]) -> Vec<Row<'a>> {
         .collect()
 }
 
-fn head(members: &[Member], results: &[RunResult]) -> String {
-    let place = members.first().map(|member| &member.place);
-    let (profile, scale) = place.map_or(("", 1.0), |place| (place.profile.as_str(), place.scale));
+fn head(runs: &[PlannedRun], results: &[RunResult]) -> String {
+    let suite = runs.first().map(|run| &run.position);
+    let (profile, scale) = suite.map_or(("", 1.0), |suite| (suite.profile.as_str(), suite.scale));
     let mut text = format!("suite {profile}");
     if scale < 1.0 {
-        _ = write!(text, " at scale {scale}, a first look");
+        _ = write!(text, " at scale {scale}");
     }
     if let Some(host) = results
         .first()
@@ -93,11 +91,11 @@ fn head(members: &[Member], results: &[RunResult]) -> String {
         .iter()
         .filter(|r| r.status == Status::Complete)
         .count();
-    if complete < members.len() {
+    if complete < runs.len() {
         _ = write!(
             text,
-            ": {complete} of {}",
-            count(members.len() as u64, "measurement")
+            ": {complete} of {} complete",
+            count(runs.len() as u64, "measurement")
         );
     }
     text.push('\n');
@@ -148,7 +146,7 @@ fn cells(row: &Row<'_>, repeated: bool) -> Vec<String> {
         row.name.to_owned(),
         of(&|r| ran(r).then_some(r.rates.events_per_s), significant),
         of(
-            &|r| (ran(r) && moves_bytes(&r.workload)).then_some(r.rates.mib_per_s),
+            &|r| (ran(r) && r.workload.params.test.moves_bytes()).then_some(r.rates.mib_per_s),
             significant,
         ),
         latency(|l| l.mean),
@@ -166,21 +164,21 @@ fn cells(row: &Row<'_>, repeated: bool) -> Vec<String> {
     cells
 }
 
-/// Returns the worst ending among the measurement's runs.
+/// Returns the worst outcome of a measurement's runs.
 fn end(row: &Row<'_>) -> String {
     let has = |status| row.results.iter().any(|result| result.status == status);
     let by_time = row
         .results
         .iter()
         .any(|result| result.ended_by == EndedBy::Time);
-    let word = match row.results.is_empty() {
-        true => "not made",
+    let outcome = match row.results.is_empty() {
+        true => "missing",
         false if has(Status::Failed) => "FAILED",
         false if has(Status::Interrupted) => "interrupted",
         false if by_time => "time limit",
-        false => "all done",
+        false => "complete",
     };
-    word.into()
+    outcome.into()
 }
 
 /// Formats the range from lowest to highest, in percent of the median.

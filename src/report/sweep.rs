@@ -1,9 +1,7 @@
 //! Table of a sweep: one row per environment and concurrency, followed by failures.
 
-use super::format::{count, duration, significant};
 use super::table::{aligned, median};
-use super::text::moves_bytes;
-use crate::result::Workload;
+use crate::format::{count, duration, significant};
 use crate::sweep::digest::{Digest, Digests};
 use crate::sweep::{Batch, Instance, Sweep};
 use crate::terminal;
@@ -72,7 +70,7 @@ pub fn line(sweep: &Sweep, batch: Batch, digests: &Digests) -> String {
 }
 
 fn unit(sweep: &Sweep) -> &'static str {
-    match moves_bytes(&Workload::of(&sweep.measurement.plan)) {
+    match sweep.measurement.plan.test.moves_bytes() {
         true => "MiB/s",
         false => "events/s",
     }

@@ -2,17 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::format::{count, duration, gib, mib_or_gib, significant, thousands};
-use super::sysbench::mean_and_deviation;
-use crate::plan::{
-    FileMode, FileioParams, FsyncMode, IoMode, MemoryAccess, MemoryOper, MemoryScope, OpenFlags,
-    Test,
-};
+use super::statistics::mean_and_deviation;
+use crate::format::{count, duration, gib, mib_or_gib, significant};
+use crate::plan::Test;
 use crate::result::{
     Cgroup, ClockInfo, Host, Interval, Latency, PageCache, RunResult, Start, Status, Storage,
-    SuiteRun, Warning, Workload,
+    SuiteRun, Warning,
 };
-use crate::size::Size;
 use crate::terminal;
 
 /// Width of the name column.
@@ -21,13 +17,12 @@ const NAMES: usize = 11;
 /// Formats one result.
 pub fn report(result: &RunResult) -> String {
     let mut lines = Lines::default();
-    lines.plain(&title(&result.workload));
+    lines.plain(&result.workload.title());
     lines.plain("");
-    let of_fileio = matches!(result.workload.params.test, Test::Fileio(_));
     if result.status != Status::Complete {
         let status = match result.status {
-            Status::Interrupted => "interrupted: these are the figures up to then",
-            _ => "FAILED: these are the figures up to then",
+            Status::Interrupted => "interrupted: values up to the interruption",
+            _ => "FAILED: values up to the error",
         };
         lines.named("status", status);
     }
@@ -38,7 +33,7 @@ pub fn report(result: &RunResult) -> String {
         lines.named("start", &self::start(start));
     }
     lines.named("rate", &rate(result));
-    lines.named("done", &done(result, of_fileio));
+    lines.named("done", &done(result));
     lines.distribution("latency", result.latency_ns.as_ref());
     if result.fsync_latency_ns.is_some() {
         lines.distribution("fsync", result.fsync_latency_ns.as_ref());
@@ -95,8 +90,8 @@ pub fn environment(
     lines.named("container", &known(&host.container));
     lines.named("cgroup", &cgroup(&host.cgroup));
     lines.named(
-        "kernel's",
-        &format!("clock source {}", known(&host.clocksource)),
+        "clocksource",
+        &format!("{} (kernel)", known(&host.clocksource)),
     );
     lines.named("clock", &self::clock(clock));
     lines.named("storage", &self::storage(storage));
@@ -113,7 +108,7 @@ pub fn environment(
 fn start(start: &Start) -> String {
     let late = match start.late_s {
         Some(late_s) => format!("{} late", duration(late_s * 1e9)),
-        None => "which it did not come to".to_owned(),
+        None => "not reached".to_owned(),
     };
     format!("{}, {late}", start.asked_at)
 }
@@ -130,11 +125,11 @@ pub enum Columns {
 }
 
 impl Columns {
-    /// Returns the columns for a workload.
-    pub fn of(workload: &Workload) -> Self {
-        match &workload.params.test {
+    /// Returns the columns for a test.
+    pub fn of(test: &Test) -> Self {
+        match test {
             Test::Fileio(_) => Self::Requests,
-            _ if moves_bytes(workload) => Self::Bytes,
+            test if test.moves_bytes() => Self::Bytes,
             _ => Self::Events,
         }
     }
@@ -209,108 +204,34 @@ impl Lines {
     }
 }
 
-/// Describes the workload in one line.
-pub fn title(workload: &Workload) -> String {
-    let threads = count(workload.threads, "thread");
-    match &workload.params.test {
-        Test::Cpu(cpu) => format!(
-            "cpu: primes up to {}, {threads}",
-            thousands(cpu.max_prime.get())
-        ),
-        Test::Memory(memory) => {
-            let block = Size(memory.block_size_bytes);
-            let access = match memory.access {
-                MemoryAccess::Seq => "",
-                MemoryAccess::Rnd => " at random positions",
-            };
-            let huge = if memory.hugetlb { " in huge pages" } else { "" };
-            let scope = match memory.scope {
-                MemoryScope::Global => "one block for all threads",
-                MemoryScope::Local => "a block for each thread",
-            };
-            let what = match memory.oper {
-                MemoryOper::Read => format!("read {block} blocks{access}{huge}, {scope}"),
-                MemoryOper::Write => format!("write {block} blocks{access}{huge}, {scope}"),
-                MemoryOper::None => "empty events".into(),
-            };
-            format!("memory: {what}, {threads}")
-        }
-        Test::Fileio(fileio) => format!(
-            "fileio {}: {}, {threads}",
-            fileio.mode.name(),
-            files(fileio)
-        ),
-    }
-}
-
-fn files(params: &FileioParams) -> String {
-    let depth = params.depth;
-    let io = match params.io_mode {
-        IoMode::Sync => "sync I/O".to_owned(),
-        IoMode::Aio => format!("native AIO with {depth} in flight"),
-        IoMode::Uring => format!("io_uring with {depth} in flight"),
-        IoMode::Mmap => "mapped".to_owned(),
-    };
-    let validated = if params.validate { ", validated" } else { "" };
-    let flags = match params.flags {
-        OpenFlags::None => "through the page cache",
-        OpenFlags::Sync => "O_SYNC",
-        OpenFlags::Dsync => "O_DSYNC",
-        OpenFlags::Direct => "O_DIRECT",
-    };
-    let fsync = match params.fsync_mode {
-        FsyncMode::Fsync => "",
-        FsyncMode::Fdatasync => ", fdatasync",
-    };
-    let kind = match params.mode {
-        FileMode::Seqwr => "new file",
-        _ => "file",
-    };
-    format!(
-        "{} in {}, {} requests, {flags}, {io}{fsync}{validated}",
-        Size(params.total_size_bytes),
-        count(params.files.get().into(), kind),
-        Size(params.request_size()),
-    )
-}
-
-fn suite(place: &SuiteRun) -> String {
-    let scale = match place.scale {
+fn suite(position: &SuiteRun) -> String {
+    let scale = match position.scale {
         1.0 => String::new(),
         scale => format!(", scale {scale}"),
     };
     format!(
         "{} of {}, round {}{scale}",
-        place.measurement, place.profile, place.round
+        position.measurement, position.profile, position.round
     )
 }
 
 /// Formats the rates that are meaningful for the test.
 pub(super) fn rate(result: &RunResult) -> String {
     let events = format!("{} events/s", significant(result.rates.events_per_s));
-    match moves_bytes(&result.workload) {
+    match result.workload.params.test.moves_bytes() {
         true => format!("{events}, {} MiB/s", significant(result.rates.mib_per_s)),
         false => events,
     }
 }
 
-/// Whether the test's events move bytes.
-pub fn moves_bytes(workload: &Workload) -> bool {
-    match &workload.params.test {
-        Test::Cpu(_) => false,
-        Test::Memory(memory) => memory.oper != MemoryOper::None,
-        Test::Fileio(_) => true,
-    }
-}
-
-fn done(result: &RunResult, of_fileio: bool) -> String {
+fn done(result: &RunResult) -> String {
     let totals = &result.totals;
     let mut text = format!(
         "{} in {} s",
         count(totals.events, "event"),
         significant(totals.wall_s)
     );
-    if of_fileio {
+    if result.workload.params.test.fileio().is_some() {
         _ = write!(
             text,
             ": {}, {}, {}",
@@ -326,7 +247,7 @@ fn fairness(result: &RunResult) -> String {
     let (events, events_dev) = mean_and_deviation(result.threads.iter().map(|t| t.events as f64));
     let (time, time_dev) = mean_and_deviation(result.threads.iter().map(|t| t.event_time_s));
     format!(
-        "each thread {} events (stddev {}), {} s in them (stddev {})",
+        "per thread: {} events (stddev {}), event time {} s (stddev {})",
         significant(events),
         significant(events_dev),
         significant(time),
@@ -338,13 +259,13 @@ fn harness(result: &RunResult) -> Option<String> {
     let overhead = result.harness.event_overhead_ns?;
     let floor = result.harness.latency_floor_ns?;
     Some(format!(
-        "{overhead:.0} ns for each event, {floor:.0} ns of them within its latency"
+        "{overhead:.0} ns per event, of which {floor:.0} ns are part of its latency"
     ))
 }
 
 fn clock(clock: &ClockInfo) -> String {
     let mut text = format!(
-        "{} at {:.3} MHz, {:.0} ns a reading",
+        "{} at {:.3} MHz, {:.0} ns per reading",
         clock.source,
         clock.hz / 1e6,
         clock.read_ns
@@ -382,7 +303,7 @@ fn cgroup(cgroup: &Cgroup) -> String {
 
 fn storage(storage: &Storage) -> String {
     let mut text = storage.path.clone();
-    let facts = [
+    let properties = [
         storage.filesystem.clone(),
         storage.device.clone(),
         storage
@@ -394,8 +315,8 @@ fn storage(storage: &Storage) -> String {
             .map(|r| if r { "rotational" } else { "not rotational" }.to_owned()),
         storage.write_cache.clone(),
     ];
-    for fact in facts.into_iter().flatten() {
-        _ = write!(text, ", {fact}");
+    for property in properties.into_iter().flatten() {
+        _ = write!(text, ", {property}");
     }
     text
 }

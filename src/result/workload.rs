@@ -4,9 +4,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::plan::{
-    ClockChoice, CpuParams, FileioParams, Limits, MemoryOper, MemoryParams, RunPlan, Test,
-};
+use crate::format::count;
+use crate::plan::{ClockChoice, CpuParams, FileioParams, Limits, MemoryParams, RunPlan, Test};
 
 /// Test and parameters.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,6 +20,12 @@ pub struct Workload {
 }
 
 impl Workload {
+    /// Describes the workload in one line.
+    pub fn title(&self) -> String {
+        let threads = count(self.threads, "thread");
+        format!("{}, {threads}", self.params.test.title())
+    }
+
     /// Returns the workload of a plan.
     pub fn of(plan: &RunPlan) -> Self {
         Self {
@@ -112,11 +117,4 @@ pub struct Params {
     pub clock: ClockChoice,
     /// Length of a report interval in seconds; null = no intervals.
     pub report_interval_s: Option<f64>,
-}
-
-impl Params {
-    /// Whether events do nothing, on purpose.
-    pub fn is_empty_event(&self) -> bool {
-        matches!(&self.test, Test::Memory(memory) if memory.oper == MemoryOper::None)
-    }
 }

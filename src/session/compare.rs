@@ -18,8 +18,8 @@ use crate::compare::read::{Bad, Input, Reading, read, text_of};
 use crate::compare::run::Run;
 use crate::compare::threads::in_parallel;
 use crate::exit::Exit;
+use crate::format::count;
 use crate::output::{Destination, print};
-use crate::report::format::count;
 use crate::result::RunResult;
 use crate::terminal::{line, message};
 

@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::PREFIX;
 use super::progress::preparing;
 use crate::engine::Observer;
-use crate::plan::{FileHandling, FileioParams, RunPlan, Test};
+use crate::plan::{FileHandling, FileioParams, RunPlan};
 use crate::result::RunResult;
 use crate::run::Run;
 use crate::terminal::message;
@@ -83,7 +83,7 @@ impl<'a> FileJob<'a> {
     /// Returns None for a test without files. Fails if another process uses the files, or if they
     /// are unsuitable for the run and it may not write them.
     fn of(plan: &'a RunPlan, handling: FileHandling) -> Result<Option<Self>> {
-        let (Some(files), Test::Fileio(params)) = (&plan.files, &plan.test) else {
+        let Some((params, files)) = plan.fileio() else {
             return Ok(None);
         };
         let files = TestFiles::of(files, Rule::Stamp)?;

@@ -15,7 +15,7 @@ use crate::output::{self, Destination, Outlet, Written, is_out_of_space};
 use crate::plan::{FileHandling, RunPlan};
 use crate::report::ReportFormat;
 use crate::report::text::Columns;
-use crate::result::{RunResult, Workload};
+use crate::result::RunResult;
 use crate::signal;
 use crate::terminal::{self, message};
 use crate::workload::fileio::Access;
@@ -126,7 +126,7 @@ fn watcher(plan: &RunPlan, output: &Output) -> Watcher {
         (false, Some(ReportFormat::Text)) => IntervalLines::Stdout,
         (false, _) => IntervalLines::Stderr,
     };
-    let columns = Columns::of(&Workload::of(plan));
+    let columns = Columns::of(&plan.test);
     Watcher::new(plan.limits.max_time(), lines, columns, output.quiet)
 }
 

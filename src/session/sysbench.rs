@@ -11,7 +11,7 @@ use crate::cli::sysbench::{self as cli, Command, Invocation};
 use crate::engine::{Observer, Progress};
 use crate::exit::Exit;
 use crate::output::print;
-use crate::plan::{FilePlan, FileioParams, RunPlan, Test};
+use crate::plan::{FilePlan, FileioParams, RunPlan};
 use crate::report::sysbench::{self as report, Verbosity};
 use crate::report::text::Columns;
 use crate::result::{EndedBy, Interval, RunResult, Warning, Workload};
@@ -71,11 +71,9 @@ fn prepare(plan: &FilePlan, verbosity: Verbosity) -> Result<Exit> {
 
 fn measure(plan: &RunPlan, validate: bool, verbosity: Verbosity) -> Result<Exit> {
     signal::watch()?;
-    let files = match (&plan.files, &plan.test) {
-        (Some(files), Test::Fileio(params)) => {
-            Some(Arc::new(files_of_run(files, params, verbosity)?))
-        }
-        _ => None,
+    let files = match plan.fileio() {
+        Some((params, files)) => Some(Arc::new(files_of_run(files, params, verbosity)?)),
+        None => None,
     };
     let run = Run::begin(plan)?;
     if let Some(warning) = run.memory_warning() {
@@ -86,7 +84,7 @@ fn measure(plan: &RunPlan, validate: bool, verbosity: Verbosity) -> Result<Exit>
     if let Some(files) = &plan.files {
         warn_of_rounding(files, verbosity)?;
     }
-    let mut talker = Talker::new(plan, &workload, verbosity);
+    let mut talker = Talker::new(plan, verbosity);
     let result = run.measure(files, &mut talker);
     drop(talker);
     if let (Some(error), false) = (&result.error, result.ended_by == EndedBy::ForcedShutdown) {
@@ -151,12 +149,12 @@ struct Talker {
 }
 
 impl Talker {
-    fn new(plan: &RunPlan, workload: &Workload, verbosity: Verbosity) -> Self {
+    fn new(plan: &RunPlan, verbosity: Verbosity) -> Self {
         let lines = match verbosity >= Verbosity::NOTICE {
             true => IntervalLines::Stdout,
             false => IntervalLines::Nowhere,
         };
-        let columns = Columns::of(workload);
+        let columns = Columns::of(&plan.test);
         Self {
             watcher: Watcher::new(plan.limits.max_time(), lines, columns, false),
             verbosity,

@@ -4,178 +4,186 @@ use std::collections::HashSet;
 
 use anyhow::{Result, bail, ensure};
 
-use super::Member;
+use super::PlannedRun;
 use crate::result::{Host, RunResult, Status, SuiteRun, Tool, Workload};
-use crate::resume::{Conditions, check_possible};
+use crate::resume::{Configuration, check_possible};
 
-/// Where a suite runs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Scene {
-    /// Host fingerprint.
-    pub host: Host,
+/// A suite as its runs would be made now.
+#[derive(Debug, Clone, Copy)]
+pub struct CurrentSuite<'a> {
+    /// Its runs, at least those of the first round.
+    pub runs: &'a [PlannedRun],
+    /// The machine.
+    pub host: &'a Host,
     /// Absolute path of the directory of the test files.
-    pub folder: String,
+    pub dir: &'a str,
 }
 
-/// Returns the results that count: those of complete runs, each run once.
-///
-/// Fails if a result belongs to another suite: another profile, other parameters or labels, another
-/// host, directory or program version. `members` are those of the first round.
-pub fn counting(
-    found: Vec<RunResult>,
-    members: &[Member],
-    scene: &Scene,
-) -> Result<Vec<RunResult>> {
-    let mut seen = HashSet::new();
-    let mut counting = Vec::with_capacity(found.len());
-    for result in found {
-        let place = check(&result, members, scene)?;
-        if result.status == Status::Complete && seen.insert((place.measurement, place.round)) {
-            counting.push(result);
+impl CurrentSuite<'_> {
+    /// Returns the results that count: those of complete runs, each run once.
+    ///
+    /// Fails if a result belongs to another suite: another profile, other parameters or labels,
+    /// another host, directory or program version.
+    pub fn keep_complete(&self, found: Vec<RunResult>) -> Result<Vec<RunResult>> {
+        let mut seen = HashSet::new();
+        let mut kept = Vec::with_capacity(found.len());
+        for result in found {
+            let SuiteRun {
+                measurement, round, ..
+            } = self.check(&result)?;
+            if result.status == Status::Complete && seen.insert((measurement, round)) {
+                kept.push(result);
+            }
         }
+        Ok(kept)
     }
-    Ok(counting)
-}
 
-/// Returns which run of this suite a result belongs to; fails if none.
-fn check(result: &RunResult, members: &[Member], scene: &Scene) -> Result<SuiteRun> {
-    check_possible(result)?;
-    let Some(place) = &result.suite else {
-        bail!("it contains a result that is not part of a suite");
-    };
-    ensure!(
-        place.round > 0,
-        "it contains a result of {} with round 0: rounds are counted from 1",
-        place.measurement
-    );
-    let same = members.iter().find(|member| {
-        let first = SuiteRun {
-            round: member.place.round,
-            ..place.clone()
+    /// Returns which run of this suite a result belongs to; fails if it belongs to another suite.
+    fn check(&self, result: &RunResult) -> Result<SuiteRun> {
+        check_possible(result)?;
+        let Some(position) = &result.suite else {
+            bail!("it contains a result that is not part of a suite");
         };
-        first == member.place
-    });
-    let Some(member) = same else {
-        let profile = members.first().map(|member| &member.place);
-        let wanted = profile.map_or(String::new(), |p| {
-            format!("{} at scale {}", p.profile, p.scale)
-        });
-        bail!(
-            "it is of another suite: it contains {} of {} at scale {}, and this is {wanted}",
-            place.measurement,
-            place.profile,
-            place.scale,
+        ensure!(
+            position.round > 0,
+            "it contains a result of {} with round 0: rounds are counted from 1",
+            position.measurement
         );
-    };
-    check_conditions(result, member, scene)?;
-    Ok(place.clone())
-}
+        let same = self.runs.iter().find(|run| {
+            let first = SuiteRun {
+                round: run.position.round,
+                ..position.clone()
+            };
+            first == run.position
+        });
+        let Some(run) = same else {
+            let this = self.runs.first().map(|run| &run.position);
+            let this = this.map_or(String::new(), |position| {
+                format!("{} at scale {}", position.profile, position.scale)
+            });
+            bail!(
+                "it belongs to another suite: it contains {} of {} at scale {}, this is {this}",
+                position.measurement,
+                position.profile,
+                position.scale,
+            );
+        };
+        self.check_configuration(result, run)?;
+        Ok(position.clone())
+    }
 
-fn check_conditions(result: &RunResult, member: &Member, scene: &Scene) -> Result<()> {
-    let then = Conditions {
-        tool: Some(&result.tool),
-        host: Some(&result.host),
-        workload: &result.workload,
-        labels: &result.labels,
-        dir: result.storage.as_ref().map(|storage| &*storage.path),
-    };
-    let (tool, workload) = (Tool::this(), Workload::of(&member.plan));
-    let now = Conditions {
-        tool: Some(&tool),
-        host: Some(&scene.host),
-        workload: &workload,
-        labels: &member.plan.labels,
-        dir: member.plan.files.as_ref().map(|_| &*scene.folder),
-    };
-    then.check_unchanged(&now, &member.place.measurement)
+    fn check_configuration(&self, result: &RunResult, run: &PlannedRun) -> Result<()> {
+        let then = Configuration {
+            tool: Some(&result.tool),
+            host: Some(&result.host),
+            workload: &result.workload,
+            labels: &result.labels,
+            dir: result.storage.as_ref().map(|storage| &*storage.path),
+        };
+        let (tool, workload) = (Tool::this(), Workload::of(&run.plan));
+        let now = Configuration {
+            tool: Some(&tool),
+            host: Some(self.host),
+            workload: &workload,
+            labels: &run.plan.labels,
+            dir: run.plan.files.as_ref().map(|_| self.dir),
+        };
+        then.check_unchanged(&now, &run.position.measurement)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::num::NonZeroU32;
-    use std::path::Path;
+    use std::time::Duration;
 
     use super::*;
-    use crate::plan::RunPlan;
-    use crate::suite::profile::{DEFAULT, Source};
-    use crate::suite::{Changes, members};
+    use crate::plan::{RunPlan, Seed};
 
-    fn cpu() -> Vec<Member> {
-        let profile = Source::find(Path::new(DEFAULT)).unwrap().profile().unwrap();
-        let changes = Changes {
-            scale: 1.0,
-            dir: ".".into(),
-            threads: None,
-            pin: false,
-            clock: None,
-            report_interval: None,
-            labels: BTreeMap::new(),
-        };
-        let mut members = members(&profile, &changes, NonZeroU32::MIN).unwrap();
-        members.truncate(1);
-        members
-    }
-
-    /// Returns a result of the plan in this round, as this program would record it.
-    fn result(plan: &RunPlan, place: &SuiteRun, round: u32) -> RunResult {
+    fn example() -> RunResult {
         let example = include_str!("../../docs/examples/quiet/1.json");
         let mut result: RunResult = serde_json::from_str(example).unwrap();
         result.tool = Tool::this();
-        result.labels = BTreeMap::new();
-        result.workload = Workload::of(plan);
-        let place = place.clone();
-        result.suite = Some(SuiteRun { round, ..place });
+        result.labels.clear();
         result
     }
 
-    fn scene(result: &RunResult) -> Scene {
-        Scene {
-            host: result.host.clone(),
-            folder: "/data".into(),
+    /// Returns the run that the example is a result of.
+    fn planned() -> PlannedRun {
+        let Workload {
+            threads, params, ..
+        } = example().workload;
+        PlannedRun {
+            position: SuiteRun {
+                profile: "study".into(),
+                measurement: "cpu".into(),
+                round: 1,
+                scale: 1.0,
+            },
+            plan: RunPlan {
+                test: params.test,
+                threads: usize::try_from(threads).unwrap().try_into().unwrap(),
+                limits: params.limits,
+                percentile: params.percentile,
+                seed: Seed(params.seed),
+                pin: params.pin,
+                clock: params.clock,
+                report_interval: params.report_interval_s.map(Duration::from_secs_f64),
+                stack_size: None,
+                labels: BTreeMap::new(),
+                files: None,
+                start_at: None,
+            },
         }
+    }
+
+    /// Returns a result of the planned run in this round.
+    fn result(round: u32) -> RunResult {
+        let suite = Some(SuiteRun {
+            round,
+            ..planned().position
+        });
+        RunResult { suite, ..example() }
+    }
+
+    fn keep(found: Vec<RunResult>) -> Result<Vec<RunResult>> {
+        let suite = CurrentSuite {
+            runs: &[planned()],
+            host: &example().host,
+            dir: "/data",
+        };
+        suite.keep_complete(found)
     }
 
     #[test]
     fn only_complete_results_count_and_each_round_once() {
-        let members = cpu();
-        let of = |round| result(&members[0].plan, &members[0].place, round);
         let interrupted = RunResult {
             status: Status::Interrupted,
-            ..of(2)
+            ..result(2)
         };
-        let found = vec![of(1), interrupted, of(1), of(3)];
-        let counted = counting(found, &members, &scene(&of(1))).unwrap();
-        assert_eq!(counted, [of(1), of(3)]);
+        let found = vec![result(1), interrupted, result(1), result(3)];
+        assert_eq!(keep(found).unwrap(), [result(1), result(3)]);
     }
 
     #[test]
     fn a_result_of_another_suite_is_refused_and_the_difference_named() {
-        let members = cpu();
-        let good = result(&members[0].plan, &members[0].place, 1);
-        let scene = scene(&good);
-        let refused = |change: &dyn Fn(&mut RunResult)| {
-            let mut other = good.clone();
-            change(&mut other);
-            let error = counting(vec![other], &members, &scene).unwrap_err();
-            error.to_string()
-        };
-        for (change, told) in [
+        type Change = fn(&mut RunResult);
+        let changes: [(Change, &str); 6] = [
+            (|r| r.suite = None, "not part of a suite"),
             (
-                (&|r: &mut RunResult| r.suite = None) as &dyn Fn(&mut RunResult),
-                "not part of a suite",
-            ),
-            (
-                &|r| r.host.hostname = Some("other".into()),
+                |r| r.host.hostname = Some("other".into()),
                 "host other, not ",
             ),
-            (&|r| r.suite.as_mut().unwrap().round = 0, "round 0"),
-            (&|r| r.suite.as_mut().unwrap().scale = 0.5, "at scale 0.5"),
-            (&|r| r.totals.events = 0, "0 events"),
-            (&|r| r.schema = "x/1".into(), "schema x/1"),
-        ] {
-            let error = refused(change);
-            assert!(error.contains(told), "{error}");
+            (|r| r.suite.as_mut().unwrap().round = 0, "round 0"),
+            (|r| r.suite.as_mut().unwrap().scale = 0.5, "at scale 0.5"),
+            (|r| r.totals.events = 0, "0 events"),
+            (|r| r.schema = "x/1".into(), "schema x/1"),
+        ];
+        for (change, text) in changes {
+            let mut other = result(1);
+            change(&mut other);
+            let error = keep(vec![other]).unwrap_err().to_string();
+            assert!(error.contains(text), "{error}");
         }
     }
 }

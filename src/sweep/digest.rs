@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use super::{Batch, Instance};
-use crate::report::text::moves_bytes;
 use crate::result::{RunResult, Status};
 use crate::warning::LATE_S;
 
@@ -91,10 +90,11 @@ impl Digest {
 
     fn add_figures(&mut self, result: &RunResult) {
         self.walls.push(result.totals.wall_s);
-        self.rates.push(match moves_bytes(&result.workload) {
-            true => result.rates.mib_per_s,
-            false => result.rates.events_per_s,
-        });
+        self.rates
+            .push(match result.workload.params.test.moves_bytes() {
+                true => result.rates.mib_per_s,
+                false => result.rates.events_per_s,
+            });
     }
 
     fn add_failure(&mut self, instance: Instance, result: &RunResult) {

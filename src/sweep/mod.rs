@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::plan::{FileHandling, RunPlan, Test};
+use crate::plan::{FileHandling, RunPlan};
 use crate::result::{Host, Launch, Runner, Tool};
 use crate::start::StartAt;
 use launcher::{Launcher, Place, names_option};
@@ -210,7 +210,7 @@ impl Sweep {
     /// Whether a launcher or the measurement needs a directory for each instance.
     pub fn needs_folders(&self) -> bool {
         self.environments.iter().any(|env| {
-            let gets_dir = matches!(self.measurement.plan.test, Test::Fileio(_));
+            let gets_dir = self.measurement.plan.test.fileio().is_some();
             let named = self
                 .measurement
                 .words
@@ -235,7 +235,7 @@ impl Sweep {
             .map(|word| place.fill(word, None).into_owned())
             .collect();
         let mut add = |option: &str, value: String| args.extend([option.to_owned(), value]);
-        if matches!(self.measurement.plan.test, Test::Fileio(_)) && !self.has_own_dir(env) {
+        if self.measurement.plan.test.fileio().is_some() && !self.has_own_dir(env) {
             add("--dir", dir.to_owned());
         }
         for (key, value) in self.labels(instance) {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{Instance, Sweep};
 use crate::result::{Launch, RunResult, Status, Workload};
-use crate::resume::{Conditions, check_possible};
+use crate::resume::{Configuration, check_possible};
 
 impl Sweep {
     /// Returns the results of an earlier part of this sweep that count: the complete ones, each
@@ -54,7 +54,7 @@ impl Sweep {
             now.count,
             now.runner
         );
-        self.check_conditions(result, launch, instance)?;
+        self.check_configuration(result, launch, instance)?;
         Ok(instance)
     }
 
@@ -70,9 +70,9 @@ impl Sweep {
         })
     }
 
-    /// Checks that the conditions of the sweep are unchanged. An instance of a launcher may run on
+    /// Checks that the configuration of the sweep is unchanged. An instance of a launcher may run on
     /// any host, with any program; a complete result of this program itself must match as well.
-    fn check_conditions(
+    fn check_configuration(
         &self,
         result: &RunResult,
         launch: &Launch,
@@ -81,14 +81,14 @@ impl Sweep {
         let labels = self.labels(instance);
         let workload = Workload::of(&self.measurement.plan);
         let now = self.launch(instance);
-        let now = Conditions {
+        let now = Configuration {
             tool: now.tool.as_ref(),
             host: now.host.as_ref(),
             workload: &workload,
             labels: &labels,
             dir: None,
         };
-        let of_sweep = Conditions {
+        let of_sweep = Configuration {
             tool: launch.tool.as_ref(),
             host: launch.host.as_ref(),
             workload: &result.workload,
@@ -98,7 +98,7 @@ impl Sweep {
         let name = self.name(instance);
         of_sweep.check_unchanged(&now, &name)?;
         if launch.command.is_empty() && result.status == Status::Complete {
-            let own = Conditions {
+            let own = Configuration {
                 tool: Some(&result.tool),
                 host: Some(&result.host),
                 ..of_sweep

@@ -14,7 +14,7 @@ use super::Sweep;
 use super::folders::Folders;
 use super::process::end_with_this_process;
 use crate::host::{self, Root};
-use crate::plan::{FilePlan, MemoryScope, RunPlan, Test};
+use crate::plan::{FilePlan, RunPlan};
 use crate::size::Size;
 
 /// Maximum bytes written by a trial.
@@ -71,7 +71,7 @@ impl Need {
         let process = u64::try_from(most_so_far).unwrap_or(0) << 10;
         Ok(Self {
             disk: set.map(|set| set.set.total_size()),
-            memory: process.saturating_add(buffers(plan)),
+            memory: process.saturating_add(plan.test.buffer_bytes(plan.threads.get())),
             ready,
             files,
         })
@@ -146,26 +146,10 @@ impl Room {
     }
 }
 
-/// Memory of a run's buffers in bytes, in addition to that of the process.
-fn buffers(plan: &RunPlan) -> u64 {
-    let threads = plan.threads.get() as u64;
-    match &plan.test {
-        Test::Cpu(_) => 0,
-        // Huge pages come from a separate pool.
-        Test::Memory(params) if params.hugetlb => 0,
-        Test::Memory(params) => match params.scope {
-            MemoryScope::Global => params.block_size_bytes,
-            MemoryScope::Local => params.block_size_bytes.saturating_mul(threads),
-        },
-        Test::Fileio(params) => {
-            let in_flight = params.request_size() * u64::from(params.depth.get());
-            (2 * in_flight).saturating_mul(threads)
-        }
-    }
-}
-
 fn creates_files(plan: &RunPlan) -> bool {
-    matches!(&plan.test, Test::Fileio(params) if params.mode.creates_files())
+    plan.test
+        .fileio()
+        .is_some_and(|params| params.mode.creates_files())
 }
 
 /// Estimates the time to create a file set by creating a small one.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Code, Reason};
-use crate::report::format::count;
+use crate::format::count;
 
 /// Why a comparison may mislead.
 #[derive(Debug, Clone, PartialEq)]

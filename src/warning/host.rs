@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{Code, Reason};
+use crate::format::count;
 use crate::plan::Test;
-use crate::report::format::count;
 use crate::result::{Host, RunResult};
 use crate::size::Size;
 
@@ -72,10 +72,7 @@ impl HostWarning {
 
     /// Returns a warning if the kernel may kill a test for its memory.
     pub fn of_memory(host: &Host, test: &Test, threads: usize) -> Option<Self> {
-        let Test::Memory(params) = test else {
-            return None;
-        };
-        Self::of_memory_need(host, params.ordinary_memory_bytes(threads))
+        Self::of_memory_need(host, test.memory()?.buffer_bytes(threads))
     }
 
     fn of_memory_need(host: &Host, needed_bytes: u64) -> Option<Self> {

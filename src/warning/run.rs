@@ -39,7 +39,7 @@ impl RunWarning {
     fn of_harness(result: &RunResult) -> Option<Self> {
         let overhead = result.harness.event_overhead_ns?;
         let work = result.latency_ns.as_ref()?.mean - result.harness.latency_floor_ns?;
-        let is_empty = result.workload.params.is_empty_event();
+        let is_empty = result.workload.params.test.has_empty_events();
         let share = overhead / (overhead + work.max(0.0));
         (share > HARNESS_SHARE && !is_empty).then_some(Self::HarnessShare(share))
     }

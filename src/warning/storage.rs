@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::{Code, Reason};
-use crate::plan::{FileioParams, IoMode, OpenFlags, Test};
+use crate::plan::FileioParams;
 use crate::result::{EndedBy, PageCache, RunResult, Storage, Totals};
 
 /// Smallest share of the files in the page cache before a run that gives a warning.
@@ -41,10 +41,7 @@ pub enum StorageWarning {
 impl StorageWarning {
     /// Returns the warnings of a file test.
     pub fn of_result(result: &RunResult) -> impl Iterator<Item = Self> {
-        let params = match &result.workload.params.test {
-            Test::Fileio(params) => Some(params),
-            _ => None,
-        };
+        let params = result.workload.params.test.fileio();
         let storage = result.storage.as_ref().filter(|_| params.is_some());
         let cache = storage
             .and_then(|storage| storage.page_cache)
@@ -54,9 +51,7 @@ impl StorageWarning {
             .map(|params| unflushed_share(params, &result.totals, result.ended_by))
             .filter(|&share| share > UNFLUSHED_SHARE)
             .map(Self::Unflushed);
-        let mapped = params.is_some_and(|params| {
-            params.io_mode == IoMode::Mmap && params.flags != OpenFlags::None
-        });
+        let ignored = params.is_some_and(FileioParams::has_ignored_flags);
         let buffered = storage
             .filter(|_| params.is_some_and(|params| !params.goes_through_cache()))
             .and_then(Self::of_device);
@@ -68,7 +63,7 @@ impl StorageWarning {
             .chain(unflushed)
             .chain(buffered)
             .chain(unwritten.then_some(Self::UnwrittenFiles))
-            .chain(mapped.then_some(Self::MappedFlags))
+            .chain(ignored.then_some(Self::MappedFlags))
     }
 
     fn of_cache(cache: PageCache) -> Option<Self> {
@@ -207,6 +202,7 @@ impl fmt::Display for StorageWarning {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{IoMode, OpenFlags};
 
     #[test]
     fn files_in_the_page_cache_or_smaller_than_it_are_a_warning() {

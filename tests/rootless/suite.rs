@@ -169,7 +169,7 @@ fn an_invalid_profile_is_reported_with_line_key_and_accepted_values() {
         assert_ended(&output, 1);
         let told = text(&output.stderr);
         assert!(
-            told.starts_with("wbench: p.toml:5: primes is no option"),
+            told.starts_with("wbench: p.toml:5: unknown option 'primes'"),
             "{told}"
         );
         assert!(told.contains("max-prime"), "{told}");
@@ -374,7 +374,7 @@ fn a_signal_ends_a_suite_with_its_results_so_far_and_resume_completes_it() {
         assert!(!place.partial().exists());
         let table = text(&output.stdout);
         assert!(
-            table.contains("interrupted") && table.contains("not made"),
+            table.contains("interrupted") && table.contains("missing"),
             "{table}"
         );
         assert!(text(&output.stderr).contains("--resume"));

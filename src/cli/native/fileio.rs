@@ -197,9 +197,9 @@ impl FileioArgs {
 
     /// The open(2) flags: none by default for mappings, which ignore them.
     fn flags(&self) -> OpenFlags {
-        let default = match self.io {
-            IoMode::Mmap => OpenFlags::None,
-            IoMode::Sync | IoMode::Aio | IoMode::Uring => OpenFlags::Direct,
+        let default = match self.io.ignores_flags() {
+            true => OpenFlags::None,
+            false => OpenFlags::Direct,
         };
         self.flags.unwrap_or(default)
     }

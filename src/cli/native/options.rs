@@ -11,24 +11,23 @@ use clap::{ArgAction, CommandFactory};
 use super::{Cli, Command};
 use crate::plan::RunPlan;
 
-/// The tests.
-pub const TESTS: [&str; 3] = ["cpu", "memory", "fileio"];
-
 /// Options of a command that are not part of what is measured, and not accepted in a profile.
-const OF_THE_COMMAND: [&str; 7] = ["help", "json", "label", "quiet", "keep", "dir", "recreate"];
+const COMMAND_OPTIONS: [&str; 9] = [
+    "help", "start-at", "json", "label", "format", "quiet", "keep", "dir", "recreate",
+];
 
-/// An option of a measurement.
+/// An option of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestOption {
     /// Its name, without dashes.
     pub name: String,
-    /// It has no value.
+    /// Whether it takes no value.
     pub is_switch: bool,
-    /// The accepted values; empty if they cannot be listed.
-    pub words: Vec<String>,
+    /// Accepted values; empty if they cannot be listed.
+    pub values: Vec<String>,
 }
 
-/// The options of one of [`TESTS`].
+/// Returns the options of a test; none if it does not exist.
 pub fn options(test: &str) -> Vec<TestOption> {
     let cli = Cli::command();
     let args = cli.find_subcommand(test).into_iter();
@@ -36,50 +35,51 @@ pub fn options(test: &str) -> Vec<TestOption> {
         .filter_map(|arg| {
             let name = arg.get_long()?;
             let is_switch = matches!(arg.get_action(), ArgAction::SetTrue);
-            let words = arg.get_possible_values();
-            (!OF_THE_COMMAND.contains(&name)).then(|| TestOption {
+            let values = arg.get_possible_values();
+            (!COMMAND_OPTIONS.contains(&name)).then(|| TestOption {
                 name: name.into(),
                 is_switch,
-                words: match is_switch {
+                values: match is_switch {
                     true => Vec::new(),
-                    false => words.iter().map(|word| word.get_name().into()).collect(),
+                    false => values.iter().map(|value| value.get_name().into()).collect(),
                 },
             })
         })
         .collect()
 }
 
-/// Why options were refused.
+/// Why options are invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// The option that is wrong, if it is a single one.
+pub struct OptionError {
+    /// The invalid or missing option, if it is a single one.
     pub option: Option<String>,
     /// What is wrong and what is accepted.
     pub reason: String,
 }
 
 /// Returns the plan of a test with these options; an option without a value is a switch.
-pub fn plan(test: &str, options: &[(&str, Option<&str>)]) -> Result<RunPlan, Refused> {
-    let words = options.iter().map(|(name, value)| match value {
+pub fn plan(test: &str, options: &[(&str, Option<&str>)]) -> Result<RunPlan, OptionError> {
+    let arguments = options.iter().map(|(name, value)| match value {
         Some(value) => format!("--{name}={value}"),
         None => format!("--{name}"),
     });
-    let words = ["wbench", test].map(String::from).into_iter().chain(words);
-    let words = words.map(Into::into).collect();
-    let refused = |reason| Refused {
+    let command = ["wbench", test].map(String::from);
+    let arguments = command.into_iter().chain(arguments);
+    let arguments = arguments.map(Into::into).collect();
+    let invalid = |reason| OptionError {
         option: None,
         reason,
     };
-    let cli = Cli::of(words).map_err(|error| Refused::by(&error))?;
+    let cli = Cli::of(arguments).map_err(|error| OptionError::from(&error))?;
     match cli.into_command() {
         Ok(Command::Measure { plan, .. }) => Ok(*plan),
-        Ok(_) => Err(refused(format!("unknown test '{test}'"))),
-        Err(error) => Err(refused(format!("{error:#}"))),
+        Ok(_) => Err(invalid(format!("unknown test '{test}'"))),
+        Err(error) => Err(invalid(format!("{error:#}"))),
     }
 }
 
-impl Refused {
-    fn by(error: &clap::Error) -> Self {
+impl From<&clap::Error> for OptionError {
+    fn from(error: &clap::Error) -> Self {
         let text = |kind| match error.get(kind) {
             Some(ContextValue::String(text)) => Some(text.clone()),
             Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
@@ -93,9 +93,11 @@ impl Refused {
         let value = text(ContextKind::InvalidValue).unwrap_or_default();
         let accepted = text(ContextKind::ValidValue);
         let reason = match (error.kind(), error.source(), accepted) {
-            (ErrorKind::MissingRequiredArgument, ..) => "is missing".to_owned(),
+            (ErrorKind::MissingRequiredArgument, ..) => "missing".to_owned(),
             (_, Some(source), _) => source.to_string(),
-            (_, None, Some(words)) => format!("invalid value '{value}': expected one of {words}"),
+            (_, None, Some(values)) => {
+                format!("invalid value '{value}': expected one of {values}")
+            }
             (..) => format!("invalid value '{value}'"),
         };
         Self { option, reason }
@@ -105,13 +107,14 @@ impl Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Test;
 
     #[test]
-    fn options_of_a_measurement_exclude_those_of_the_command() {
-        for test in TESTS {
+    fn options_of_a_test_exclude_those_of_the_command() {
+        for test in Test::NAMES {
             let options = options(test);
             assert!(options.iter().any(|option| option.name == "threads"));
-            for not in OF_THE_COMMAND {
+            for not in COMMAND_OPTIONS {
                 assert!(options.iter().all(|option| option.name != not), "{not}");
             }
         }
@@ -119,21 +122,21 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_option_and_what_is_accepted() {
-        let refused = |test, options| plan(test, options).unwrap_err();
+    fn an_error_names_the_option_and_the_accepted_values() {
+        let error = |test, options| plan(test, options).unwrap_err();
         assert_eq!(
-            refused("memory", &[("oper", Some("stare"))]),
-            Refused {
+            error("memory", &[("oper", Some("stare"))]),
+            OptionError {
                 option: Some("oper".into()),
                 reason: "invalid value 'stare': expected one of read, write, none".into()
             }
         );
-        let size = refused("memory", &[("block-size", Some("1 K"))]);
+        let size = error("memory", &[("block-size", Some("1 K"))]);
         assert_eq!(size.option.as_deref(), Some("block-size"));
         assert!(size.reason.contains("invalid size '1 K'"), "{size:?}");
-        let missing = refused("fileio", &[]);
+        let missing = error("fileio", &[]);
         assert_eq!(missing.option.as_deref(), Some("mode"));
-        let together = refused(
+        let together = error(
             "fileio",
             &[("mode", Some("seqrd")), ("files", Some("9999999"))],
         );

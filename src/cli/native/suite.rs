@@ -9,12 +9,12 @@ use clap::Args;
 
 use super::common::{Output, label, positive_seconds, start_at};
 use super::numbers::positive;
+use crate::cli::profile::{DEFAULT, built_in_names};
 use crate::output::Destination;
 use crate::plan::ClockChoice;
 use crate::report::ReportFormat;
 use crate::start::StartAt;
-use crate::suite::Changes;
-use crate::suite::profile::{DEFAULT, built_in_names};
+use crate::suite::Overrides;
 
 #[derive(Debug, Args)]
 pub(super) struct SuiteArgs {
@@ -99,8 +99,8 @@ pub struct SuiteJob {
     pub profile: PathBuf,
     /// Only print the profile.
     pub show: bool,
-    /// Changes to the profile's plans.
-    pub changes: Changes,
+    /// Options that override the profile's.
+    pub overrides: Overrides,
     /// Rounds of the whole profile.
     pub rounds: NonZeroU32,
     /// Resume the suite in the result file.
@@ -125,7 +125,7 @@ impl SuiteArgs {
         Ok(SuiteJob {
             profile: self.profile,
             show: self.show,
-            changes: Changes {
+            overrides: Overrides {
                 scale: self.scale,
                 dir: self.dir,
                 threads: self.threads,

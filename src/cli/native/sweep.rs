@@ -11,7 +11,7 @@ use super::common::{label, positive_seconds};
 use super::numbers::positive;
 use super::{Cli, Command};
 use crate::output::Destination;
-use crate::plan::{FileHandling, Test};
+use crate::plan::FileHandling;
 use crate::result::{Host, Runner};
 use crate::resume::check_size;
 use crate::start::FURTHEST;
@@ -245,7 +245,7 @@ fn measurement(words: Vec<String>) -> Result<Measurement> {
 
 /// Fails if an instance would look for files in an empty directory.
 fn check_files(sweep: &Sweep) -> Result<()> {
-    let only_runs = matches!(sweep.measurement.plan.test, Test::Fileio(_))
+    let only_runs = sweep.measurement.plan.files.is_some()
         && sweep.measurement.files == FileHandling::AsTheyAre;
     ensure!(
         !only_runs || sweep.environments.iter().all(|env| sweep.has_own_dir(env)),

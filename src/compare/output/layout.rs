@@ -5,7 +5,7 @@ use crate::compare::comparison::{Against, Comparison, Corrected, Entry, Section,
 use crate::compare::environment::short_list;
 use crate::compare::metric::{Metric, Point};
 use crate::compare::stats::{self, ALPHA, CONFIDENCE, EXACT_UP_TO, Estimate, Interval};
-use crate::report::format::{duration, significant};
+use crate::format::{duration, significant};
 
 /// A table with its title.
 pub struct Block {

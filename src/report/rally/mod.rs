@@ -49,7 +49,7 @@ struct Rate {
 
 impl Rate {
     fn of(result: &RunResult) -> Self {
-        match text::moves_bytes(&result.workload) {
+        match result.workload.params.test.moves_bytes() {
             true => Self {
                 name: "bandwidth",
                 unit: "MiB/s",
@@ -121,14 +121,14 @@ fn distributions(result: &RunResult) -> impl Iterator<Item = (&'static str, &Lat
 }
 
 fn additive(result: &RunResult) -> [Chart<Additive>; 3] {
-    let title = text::title(&result.workload);
+    let title = result.workload.title();
     let unit = Unit::of(&result.workload.params.test);
     let rate = Rate::of(result);
     let complete = result.status == Status::Complete;
     let figures = |figures: Vec<(String, f64)>| if complete { figures } else { Vec::new() };
 
     let mut table = vec![("rate, events/s".to_owned(), result.rates.events_per_s)];
-    if text::moves_bytes(&result.workload) {
+    if result.workload.params.test.moves_bytes() {
         table.push(("bandwidth, MiB/s".to_owned(), result.rates.mib_per_s));
     }
     table.push(("time of the run, s".to_owned(), result.totals.wall_s));
@@ -152,8 +152,8 @@ fn additive(result: &RunResult) -> [Chart<Additive>; 3] {
     let main = vec![(format!("{}, {}", rate.name, rate.unit), rate.value)];
     [
         Chart {
-            description: "The units are those that the rows name, whatever the columns are headed \
-                          with; Count is iterations.",
+            description: "Units are those in the row names, not those in the column headings; Count \
+                          is the number of iterations.",
             ..Chart::new(title.clone(), Additive::StatsTable(figures(table)))
         },
         Chart::new(
@@ -170,7 +170,7 @@ fn additive(result: &RunResult) -> [Chart<Additive>; 3] {
 }
 
 fn complete(result: &RunResult) -> Result<Vec<Chart<Complete>>> {
-    let title = text::title(&result.workload);
+    let title = result.workload.title();
     let unit = Unit::of(&result.workload.params.test);
     let named = |what: &str, plot| Chart::new(format!("{title}: {what}"), plot);
 
@@ -206,7 +206,8 @@ fn complete(result: &RunResult) -> Result<Vec<Chart<Complete>>> {
     }
     let lines = Complete::TextArea(document_lines(result)?);
     charts.push(Chart {
-        description: "The lines joined are the JSON that wbench show and wbench compare take.",
+        description: "Join the lines to get the JSON document that wbench show and wbench compare \
+                      read.",
         ..Chart::new(format!("{} of {title}", result.schema), lines)
     });
     Ok(charts)
@@ -301,10 +302,10 @@ mod tests {
                 .iter()
                 .all(|data| data != &Value::Array(vec![]))
         );
-        let told = of_cut["complete"][0]["data"].to_string();
+        let text = of_cut["complete"][0]["data"].to_string();
         assert!(
-            told.contains("error the disk is gone") && told.contains("FAILED"),
-            "{told}"
+            text.contains("error the disk is gone") && text.contains("FAILED"),
+            "{text}"
         );
     }
 

@@ -5,28 +5,28 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow, ensure};
 
 use super::super::measure::lock;
+use crate::format::mib_or_gib;
 use crate::host::free_bytes;
-use crate::plan::{FilePlan, OpenFlags, RunPlan, Test};
-use crate::report::format::mib_or_gib;
+use crate::plan::{FilePlan, OpenFlags, RunPlan};
 use crate::result::{EndedBy, RunResult};
 use crate::workload::fileio::files::{Rule, TestFiles};
-use crate::workload::fileio::prepare::prepare;
+use crate::workload::fileio::prepare;
 use crate::workload::fileio::{Access, direct_io_in};
 
 /// Files of the current measurement and their state. They are locked from the first measurement
 /// that needs them to the last.
 #[derive(Debug)]
-pub struct SharedFiles {
+pub struct SuiteFiles {
     keep: bool,
-    held: Option<Held>,
+    current: Option<CurrentSet>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct CurrentSet {
     plan: FilePlan,
     files: Arc<TestFiles>,
     /// The files existed before the suite and are kept.
-    were_there: bool,
+    existed: bool,
     state: State,
 }
 
@@ -34,23 +34,26 @@ struct Held {
 #[derive(Debug)]
 enum State {
     /// All blocks of all files are written.
-    Whole,
-    /// Incomplete or missing.
-    Wanting,
+    Complete,
+    /// Some blocks or files are missing.
+    Incomplete,
     /// Creation failed for this reason and is not tried again.
     Failed(String),
 }
 
-impl SharedFiles {
+impl SuiteFiles {
     /// Creates an empty set. `keep` leaves files created later in place at the end.
     pub fn new(keep: bool) -> Self {
-        Self { keep, held: None }
+        Self {
+            keep,
+            current: None,
+        }
     }
 
     /// Fails if the files of a plan cannot be created or used as planned, before time is spent on
     /// other measurements.
     pub fn check(plan: &RunPlan) -> Result<()> {
-        let (Test::Fileio(params), Some(wanted)) = (&plan.test, &plan.files) else {
+        let Some((params, wanted)) = plan.fileio() else {
             return Ok(());
         };
         let files = TestFiles::of(wanted, Rule::Stamp)?;
@@ -78,29 +81,29 @@ impl SharedFiles {
 
     /// Returns the files of a plan in the state that a single run would find: complete, or absent
     /// if the run creates them. `written` receives the size of each piece written.
-    pub fn ready(
+    pub fn prepare(
         &mut self,
         plan: &RunPlan,
         written: &mut dyn FnMut(u64),
     ) -> Result<Option<Arc<TestFiles>>> {
-        let (Test::Fileio(params), Some(wanted)) = (&plan.test, &plan.files) else {
+        let Some((params, wanted)) = plan.fileio() else {
             return Ok(None);
         };
-        let held = self.hold(wanted)?;
+        let set = self.select(wanted)?;
         if params.mode.creates_files() {
-            held.state = State::Wanting;
+            set.state = State::Incomplete;
             // Remove files now: the run must not spend time on it.
-            held.files.remove()?;
-            held.files.sync_folder()?;
+            set.files.remove()?;
+            set.files.sync_folder()?;
         } else {
-            held.make(written)?;
+            set.make(written)?;
         }
-        Ok(Some(Arc::clone(&held.files)))
+        Ok(Some(Arc::clone(&set.files)))
     }
 
     /// Updates the state of the files after a run.
-    pub fn after(&mut self, plan: &RunPlan, result: &RunResult) -> Result<()> {
-        let (Test::Fileio(params), Some(held)) = (&plan.test, &mut self.held) else {
+    pub fn after_run(&mut self, plan: &RunPlan, result: &RunResult) -> Result<()> {
+        let (Some((params, _)), Some(set)) = (plan.fileio(), &mut self.current) else {
             return Ok(());
         };
         match (params.mode.creates_files(), result.ended_by) {
@@ -108,10 +111,10 @@ impl SharedFiles {
             (true, EndedBy::Work | EndedBy::Time) => Ok(()),
             // Files may have holes after an error.
             (true, _) | (_, EndedBy::Error) if params.mode.writes() => {
-                held.state = State::Wanting;
-                match held.were_there {
+                set.state = State::Incomplete;
+                match set.existed {
                     true => Ok(()),
-                    false => held.files.remove_made(),
+                    false => set.files.remove_made(),
                 }
             }
             _ => Ok(()),
@@ -120,73 +123,74 @@ impl SharedFiles {
 
     /// Removes the files that were created and are not to be kept.
     pub fn finish(&mut self) -> Result<()> {
-        let Some(held) = self.held.take() else {
+        let Some(set) = self.current.take() else {
             return Ok(());
         };
-        match self.keep || held.were_there {
-            true => held.files.keep_made(),
-            false => held.files.remove_made()?,
+        match self.keep || set.existed {
+            true => set.files.keep_made(),
+            false => set.files.remove_made()?,
         }
         Ok(())
     }
 
-    fn hold(&mut self, wanted: &FilePlan) -> Result<&mut Held> {
-        let same = self.held.take_if(|held| held.is_of_same_files(wanted));
-        let held = match same {
-            Some(held) if held.plan == *wanted => held,
-            Some(held) => held.planned_as(wanted),
+    /// Makes the files of a plan the current ones.
+    fn select(&mut self, wanted: &FilePlan) -> Result<&mut CurrentSet> {
+        let same = self.current.take_if(|set| set.has_same_files(wanted));
+        let set = match same {
+            Some(set) if set.plan == *wanted => set,
+            Some(set) => set.planned_as(wanted),
             None => {
                 self.finish()?;
-                Held::of(wanted)?
+                CurrentSet::of(wanted)?
             }
         };
-        Ok(self.held.insert(held))
+        Ok(self.current.insert(set))
     }
 }
 
-impl Drop for SharedFiles {
+impl Drop for SuiteFiles {
     fn drop(&mut self) {
         // Does nothing after an explicit `finish`, which reports errors.
         let _ = self.finish();
     }
 }
 
-impl Held {
+impl CurrentSet {
     fn of(plan: &FilePlan) -> Result<Self> {
         let files = TestFiles::of(plan, Rule::Stamp)?;
         lock(&files, Access::Exclusive)?;
-        let were_there = !files.are_absent()?;
+        let existed = !files.are_absent()?;
         Ok(Self {
             // Larger existing files are accepted, as for a single run.
-            state: match were_there && files.check().is_ok() {
-                true => State::Whole,
-                false => State::Wanting,
+            state: match existed && files.check().is_ok() {
+                true => State::Complete,
+                false => State::Incomplete,
             },
             plan: plan.clone(),
             files: Arc::new(files),
-            were_there,
+            existed,
         })
     }
 
     fn make(&mut self, written: &mut dyn FnMut(u64)) -> Result<()> {
         match &self.state {
-            State::Whole => return Ok(()),
+            State::Complete => return Ok(()),
             State::Failed(reason) => return Err(anyhow!("{reason}")),
-            State::Wanting => {}
+            State::Incomplete => {}
         }
-        let made = prepare(&self.files, written);
+        let made = prepare::prepare(&self.files, written);
         self.state = match &made {
-            Ok(()) => State::Whole,
+            Ok(()) => State::Complete,
             Err(error) => State::Failed(format!("{error:#}")),
         };
-        if made.is_err() && !self.were_there {
+        if made.is_err() && !self.existed {
             self.files.remove_made()?;
         }
         made
     }
 
     /// Whether both plans use the same content of the same files; their requests may differ.
-    fn is_of_same_files(&self, wanted: &FilePlan) -> bool {
+    fn has_same_files(&self, wanted: &FilePlan) -> bool {
         let extent = |plan: &FilePlan| (plan.set.files, plan.set.file_size, plan.validate);
         // Checksums of `--validate` cover blocks of one size.
         let blocks = !wanted.validate || self.plan.set.block_size == wanted.set.block_size;

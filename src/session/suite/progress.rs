@@ -10,17 +10,17 @@ use crate::report::suite::line;
 use crate::result::{RunResult, Status};
 use crate::session::PREFIX;
 use crate::session::progress::{PACE, STEPS, bar};
-use crate::suite::Member;
+use crate::suite::PlannedRun;
 use crate::terminal::message;
 
 /// Fraction of a step that must be done before its pace predicts its end.
-const TELLING_PART: f64 = 0.02;
+const MIN_PART: f64 = 0.02;
 
 /// Assumed write rate of a disk in bytes per second, until one is observed.
 const WRITE_RATE: f64 = 200e6;
 
 /// Shows the progress of a suite: a bar on a terminal, and a line per finished measurement.
-pub struct Overall {
+pub struct SuiteProgress {
     bar: ProgressBar,
     quiet: bool,
     began: Instant,
@@ -44,17 +44,17 @@ struct Step {
     making: Duration,
 }
 
-impl Overall {
+impl SuiteProgress {
     /// Creates the progress of the missing measurements, with durations from existing results.
-    pub fn new(missing: &[&Member], found: &[RunResult], quiet: bool) -> Self {
-        let steps = missing.iter().map(|member| Step {
-            name: member.place.measurement.clone(),
-            limit: member.plan.limits.max_time(),
+    pub fn new(missing: &[&PlannedRun], found: &[RunResult], quiet: bool) -> Self {
+        let steps = missing.iter().map(|run| Step {
+            name: run.position.measurement.clone(),
+            limit: run.plan.limits.max_time(),
             making: Duration::ZERO,
         });
         let mut steps: VecDeque<Step> = steps.collect();
         // Only the first measurement that needs the files creates them.
-        let set = |member: &&Member| Some(member.plan.files.as_ref()?.set.total_size());
+        let set = |run: &&PlannedRun| Some(run.plan.files.as_ref()?.set.total_size());
         if let Some((step, bytes)) = steps
             .iter_mut()
             .zip(missing.iter().map(set))
@@ -63,7 +63,7 @@ impl Overall {
             step.making = making(bytes);
         }
         let now = Instant::now();
-        let mut overall = Self {
+        let mut progress = Self {
             bar: bar(STEPS, "{prefix} {wide_bar} {percent}% {msg}", quiet),
             quiet,
             began: now,
@@ -74,8 +74,8 @@ impl Overall {
             since: now,
             shown: 0,
         };
-        found.iter().for_each(|result| overall.learn(result));
-        overall
+        found.iter().for_each(|result| progress.learn(result));
+        progress
     }
 
     /// Starts the next measurement, beginning with its files.
@@ -88,7 +88,7 @@ impl Overall {
     /// Reports how much of the files is written.
     pub fn prepared(&mut self, done_bytes: u64, total_bytes: u64) {
         let part = done_bytes as f64 / total_bytes.max(1) as f64;
-        let rest = match part < TELLING_PART {
+        let rest = match part < MIN_PART {
             true => making(total_bytes),
             false => rest(self.since.elapsed(), part, None),
         };
@@ -111,9 +111,9 @@ impl Overall {
     }
 
     fn learn(&mut self, result: &RunResult) {
-        if let (Some(place), Status::Complete) = (&result.suite, result.status) {
+        if let (Some(suite), Status::Complete) = (&result.suite, result.status) {
             let took = Duration::try_from_secs_f64(result.totals.wall_s).unwrap_or_default();
-            self.took.insert(place.measurement.clone(), took);
+            self.took.insert(suite.measurement.clone(), took);
         }
     }
 
@@ -150,7 +150,7 @@ fn making(bytes: u64) -> Duration {
 
 /// Remaining time by the pace so far, bounded by the time limit.
 fn rest(elapsed: Duration, part: f64, limit: Option<Duration>) -> Duration {
-    let by_pace = (part >= TELLING_PART).then(|| elapsed.mul_f64((1.0 - part).max(0.0) / part));
+    let by_pace = (part >= MIN_PART).then(|| elapsed.mul_f64((1.0 - part).max(0.0) / part));
     let by_limit = limit.map(|limit| limit.saturating_sub(elapsed));
     [by_pace, by_limit]
         .into_iter()
@@ -159,7 +159,7 @@ fn rest(elapsed: Duration, part: f64, limit: Option<Duration>) -> Duration {
         .unwrap_or_default()
 }
 
-impl Observer for Overall {
+impl Observer for SuiteProgress {
     fn progress_interval(&self) -> Option<Duration> {
         (!self.bar.is_hidden()).then_some(PACE)
     }
@@ -172,7 +172,7 @@ impl Observer for Overall {
     }
 }
 
-impl Drop for Overall {
+impl Drop for SuiteProgress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

@@ -20,8 +20,8 @@ use super::requests::Extent;
 use super::transfer::{TOO_LARGE, retry};
 use super::{birth, cache, direct, leftover, mark, pattern, refusal, seal};
 use crate::descriptors::{OTHER_DESCRIPTORS, raise_limit};
+use crate::format::count;
 use crate::plan::{FilePlan, FileSet, FileioParams, IoMode, OpenFlags};
-use crate::report::format::count;
 use crate::signal;
 
 /// Which files count as test files.

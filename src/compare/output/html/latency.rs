@@ -5,7 +5,7 @@ use plotters::prelude::*;
 
 use super::canvas::{self, BELOW, LEFT, MARGIN, failed};
 use crate::compare::histogram::Merged;
-use crate::report::format::duration;
+use crate::format::duration;
 
 /// Draws the chart as SVG; `None` if no group has a histogram.
 pub fn chart(groups: &[Option<Merged>]) -> Result<Option<String>> {

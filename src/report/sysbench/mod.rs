@@ -1,13 +1,14 @@
 //! Report of sysbench 0.4.12, reproduced exactly.
 
+mod number;
+
 use std::fmt::Write as _;
 
 use anyhow::Result;
 
-use super::format::sysbench_size;
-use crate::plan::{
-    FileMode, FileSet, FileioParams, IoMode, MemoryOper, MemoryScope, OpenFlags, Test,
-};
+use self::number::size;
+use super::statistics::mean_and_deviation;
+use crate::plan::{FileMode, FileSet, FileioParams, IoMode, OpenFlags, Test};
 use crate::result::{EndedBy, Params, RunResult, ThreadTotals, Workload};
 
 /// Version whose output and behaviour this module reproduces.
@@ -89,8 +90,8 @@ pub fn preparing(verbosity: Verbosity, set: &FileSet) -> String {
     text.notice(format!(
         "{} files, {} each, {} total\nCreating files for the test...\n",
         set.files,
-        sysbench_size(set.file_size as f64),
-        sysbench_size(set.total_size() as f64)
+        size(set.file_size as f64),
+        size(set.total_size() as f64)
     ));
     text.text
 }
@@ -134,17 +135,8 @@ pub fn preamble(verbosity: Verbosity, workload: &Workload, validate: bool) -> St
                 "Memory transfer size: {}M\n\n",
                 memory.total_size_bytes >> 20
             ));
-            let oper = match memory.oper {
-                MemoryOper::Read => "read",
-                MemoryOper::Write => "write",
-                MemoryOper::None => "none",
-            };
-            text.info(format!("Memory operations type: {oper}\n"));
-            let scope = match memory.scope {
-                MemoryScope::Global => "global",
-                MemoryScope::Local => "local",
-            };
-            text.info(format!("Memory scope type: {scope}\n"));
+            text.info(format!("Memory operations type: {}\n", memory.oper.name()));
+            text.info(format!("Memory scope type: {}\n", memory.scope.name()));
         }
         Test::Fileio(fileio) => text.info(fileio_options(fileio, limits.max_requests)),
     }
@@ -156,9 +148,9 @@ fn fileio_options(params: &FileioParams, max_requests: Option<u64>) -> String {
     let mut text = format!(
         "Extra file open flags: {}\n{files} files, {} each\n{} total file size\nBlock size {}\n",
         open_flags(params.flags),
-        sysbench_size((params.total_size_bytes / files) as f64),
-        sysbench_size(params.total_size_bytes as f64),
-        sysbench_size(params.block_size_bytes as f64),
+        size((params.total_size_bytes / files) as f64),
+        size(params.total_size_bytes as f64),
+        size(params.block_size_bytes as f64),
     );
     let mut line = |line: String| {
         text.push_str(&line);
@@ -166,8 +158,10 @@ fn fileio_options(params: &FileioParams, max_requests: Option<u64>) -> String {
     };
     if params.mode.is_sequential() {
         if params.merged_requests > 0 {
-            let size = sysbench_size(params.request_size() as f64);
-            line(format!("Merging requests  up to {size} for sequential IO."));
+            let merged = size(params.request_size() as f64);
+            line(format!(
+                "Merging requests  up to {merged} for sequential IO."
+            ));
         }
     } else {
         let requests = max_requests.unwrap_or(0);
@@ -259,7 +253,7 @@ fn test_summary(result: &RunResult) -> String {
                 "Operations performed: {} ({:.2} ops/sec)\n\n",
                 totals.events, result.rates.events_per_s
             );
-            if memory.oper != MemoryOper::None {
+            if !memory.has_empty_events() {
                 let mib =
                     (totals.bytes_read as f64 + totals.bytes_written as f64) / f64::from(1 << 20);
                 let rate = result.rates.mib_per_s;
@@ -280,10 +274,10 @@ fn test_summary(result: &RunResult) -> String {
                     .reads
                     .saturating_add(totals.writes)
                     .saturating_add(others),
-                sysbench_size(totals.bytes_read as f64),
-                sysbench_size(totals.bytes_written as f64),
-                sysbench_size(bytes as f64),
-                sysbench_size(result.rates.mib_per_s * f64::from(1 << 20)),
+                size(totals.bytes_read as f64),
+                size(totals.bytes_written as f64),
+                size(bytes as f64),
+                size(result.rates.mib_per_s * f64::from(1 << 20)),
                 result.rates.events_per_s,
             )
         }
@@ -330,12 +324,4 @@ Threads fairness:
 
 "
     )
-}
-
-/// Mean and population standard deviation; zeros for an empty sample.
-pub(super) fn mean_and_deviation(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
-    let n = values.clone().count().max(1) as f64;
-    let mean = values.clone().sum::<f64>() / n;
-    let variance = values.map(|v| (v - mean).powi(2)).sum::<f64>() / n;
-    (mean, variance.sqrt())
 }

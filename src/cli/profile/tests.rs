@@ -1,25 +1,27 @@
 use super::*;
 use crate::cli::native::options;
+use crate::plan::Test;
+use crate::suite::Measurement;
 
-fn told(text: &str) -> Result<Profile, String> {
-    let source = Source {
+fn parsed(text: &str) -> Result<Profile, String> {
+    let profile = ProfileText {
         origin: "mine.toml".into(),
         text: text.into(),
     };
-    source.profile().map_err(|error| format!("{error:#}"))
+    profile.parse().map_err(|error| format!("{error:#}"))
 }
 
 /// Parses a profile with one measurement of these lines.
 fn one(lines: &str) -> Result<Profile, String> {
-    told(&format!(
+    parsed(&format!(
         "name = \"mine\"\n[[measurement]]\nname = \"m\"\n{lines}\n"
     ))
 }
 
 #[test]
 fn the_built_in_profile_equals_the_single_commands_of_the_study() {
-    let source = Source::find(Path::new(DEFAULT)).unwrap();
-    let profile = source.profile().unwrap();
+    let profile = ProfileText::find(Path::new(DEFAULT)).unwrap();
+    let profile = profile.parse().unwrap();
     assert_eq!(profile.name, DEFAULT);
     let expected: [(&str, &str, &[_]); 7] = [
         ("cpu", "cpu", &[]),
@@ -38,8 +40,35 @@ fn the_built_in_profile_equals_the_single_commands_of_the_study() {
 }
 
 #[test]
+fn the_study_scales_to_a_hundredth() {
+    let profile = ProfileText::find(Path::new(DEFAULT)).unwrap();
+    let scaled = |name: &str| {
+        let measurements = profile.parse().unwrap().measurements;
+        let measurement = measurements.into_iter().find(|it| it.name == name).unwrap();
+        (measurement.plan.scaled(0.01).unwrap(), measurement.plan)
+    };
+    let (cpu, before) = scaled("cpu");
+    assert_eq!(
+        (cpu.limits.max_requests, cpu.test),
+        (Some(100), before.test)
+    );
+    let (memory, _) = scaled("memory-write");
+    let total = memory.test.memory().unwrap().total_size_bytes;
+    assert_eq!(total, (100 << 30) / 100 / 1024 * 1024);
+    assert_eq!(memory.limits.max_time_s, Some(3.0));
+    let (seqrd, before) = scaled("seqrd");
+    let set = seqrd.files.unwrap().set;
+    assert_eq!((set.files.get(), set.file_size), (128, 163 * 4096));
+    let Test::Fileio(params) = seqrd.test else {
+        panic!()
+    };
+    assert_eq!(params.total_size_bytes, 128 * 163 * 4096);
+    assert_eq!(before.scaled(1.0).unwrap(), before);
+}
+
+#[test]
 fn options_of_a_measurement_override_defaults_of_its_test_and_of_all_tests() {
-    let profile = told(
+    let profile = parsed(
         "name = \"mine\"\n\
          defaults = { threads = 2, pin = true, fileio = { threads = 3, total-size = \"1G\" } }\n\
          [[measurement]]\nname = \"a\"\ntest = \"fileio\"\nmode = \"seqrd\"\nthreads = 4\npin = false\n\
@@ -65,23 +94,30 @@ fn an_invalid_profile_is_reported_with_line_key_and_accepted_values() {
             "",
             &[
                 "mine.toml:2: ",
-                "'m' has no test",
+                "measurement 'm': missing test: expected ",
                 "\"cpu\" or \"memory\" or \"fileio\"",
             ][..],
         ),
-        ("test = \"gpu\"", &[":4: ", "test is \"cpu\" or"]),
-        ("test = 1", &[":4: ", "test is \"cpu\" or"]),
+        (
+            "test = \"gpu\"",
+            &[":4: ", "invalid test: expected \"cpu\" or"],
+        ),
+        ("test = 1", &[":4: ", "invalid test: expected \"cpu\" or"]),
         (
             "test = \"cpu\"\nblock-sise = 1",
             &[
                 ":5: ",
-                "block-sise is no option of the cpu test",
+                "unknown option 'block-sise' of the cpu test",
                 "max-prime",
             ],
         ),
         (
             "test = \"cpu\"\njson = \"x\"",
-            &[":5: ", "json is no option"],
+            &[":5: ", "unknown option 'json'"],
+        ),
+        (
+            "test = \"cpu\"\nformat = \"text\"",
+            &[":5: ", "unknown option 'format'"],
         ),
         (
             "test = \"cpu\"\nmax-prime = \"many\"",
@@ -93,19 +129,22 @@ fn an_invalid_profile_is_reported_with_line_key_and_accepted_values() {
         ("test = \"cpu\"\nmax-prime = 0", &[":5: ", "max-prime: "]),
         (
             "test = \"cpu\"\nmax-prime = true",
-            &[":5: ", "max-prime is a number or a \"text\"", "boolean"],
+            &[
+                ":5: ",
+                "invalid max-prime: expected a decimal number or a string, found boolean",
+            ],
         ),
         (
             "test = \"cpu\"\nmax-prime = [1]",
-            &[":5: ", "max-prime is a number", "array"],
+            &[":5: ", "invalid max-prime: ", "found array"],
         ),
         (
             "test = \"cpu\"\nmax-prime = 0x10",
-            &[":5: ", "max-prime is a number"],
+            &[":5: ", "invalid max-prime: expected a decimal number"],
         ),
         (
             "test = \"cpu\"\npin = \"yes\"",
-            &[":5: ", "pin is true or false", "string"],
+            &[":5: ", "invalid pin: expected true or false, found string"],
         ),
         (
             "test = \"cpu\"\ntime = \"long\"",
@@ -128,11 +167,17 @@ fn an_invalid_profile_is_reported_with_line_key_and_accepted_values() {
         ),
         (
             "test = \"fileio\"",
-            &[":2: ", "'m': mode is missing", "\"seqwr\" or \"seqrewr\""],
+            &[
+                ":2: ",
+                "'m': missing mode: expected \"seqwr\" or \"seqrewr\"",
+            ],
         ),
         (
             "test = \"fileio\"\nmode = \"seqrd\"\nfsync-end = false",
-            &[":6: ", "fsync-end is \"on\" or \"off\"", "boolean"],
+            &[
+                ":6: ",
+                "invalid fsync-end: expected \"on\" or \"off\", found boolean",
+            ],
         ),
         (
             "test = \"fileio\"\nmode = \"seqrd\"\nfiles = 9999999",
@@ -145,11 +190,11 @@ fn an_invalid_profile_is_reported_with_line_key_and_accepted_values() {
         ("test = cpu", &[":4: "]),
         (
             "test = \"cpu\"\n[[measurement]]\nname = \"m\"\ntest = \"cpu\"",
-            &[":6: ", "another measurement is called 'm'"],
+            &[":6: ", "duplicate measurement name 'm'"],
         ),
         (
             "test = \"cpu\"\n[[measurement]]\ntest = \"cpu\"",
-            &[":5: ", "the measurement has no name"],
+            &[":5: ", "missing name of the measurement"],
         ),
         (
             "test = \"cpu\"\n[[measurement]]\nname = \"a b\"\ntest = \"cpu\"",
@@ -157,19 +202,22 @@ fn an_invalid_profile_is_reported_with_line_key_and_accepted_values() {
         ),
         (
             "test = \"cpu\"\n[defaults]\nmode = \"seqrd\"",
-            &[":6: ", "mode is no option of every test", "threads"],
+            &[":6: ", "unknown option 'mode' of every test", "threads"],
         ),
         (
             "test = \"cpu\"\n[defaults.gpu]\ncores = 1",
-            &[":5: ", "gpu is no option of every test"],
+            &[":5: ", "unknown option 'gpu' of every test"],
         ),
         (
             "test = \"cpu\"\n[defaults.memory]\nmode = \"seqrd\"",
-            &[":6: ", "mode is no option of the memory test", "oper"],
+            &[":6: ", "unknown option 'mode' of the memory test", "oper"],
         ),
         (
             "test = \"cpu\"\n[default]\nthreads = 1",
-            &[":5: ", "default is no key of a profile", "defaults"],
+            &[
+                ":5: ",
+                "unknown key 'default': expected one of name, defaults",
+            ],
         ),
     ] {
         let error = one(lines).expect_err(lines);
@@ -178,30 +226,30 @@ fn an_invalid_profile_is_reported_with_line_key_and_accepted_values() {
         }
     }
     for (text, part) in [
-        ("", "mine.toml:1: the profile has no name"),
-        ("name = \"mine\"", "mine.toml:1: there is no measurement"),
+        ("", "mine.toml:1: missing name of the profile"),
+        ("name = \"mine\"", "mine.toml:1: missing [[measurement]]"),
         (
             "name = \"mine\"\nmeasurement = []",
-            "mine.toml:1: there is no measurement",
+            "mine.toml:1: missing [[measurement]]",
         ),
         (
             "name = \"mine\"\nmeasurement = 3",
-            "mine.toml:2: measurement is a list",
+            "mine.toml:2: invalid measurement: expected [[measurement]]",
         ),
         (
             "name = \"mine\"\ndefaults = 3",
-            "mine.toml:2: defaults is a table",
+            "mine.toml:2: invalid defaults: expected a table",
         ),
         ("name = ", "mine.toml:1: "),
     ] {
-        let error = told(text).expect_err(text);
+        let error = parsed(text).expect_err(text);
         assert!(error.starts_with(part), "{text}: {error}");
     }
 }
 
 #[test]
 fn an_unknown_profile_is_reported_with_the_built_in_ones() {
-    let error = Source::find(Path::new("/no/such.toml"))
+    let error = ProfileText::find(Path::new("/no/such.toml"))
         .unwrap_err()
         .to_string();
     assert!(

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::plan::RunPlan;
+use crate::suite::Profile;
 
 /// Default profile.
 pub const DEFAULT: &str = "kek-2015";
@@ -22,34 +22,16 @@ pub fn built_in_names() -> String {
     BUILT_IN.map(|(name, _)| name).join(", ")
 }
 
-/// Contents of a profile.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Profile {
-    /// Name, recorded in each result.
-    pub name: String,
-    /// Measurements in order of execution.
-    pub measurements: Vec<Measurement>,
-}
-
-/// One measurement of a profile.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Measurement {
-    /// Name, unique in the profile.
-    pub name: String,
-    /// Plan of its runs.
-    pub plan: RunPlan,
-}
-
-/// Source text of a profile.
+/// Text of a profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub struct ProfileText {
     /// File name, or name of a built-in profile.
     pub origin: String,
     /// Contents, in TOML.
     pub text: String,
 }
 
-impl Source {
+impl ProfileText {
     /// Finds a built-in profile by name, else reads the file.
     pub fn find(name: &Path) -> Result<Self> {
         let origin = name.display().to_string();
@@ -59,19 +41,19 @@ impl Source {
         }
         if !name.exists() {
             bail!(
-                "no profile is called {origin}, and no file: built in are {}",
+                "profile '{origin}' not found: expected a file, or a built-in profile: {}",
                 built_in_names()
             );
         }
         let text = std::fs::read_to_string(name)
-            .with_context(|| format!("reading the profile {origin}"))?;
+            .with_context(|| format!("cannot read profile {origin}"))?;
         Ok(Self { origin, text })
     }
 
     /// Parses the profile.
     ///
     /// Errors start with file and line, and name the key and the accepted values.
-    pub fn profile(&self) -> Result<Profile> {
+    pub fn parse(&self) -> Result<Profile> {
         read::profile(&self.origin, &self.text)
     }
 }
