@@ -2,16 +2,16 @@
 
 use super::table::{aligned, median};
 use crate::format::{count, duration, significant};
-use crate::sweep::digest::{Digest, Digests};
+use crate::sweep::summary::{BatchSummary, SweepSummary};
 use crate::sweep::{Batch, Instance, Sweep};
 use crate::terminal;
 use crate::warning::LATE_S;
 
 /// Maximum number of failure reasons shown.
-const REASONS: usize = 3;
+const MAX_REASONS: usize = 3;
 
 /// Formats all batches so far, followed by the reasons for failures.
-pub fn table(sweep: &Sweep, digests: &Digests) -> String {
+pub fn table(sweep: &Sweep, summary: &SweepSummary) -> String {
     let head = [
         "concurrency",
         "env",
@@ -23,17 +23,17 @@ pub fn table(sweep: &Sweep, digests: &Digests) -> String {
         "wall s",
     ];
     let rows = sweep.batches().map(|batch| {
-        let row = Row::of(digests.of(batch));
+        let row = Row::of(summary.of(batch));
         let figures = [row.rate, row.range, row.spread, row.wall];
         let numbers = [row.done.to_string(), row.failed.to_string()];
         let env = sweep.environments[batch.env].name.clone();
-        let place = [batch.concurrency.to_string(), env];
-        place.into_iter().chain(numbers).chain(figures).collect()
+        let name = [batch.concurrency.to_string(), env];
+        name.into_iter().chain(numbers).chain(figures).collect()
     });
     let figures = 2..head.len();
     let mut text = aligned(&head, rows, figures);
     text.push('\n');
-    for remark in [late(sweep, digests), failures(sweep, digests)]
+    for remark in [late(sweep, summary), failures(sweep, summary)]
         .into_iter()
         .flatten()
     {
@@ -43,9 +43,9 @@ pub fn table(sweep: &Sweep, digests: &Digests) -> String {
 }
 
 /// Formats a finished batch as a line.
-pub fn line(sweep: &Sweep, batch: Batch, digests: &Digests) -> String {
-    let digest = digests.of(batch);
-    let row = Row::of(digest);
+pub fn line(sweep: &Sweep, batch: Batch, summary: &SweepSummary) -> String {
+    let batch_summary = summary.of(batch);
+    let row = Row::of(batch_summary);
     let env = &sweep.environments[batch.env].name;
     let mut text = format!("{env} at {}: {} done", batch.concurrency, row.done);
     if row.done > 0 {
@@ -58,7 +58,7 @@ pub fn line(sweep: &Sweep, batch: Batch, digests: &Digests) -> String {
         text.push_str(&format!(", starts {} apart", row.spread));
     }
     if row.failed > 0 {
-        let first = digest.and_then(|digest| digest.reasons.first());
+        let first = batch_summary.and_then(|batch| batch.reasons.first());
         let reason = first.and_then(|(_, reason)| reason.lines().next());
         text.push_str(&format!(
             ", {} FAILED: {}",
@@ -87,23 +87,23 @@ struct Row {
 }
 
 impl Row {
-    fn of(digest: Option<&Digest>) -> Self {
-        let none = Digest::default();
-        let digest = digest.unwrap_or(&none);
-        let rates = &digest.rates;
+    fn of(batch: Option<&BatchSummary>) -> Self {
+        let none = BatchSummary::default();
+        let batch = batch.unwrap_or(&none);
+        let rates = &batch.rates;
         let low = rates.iter().copied().fold(f64::INFINITY, f64::min);
         let high = rates.iter().copied().fold(0.0, f64::max);
         let figure = |values: &Vec<f64>| median(values.clone()).map_or("-".to_owned(), significant);
         Self {
             done: rates.len(),
-            failed: digest.failed,
+            failed: batch.failed,
             range: match rates.len() {
                 0 => "-".to_owned(),
                 _ => format!("{} - {}", significant(low), significant(high)),
             },
             rate: figure(rates),
-            spread: spread(digest.spreads()),
-            wall: figure(&digest.walls),
+            spread: spread(batch.spreads()),
+            wall: figure(&batch.walls),
         }
     }
 }
@@ -121,10 +121,10 @@ fn spread(waves: Vec<f64>) -> String {
 }
 
 /// Reports the instances that missed a common start, with advice.
-fn late(sweep: &Sweep, digests: &Digests) -> Option<String> {
-    let late: u64 = digests.all().map(|digest| digest.late).sum();
-    let together: u64 = digests.all().map(|digest| digest.together).sum();
-    let latest = digests.all().filter_map(|digest| digest.latest);
+fn late(sweep: &Sweep, summary: &SweepSummary) -> Option<String> {
+    let late: u64 = summary.all().map(|batch| batch.late).sum();
+    let together: u64 = summary.all().map(|batch| batch.together).sum();
+    let latest = summary.all().filter_map(|batch| batch.latest);
     let (worst, late_s) = latest.max_by(|a, b| a.1.total_cmp(&b.1))?;
     (late > 0).then(|| {
         format!(
@@ -137,14 +137,16 @@ fn late(sweep: &Sweep, digests: &Digests) -> Option<String> {
 }
 
 /// Reports the number of failed instances and the first reasons; None if none failed.
-pub fn failures(sweep: &Sweep, digests: &Digests) -> Option<String> {
-    let failed = digests.failed();
+pub fn failures(sweep: &Sweep, summary: &SweepSummary) -> Option<String> {
+    let failed = summary.failed();
     let mut lines = vec![format!("{} failed:", count(failed, "instance"))];
-    let reasons = digests.all().flat_map(|digest| &digest.reasons);
-    for (instance, reason) in reasons.take(REASONS) {
+    let reasons = summary
+        .all()
+        .flat_map(|batch_summary| &batch_summary.reasons);
+    for (instance, reason) in reasons.take(MAX_REASONS) {
         lines.push(failure(sweep, *instance, reason));
     }
-    if failed > REASONS as u64 {
+    if failed > MAX_REASONS as u64 {
         lines.push("  the reasons of the others are in `error` of their results".to_owned());
     }
     (failed > 0).then(|| lines.join("\n"))

@@ -18,11 +18,11 @@ use crate::report::sweep::{failures, line, table};
 use crate::result::RunResult;
 use crate::signal;
 use crate::start;
-use crate::sweep::digest::Digests;
-use crate::sweep::directory::Stays;
-use crate::sweep::folders::Folders;
-use crate::sweep::pool::{self, Listener, Setup};
-use crate::sweep::space::{Need, Room};
+use crate::sweep::directory::abandoned::{OtherSweep, remove_abandoned};
+use crate::sweep::directory::{NotRemoved, SweepDirectory};
+use crate::sweep::resources::{AvailableResources, ResourceEstimate};
+use crate::sweep::scheduler::{self, BatchParams, SweepObserver};
+use crate::sweep::summary::SweepSummary;
 use crate::sweep::{Batch, Instance, Sweep};
 use crate::terminal::{self, message};
 use crate::warning::LATE_S;
@@ -34,24 +34,14 @@ const DESCRIPTORS_EACH: u64 = 3;
 pub fn run(job: &SweepJob) -> Result<Exit> {
     signal::watch()?;
     Journal::check(&job.json, job.resume)?;
-    let sweep = &Sweep {
-        dir: job.sweep.dir.canonicalize().with_context(|| {
-            format!(
-                "cannot use the directory {}; name another with --dir",
-                job.sweep.dir.display()
-            )
-        })?,
-        host: host::fingerprint(&Root::default()),
-        ..job.sweep.clone()
-    };
+    let sweep = &on_this_host(&job.sweep)?;
     let descriptors = raise_descriptor_limit(sweep)?;
-    let folders = folders(sweep)?;
-    let prepared = need(job, sweep, &folders).and_then(|need| Ok((need, open(job, sweep)?)));
-    let (need, (journal, done)) = match prepared {
+    let directory = create_directory(job, sweep)?;
+    let (estimate, journal, results) = match prepare(job, sweep, &directory) {
         Ok(prepared) => prepared,
         Err(error) => {
-            if let Err(stays) = folders.finish() {
-                message!("{PREFIX}warning: {stays}");
+            if let Err(error) = directory.finish() {
+                message!("{PREFIX}warning: {error}");
             }
             return Err(error);
         }
@@ -59,22 +49,38 @@ pub fn run(job: &SweepJob) -> Result<Exit> {
     if let Some(remark) = journal.remark() {
         message!("{PREFIX}{remark}");
     }
-    let mut teller = Teller::new(job, sweep, journal, &done);
-    let work = Work {
+    let mut progress = SweepProgress::new(job, sweep, journal, &results);
+    let batches = Batches {
         job,
         sweep,
-        folders: &folders,
+        directory: &directory,
         descriptors,
-        need: &need,
-        done: &done.iter().map(|(instance, _)| *instance).collect(),
+        estimate: &estimate,
+        done: &results.iter().map(|(instance, _)| *instance).collect(),
     };
-    drop(done);
-    let end = work.all(&mut teller);
-    if let Err(stays) = folders.finish() {
-        teller.left_behind(&stays);
+    drop(results);
+    let outcome = batches.run(&mut progress);
+    if let Err(error) = directory.finish() {
+        progress.not_removed(&error);
     }
-    teller.bar.finish_and_clear();
-    teller.finish(job, sweep, end)
+    progress.bar.finish_and_clear();
+    outcome?;
+    progress.finish(job)
+}
+
+/// Returns the sweep with this host and the absolute path of its directory.
+fn on_this_host(sweep: &Sweep) -> Result<Sweep> {
+    let dir = sweep.dir.canonicalize().with_context(|| {
+        format!(
+            "cannot use the directory {}; choose another with --dir",
+            sweep.dir.display()
+        )
+    })?;
+    Ok(Sweep {
+        dir,
+        host: host::fingerprint(&Root::default()),
+        ..sweep.clone()
+    })
 }
 
 /// Raises the descriptor limit for all concurrent instances. Returns the previous limit, which the
@@ -82,86 +88,89 @@ pub fn run(job: &SweepJob) -> Result<Exit> {
 fn raise_descriptor_limit(sweep: &Sweep) -> Result<DescriptorLimit> {
     let most = sweep.most_concurrent();
     let needed = u64::from(most) * DESCRIPTORS_EACH + OTHER_DESCRIPTORS;
-    let what = format_args!("{most} concurrent instances");
-    raise_limit(needed, what, "lower --concurrency")
+    let purpose = format_args!("{most} concurrent instances");
+    raise_limit(needed, purpose, "lower --concurrency")
 }
 
-fn folders(sweep: &Sweep) -> Result<Folders> {
-    if !sweep.needs_folders() {
-        return Ok(Folders::none());
+/// Removes what killed sweeps left, and creates the directory of this one.
+fn create_directory(job: &SweepJob, sweep: &Sweep) -> Result<SweepDirectory> {
+    if !sweep.needs_directories() {
+        return Ok(SweepDirectory::none());
     }
-    for other in Folders::of_others(&sweep.dir) {
-        message!(
-            "{PREFIX}warning: {} belongs to another sweep, which is running or was killed; if it was \
-             killed, remove the directory",
-            other.display()
-        );
+    for other in remove_abandoned(&sweep.dir)? {
+        match other {
+            OtherSweep::Removed(_) if job.quiet => {}
+            _ => message!("{PREFIX}{other}"),
+        }
     }
-    Folders::in_folder(&sweep.dir)
+    SweepDirectory::create_in(&sweep.dir)
 }
 
-/// Determines and reports what the instances need; fails if it does not fit.
-fn need(job: &SweepJob, sweep: &Sweep, folders: &Folders) -> Result<Need> {
-    let need = Need::of(sweep, folders)?;
-    signal::go_on()?;
-    let room = Room::now(&sweep.dir);
-    let most = sweep.most_concurrent();
-    if !job.quiet {
-        message!("{PREFIX}{}", need.told(most, &room));
-    }
-    if !job.overcommit {
-        need.check(most, &room, &sweep.dir)?;
-    }
-    Ok(need)
-}
-
-/// Opens the journal and returns the results already in it.
-fn open(job: &SweepJob, sweep: &Sweep) -> Result<(Journal, Vec<(Instance, RunResult)>)> {
+/// Estimates the resources of an instance and opens the journal, with the results already in it.
+fn prepare(
+    job: &SweepJob,
+    sweep: &Sweep,
+    directory: &SweepDirectory,
+) -> Result<(ResourceEstimate, Journal, Vec<(Instance, RunResult)>)> {
+    let estimate = estimate(job, sweep, directory)?;
     if !job.resume {
-        return Ok((Journal::begin(&job.json)?, Vec::new()));
+        return Ok((estimate, Journal::begin(&job.json)?, Vec::new()));
     }
     let (journal, found) = Journal::resume_with(&job.json, |found| sweep.done_before(found))?;
-    let done = found
+    let results = found
         .into_iter()
-        .map(|result| Ok((sweep.instance_of(&result)?, result)));
-    Ok((journal, done.collect::<Result<_>>()?))
+        .map(|result| Ok((sweep.instance_of(&result)?, result)))
+        .collect::<Result<_>>()?;
+    Ok((estimate, journal, results))
 }
 
-/// Work of a sweep.
-struct Work<'a> {
+/// Estimates and reports what the instances need; fails if it is not available.
+fn estimate(job: &SweepJob, sweep: &Sweep, directory: &SweepDirectory) -> Result<ResourceEstimate> {
+    let estimate = ResourceEstimate::measure(sweep, directory)?;
+    signal::go_on()?;
+    let available = AvailableResources::now(&sweep.dir);
+    let most = sweep.most_concurrent();
+    if !job.quiet {
+        message!("{PREFIX}{}", estimate.describe(most, &available));
+    }
+    if !job.overcommit {
+        estimate.check(most, &available, &sweep.dir)?;
+    }
+    Ok(estimate)
+}
+
+/// The batches of a sweep, and what they need to run.
+struct Batches<'a> {
     job: &'a SweepJob,
     sweep: &'a Sweep,
-    folders: &'a Folders,
+    directory: &'a SweepDirectory,
     descriptors: DescriptorLimit,
-    need: &'a Need,
+    estimate: &'a ResourceEstimate,
     /// Instances that already have results.
     done: &'a HashSet<Instance>,
 }
 
-impl Work<'_> {
+impl Batches<'_> {
     /// Runs the missing instances, batch by batch.
-    fn all(&self, teller: &mut Teller<'_>) -> Result<()> {
+    fn run(&self, progress: &mut SweepProgress<'_>) -> Result<()> {
         // Largest delay beyond the estimate so far.
-        let mut late = Duration::ZERO;
+        let mut latest = Duration::ZERO;
         for batch in self.sweep.batches() {
             let together = self.missing(batch).take(batch.concurrency as usize).count();
             if together == 0 {
                 continue;
             }
-            let setup = Setup {
+            let params = BatchParams {
                 sweep: self.sweep,
-                folders: self.folders,
+                directory: self.directory,
                 descriptors: self.descriptors,
                 concurrency: batch.concurrency,
-                lead: self.lead(together as u32, late),
+                lead: self.lead(together as u32, latest),
             };
-            teller.begin(batch, setup.lead);
-            pool::run(setup, self.missing(batch), teller)?;
-            teller.end(batch);
-            let latest = teller.digests.of(batch).and_then(|digest| digest.latest);
-            if let Some((_, latest_s)) = latest.filter(|(_, late_s)| *late_s > LATE_S) {
-                late = late.max(Duration::from_secs_f64(latest_s));
-            }
+            progress.batch_starts(batch, params.lead);
+            scheduler::run(params, self.missing(batch), progress)?;
+            progress.batch_ended(batch);
+            latest = latest.max(progress.delay_of(batch));
             if signal::is_caught() {
                 break;
             }
@@ -175,83 +184,92 @@ impl Work<'_> {
         instances.filter(|instance| !self.done.contains(instance))
     }
 
-    fn lead(&self, instances: u32, late: Duration) -> Duration {
-        let estimate = || self.need.lead(instances, self.sweep.host.cpus) + 2 * late;
+    fn lead(&self, instances: u32, latest: Duration) -> Duration {
+        let estimate = || self.estimate.lead(instances, self.sweep.host.cpus) + 2 * latest;
         // Instances reject a start that is further ahead.
         self.job.lead.unwrap_or_else(estimate).min(start::FURTHEST)
     }
 }
 
 /// Stores results and reports progress.
-struct Teller<'a> {
+struct SweepProgress<'a> {
     sweep: &'a Sweep,
     journal: Journal,
-    digests: Digests,
+    summary: SweepSummary,
     bar: ProgressBar,
     quiet: bool,
 }
 
-impl<'a> Teller<'a> {
+impl<'a> SweepProgress<'a> {
     fn new(
         job: &SweepJob,
         sweep: &'a Sweep,
         journal: Journal,
-        done: &[(Instance, RunResult)],
+        results: &[(Instance, RunResult)],
     ) -> Self {
         let template = "{msg} {wide_bar} {pos}/{len} {elapsed}";
         let bar = bar(sweep.size(), template, job.quiet);
-        bar.set_position(done.len() as u64);
-        let mut digests = Digests::default();
-        for (instance, result) in done {
-            digests.add(*instance, result);
+        bar.set_position(results.len() as u64);
+        let mut summary = SweepSummary::default();
+        for (instance, result) in results {
+            summary.add(*instance, result);
         }
         Self {
             sweep,
             journal,
-            digests,
+            summary,
             bar,
             quiet: job.quiet,
         }
     }
 
-    fn say(&self, text: &str) {
+    fn print(&self, text: &str) {
         if !self.quiet {
             self.bar.suspend(|| message!("{PREFIX}{text}"));
         }
     }
 
-    fn begin(&mut self, batch: Batch, lead: Duration) {
+    fn batch_starts(&mut self, batch: Batch, lead: Duration) {
         let env = &self.sweep.environments[batch.env].name;
-        let place = format!("{env} at {}", batch.concurrency);
+        let name = format!("{env} at {}", batch.concurrency);
         if batch.concurrency > 1 {
-            let lead = lead.as_secs_f64();
-            self.say(&format!(
-                "{place}: a common start {lead:.1} s after the launch"
+            let lead_s = lead.as_secs_f64();
+            self.print(&format!(
+                "{name}: common start {lead_s:.1} s after the launch"
             ));
         }
-        self.bar.set_message(terminal::line(&place).into_owned());
+        self.bar.set_message(terminal::line(&name).into_owned());
     }
 
-    fn end(&mut self, batch: Batch) {
-        self.say(&line(self.sweep, batch, &self.digests));
+    fn batch_ended(&mut self, batch: Batch) {
+        self.print(&line(self.sweep, batch, &self.summary));
+    }
+
+    /// Returns the largest delay of a start in a batch, if above the threshold of a warning.
+    fn delay_of(&self, batch: Batch) -> Duration {
+        let latest = self.summary.of(batch).and_then(|batch| batch.latest);
+        let late_s = latest.map_or(0.0, |(_, late_s)| late_s);
+        match late_s > LATE_S {
+            true => Duration::from_secs_f64(late_s),
+            false => Duration::ZERO,
+        }
     }
 
     /// Writes the array of results and reports the outcome.
-    fn finish(self, job: &SweepJob, sweep: &Sweep, end: Result<()>) -> Result<Exit> {
-        end?;
+    fn finish(self, job: &SweepJob) -> Result<Exit> {
         remark(&self.journal.finish()?);
         if job.quiet {
-            if let Some(failures) = failures(sweep, &self.digests) {
+            if let Some(failures) = failures(self.sweep, &self.summary) {
                 message!("{PREFIX}{failures}");
             }
-        } else if !self.digests.is_empty() {
-            report(job, sweep, &self.digests)?;
+        } else if !self.summary.is_empty() {
+            print_report(job, self.sweep, &self.summary)?;
         }
         if signal::is_caught() {
             message!("{PREFIX}interrupted; --resume runs what is missing");
             return Ok(Exit::interrupted());
         }
-        match self.digests.failed() {
+        match self.summary.failed() {
             0 => Ok(Exit::Success),
             _ => Ok(Exit::Failure),
         }
@@ -259,8 +277,8 @@ impl<'a> Teller<'a> {
 }
 
 /// Prints the table: on standard output, unless the results go there.
-fn report(job: &SweepJob, sweep: &Sweep, digests: &Digests) -> Result<()> {
-    let mut text = table(sweep, digests);
+fn print_report(job: &SweepJob, sweep: &Sweep, summary: &SweepSummary) -> Result<()> {
+    let mut text = table(sweep, summary);
     let Destination::File(path) = &job.json else {
         terminal::print_report(&text);
         return Ok(());
@@ -275,15 +293,15 @@ fn report(job: &SweepJob, sweep: &Sweep, digests: &Digests) -> Result<()> {
     output::print(&text)
 }
 
-impl Listener for Teller<'_> {
-    fn ended(&mut self, instance: Instance, result: RunResult) -> Result<()> {
-        self.digests.add(instance, &result);
+impl SweepObserver for SweepProgress<'_> {
+    fn instance_ended(&mut self, instance: Instance, result: RunResult) -> Result<()> {
+        self.summary.add(instance, &result);
         self.bar.inc(1);
         self.journal.add(result)
     }
 
-    fn left_behind(&mut self, stays: &Stays) {
-        self.bar.suspend(|| message!("{PREFIX}warning: {stays}"));
+    fn not_removed(&mut self, error: &NotRemoved) {
+        self.bar.suspend(|| message!("{PREFIX}warning: {error}"));
     }
 
     fn tick(&mut self) {

@@ -11,12 +11,12 @@ const ARGS: &str = "{args}";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launcher {
     typed: String,
-    words: Vec<String>,
+    args: Vec<String>,
 }
 
 /// Values of the placeholders.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct Placeholders<'a> {
     /// `{env}`
     pub env: &'a str,
     /// `{concurrency}`
@@ -31,16 +31,16 @@ impl Launcher {
     /// Splits a command into arguments like a shell. No shell is involved: `$`, `|` and `*` are
     /// literal.
     pub fn new(typed: &str) -> Result<Self> {
-        let words = shlex::split(typed).with_context(|| {
-            format!("the launcher '{typed}' ends within quotes, or behind a backslash")
+        let args = shlex::split(typed).with_context(|| {
+            format!("invalid launcher '{typed}': it ends within quotes or after a backslash")
         })?;
         ensure!(
-            words.first().is_none_or(|program| !program.is_empty()),
-            "the launcher '{typed}' has no program"
+            args.first().is_none_or(|program| !program.is_empty()),
+            "invalid launcher '{typed}': the name of its program is empty"
         );
         Ok(Self {
             typed: typed.trim().to_owned(),
-            words,
+            args,
         })
     }
 
@@ -51,12 +51,12 @@ impl Launcher {
 
     /// Whether an argument is this option, with or without a value.
     pub fn names_option(&self, option: &str) -> bool {
-        names_option(&self.words, option)
+        names_option(&self.args, option)
     }
 
     /// Whether an argument contains this text.
     pub fn mentions(&self, text: &str) -> bool {
-        self.words.iter().any(|word| word.contains(text))
+        self.args.iter().any(|arg| arg.contains(text))
     }
 
     /// Returns the full command of a measurement, run by `program` if the launcher is empty.
@@ -67,21 +67,21 @@ impl Launcher {
         &self,
         program: &str,
         args: &[String],
-        place: &Place<'_>,
+        placeholders: &Placeholders<'_>,
     ) -> Result<Vec<String>> {
-        if self.words.is_empty() {
+        if self.args.is_empty() {
             return Ok([program.to_owned()]
                 .into_iter()
                 .chain(args.iter().cloned())
                 .collect());
         }
         let quoted = shlex::try_join(args.iter().map(String::as_str))
-            .context("a word of the measurement has a NUL in it")?;
+            .context("an argument of the measurement contains a NUL byte")?;
         let mut command = Vec::new();
-        for word in &self.words {
-            match word.as_str() {
+        for arg in &self.args {
+            match arg.as_str() {
                 ARGS => command.extend_from_slice(args),
-                word => command.push(place.fill(word, Some(&quoted)).into_owned()),
+                arg => command.push(placeholders.fill(arg, Some(&quoted)).into_owned()),
             }
         }
         if !self.mentions(ARGS) {
@@ -92,21 +92,21 @@ impl Launcher {
 }
 
 /// Whether an argument is this option, with or without a value.
-pub fn names_option(words: &[String], option: &str) -> bool {
-    words.iter().any(|word| {
-        let rest = word.strip_prefix(option);
+pub fn names_option(args: &[String], option: &str) -> bool {
+    args.iter().any(|arg| {
+        let rest = arg.strip_prefix(option);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
     })
 }
 
-impl Place<'_> {
+impl Placeholders<'_> {
     /// Fills in placeholders from left to right in one pass, without expanding inserted values.
     /// Unknown placeholders are kept.
-    pub fn fill<'w>(&self, word: &'w str, args: Option<&str>) -> Cow<'w, str> {
-        let Some((before, rest)) = word.split_once('{') else {
-            return word.into();
+    pub fn fill<'a>(&self, text: &'a str, args: Option<&str>) -> Cow<'a, str> {
+        let Some((before, rest)) = text.split_once('{') else {
+            return text.into();
         };
-        let place = rest.split_once('}').and_then(|(name, after)| {
+        let placeholder = rest.split_once('}').and_then(|(name, after)| {
             let value: Cow<'_, str> = match name {
                 "args" => args?.into(),
                 "dir" => self.dir.into(),
@@ -117,7 +117,7 @@ impl Place<'_> {
             };
             Some((value, after))
         });
-        match place {
+        match placeholder {
             Some((value, after)) => format!("{before}{value}{}", self.fill(after, args)).into(),
             None => format!("{before}{{{}", self.fill(rest, args)).into(),
         }
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const PLACE: Place<'_> = Place {
+    const PLACEHOLDERS: Placeholders<'_> = Placeholders {
         env: "kvm",
         concurrency: 8,
         instance: 3,
@@ -139,7 +139,9 @@ mod tests {
     fn command(launcher: &str, args: &[&str]) -> Vec<String> {
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
         let launcher = Launcher::new(launcher).unwrap();
-        launcher.command("/bin/wbench", &args, &PLACE).unwrap()
+        launcher
+            .command("/bin/wbench", &args, &PLACEHOLDERS)
+            .unwrap()
     }
 
     #[test]
@@ -186,12 +188,12 @@ mod tests {
 
     #[test]
     fn unknown_placeholders_and_inserted_values_are_not_expanded() {
-        let place = Place {
+        let placeholders = Placeholders {
             dir: "{env}",
-            ..PLACE
+            ..PLACEHOLDERS
         };
         assert_eq!(
-            place.fill("{{.Names}} {dir} {envy {env}", None),
+            placeholders.fill("{{.Names}} {dir} {envy {env}", None),
             "{{.Names}} {env} {envy kvm"
         );
     }
@@ -207,10 +209,10 @@ mod tests {
         #[test]
         fn a_shell_restores_the_exact_arguments(args in proptest::collection::vec("[ -~]*", 1..5)) {
             let launcher = Launcher::new("sh -c 'printf {args}'").unwrap();
-            let command = launcher.command("wbench", &args, &PLACE).unwrap();
+            let command = launcher.command("wbench", &args, &PLACEHOLDERS).unwrap();
             prop_assert_eq!(command.len(), 3);
-            let words = shlex::split(&command[2]).unwrap();
-            prop_assert_eq!(&words[1..], &args[..]);
+            let printf = shlex::split(&command[2]).unwrap();
+            prop_assert_eq!(&printf[1..], &args[..]);
         }
     }
 }

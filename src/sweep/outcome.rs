@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-use super::process::{Cut, Ended};
-use super::{NONCE_LABEL, Ticket};
+use super::process::{ExitedProcess, Termination};
+use super::{LaunchParams, NONCE_LABEL};
 use crate::result::{
     ClockInfo, ClockSource, EndedBy, Harness, Host, Launch, Noise, Rates, RunResult, SCHEMA, Start,
     Status, Tool, Totals, Workload,
@@ -24,7 +24,7 @@ const OTHER_CLOCK: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An instance that was started, and what its result must record.
 #[derive(Debug)]
-pub struct Planned {
+pub struct LaunchedInstance {
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// How it was started.
@@ -32,38 +32,38 @@ pub struct Planned {
     /// Workload that it should measure.
     pub workload: Workload,
     /// Values unique to this launch.
-    pub ticket: Ticket,
+    pub params: LaunchParams,
     /// When its process was started.
-    pub launched: SystemTime,
+    pub launched_at: SystemTime,
 }
 
+/// The part of a result that all versions have in common.
 #[derive(Deserialize)]
-struct AnyVersion {
+struct SchemaHeader {
     schema: String,
 }
 
-impl Planned {
-    /// Returns the result of an ended process: its own, if whole and of this measurement.
-    pub fn result(self, ended: &Ended) -> RunResult {
-        let says_no_success =
-            !ended.status.success() || ended.cut.is_some_and(|cut| cut != Cut::SweepEnds);
-        match self.parsed(&ended.stdout) {
+impl LaunchedInstance {
+    /// Returns the result of an exited process: the one that it printed, if complete and of this
+    /// launch.
+    pub fn result(self, exited: &ExitedProcess) -> RunResult {
+        let has_failed = match exited.termination {
+            None | Some(Termination::SweepEnds) => !exited.status.success(),
+            Some(Termination::TimedOut(_) | Termination::ExcessiveOutput) => true,
+        };
+        match self.parse(&exited.stdout) {
             Ok(mut result) => {
                 result.labels = self.labels;
                 result.launch = Some(self.launch);
-                if result.status == Status::Complete && says_no_success {
+                if result.status == Status::Complete && has_failed {
                     result.status = Status::Failed;
                     result.ended_by = EndedBy::Error;
-                    result.error =
-                        Some(told(ended, "its result is whole, but its launcher failed"));
+                    let problem = "it printed a complete result, but its launcher failed";
+                    result.error = Some(describe_failure(problem, exited));
                 }
                 result
             }
-            Err(reason) => {
-                let reason = format!("{reason:#}");
-                let error = told(ended, &reason);
-                self.failed(error)
-            }
+            Err(problem) => self.failed(describe_failure(&format!("{problem:#}"), exited)),
         }
     }
 
@@ -72,7 +72,7 @@ impl Planned {
         RunResult {
             schema: SCHEMA.into(),
             tool: Tool::this(),
-            started_at: humantime::format_rfc3339_seconds(self.launched).to_string(),
+            started_at: humantime::format_rfc3339_seconds(self.launched_at).to_string(),
             labels: self.labels,
             suite: None,
             launch: Some(self.launch),
@@ -90,8 +90,8 @@ impl Planned {
             status: Status::Failed,
             ended_by: EndedBy::Error,
             error: Some(error),
-            start: self.ticket.start_at.map(|moment| Start {
-                asked_at: moment.to_string(),
+            start: self.params.start_at.map(|start_at| Start {
+                asked_at: start_at.to_string(),
                 late_s: None,
             }),
             totals: Totals::default(),
@@ -106,15 +106,15 @@ impl Planned {
         }
     }
 
-    fn parsed(&self, stdout: &[u8]) -> Result<RunResult> {
-        let stdout = std::str::from_utf8(stdout).context("what it printed is no text")?;
+    fn parse(&self, stdout: &[u8]) -> Result<RunResult> {
+        let stdout = std::str::from_utf8(stdout).context("its output is not UTF-8")?;
         ensure!(!stdout.trim().is_empty(), "it printed no result");
-        let AnyVersion { schema } = serde_json::from_str(stdout).map_err(no_result)?;
+        let SchemaHeader { schema } = serde_json::from_str(stdout).map_err(invalid_result)?;
         ensure!(
             schema == SCHEMA,
-            "it printed a document of {schema}, not of {SCHEMA}"
+            "it printed a result with schema {schema}, expected {SCHEMA}"
         );
-        let result: RunResult = serde_json::from_str(stdout).map_err(no_result)?;
+        let result: RunResult = serde_json::from_str(stdout).map_err(invalid_result)?;
         ensure!(
             result.workload == self.workload,
             "it printed the result of another measurement: {}",
@@ -128,20 +128,20 @@ impl Planned {
     fn check_fresh(&self, result: &RunResult) -> Result<()> {
         let nonce = result.labels.get(NONCE_LABEL);
         ensure!(
-            nonce == Some(&self.ticket.nonce),
-            "it printed a result that is not of this launch: label {NONCE_LABEL} is {}, not {}; the \
-             launcher has to hand on all of {{args}}, and to print the new result",
-            nonce.map_or("missing", |nonce| nonce),
-            self.ticket.nonce
+            nonce == Some(&self.params.nonce),
+            "it printed the result of another launch: label {NONCE_LABEL} is {}, not {}; the launcher \
+             must pass on all of {{args}} and print the new result",
+            nonce.map_or("missing", String::as_str),
+            self.params.nonce
         );
-        let asked = |start: Option<String>| start.unwrap_or("no common start".to_owned());
+        let describe = |start: Option<String>| start.unwrap_or("no common start".to_owned());
         let found = result.start.as_ref().map(|start| start.asked_at.clone());
-        let wanted = self.ticket.start_at.map(|moment| moment.to_string());
+        let expected = self.params.start_at.map(|start_at| start_at.to_string());
         ensure!(
-            found == wanted,
-            "it printed a result with another start: {}, not {}",
-            asked(found),
-            asked(wanted)
+            found == expected,
+            "it printed a result with another start time: {}, expected {}",
+            describe(found),
+            describe(expected)
         );
         self.check_started(result)
     }
@@ -150,22 +150,22 @@ impl Planned {
     fn check_started(&self, result: &RunResult) -> Result<()> {
         let started = humantime::parse_rfc3339(&result.started_at)
             .with_context(|| format!("it printed an invalid start time '{}'", result.started_at))?;
-        let tolerated = match self.is_of_this_machine(result) {
+        let tolerated = match self.is_from_this_machine(result) {
             true => SAME_CLOCK,
             false => OTHER_CLOCK,
         };
-        let early = self.launched.duration_since(started).unwrap_or_default();
+        let early = self.launched_at.duration_since(started).unwrap_or_default();
         ensure!(
             early <= tolerated,
             "it printed a result that started at {}, {:.0} s before its launch: it is old, or the \
-             clock of its host has to be set",
+             clock of its host is wrong",
             result.started_at,
             early.as_secs_f64()
         );
         Ok(())
     }
 
-    fn is_of_this_machine(&self, result: &RunResult) -> bool {
+    fn is_from_this_machine(&self, result: &RunResult) -> bool {
         let names = |host: &Host| {
             let host = host.clone();
             (host.hostname, host.kernel, host.virtualization)
@@ -175,19 +175,22 @@ impl Planned {
     }
 }
 
-fn no_result(error: serde_json::Error) -> anyhow::Error {
+fn invalid_result(error: serde_json::Error) -> anyhow::Error {
     match error.is_eof() {
-        true => anyhow::anyhow!("its output ends within a result ({error})"),
-        false => anyhow::anyhow!("what it printed is no result ({error})"),
+        true => anyhow::anyhow!("its output ends within a result: {error}"),
+        false => anyhow::anyhow!("its output is not a result: {error}"),
     }
 }
 
 /// Describes what happened, with the end of standard error.
-fn told(ended: &Ended, what: &str) -> String {
-    let how = ended.in_words();
-    match ended.stderr.is_empty() {
-        true => format!("{what}; {how}, nothing on standard error"),
-        false => format!("{what}; {how}; its standard error ends: {}", ended.stderr),
+fn describe_failure(problem: &str, exited: &ExitedProcess) -> String {
+    let exit = exited.describe();
+    match exited.stderr.is_empty() {
+        true => format!("{problem}; {exit}, empty standard error"),
+        false => format!(
+            "{problem}; {exit}; end of standard error: {}",
+            exited.stderr
+        ),
     }
 }
 
@@ -201,9 +204,9 @@ mod tests {
         serde_json::from_str(include_str!("../../docs/examples/quiet/1.json")).unwrap()
     }
 
-    fn planned(start_at: Option<StartAt>) -> Planned {
+    fn launched(start_at: Option<StartAt>) -> LaunchedInstance {
         let example = example();
-        Planned {
+        LaunchedInstance {
             labels: BTreeMap::new(),
             launch: Launch {
                 command: String::new(),
@@ -216,20 +219,20 @@ mod tests {
                 tool: None,
             },
             workload: example.workload,
-            ticket: Ticket::new(start_at),
-            launched: SystemTime::now(),
+            params: LaunchParams::new(start_at),
+            launched_at: SystemTime::now(),
         }
     }
 
     /// Returns a result of this launch whose run started `early_s` seconds before it.
-    fn result(planned: &Planned, early_s: u64) -> RunResult {
-        let started = planned.launched - Duration::from_secs(early_s);
-        let nonce = planned.ticket.nonce.clone();
+    fn result(launched: &LaunchedInstance, early_s: u64) -> RunResult {
+        let started = launched.launched_at - Duration::from_secs(early_s);
+        let nonce = launched.params.nonce.clone();
         RunResult {
             labels: [(NONCE_LABEL.to_owned(), nonce)].into(),
             started_at: humantime::format_rfc3339_seconds(started).to_string(),
-            start: planned.ticket.start_at.map(|moment| Start {
-                asked_at: moment.to_string(),
+            start: launched.params.start_at.map(|start_at| Start {
+                asked_at: start_at.to_string(),
                 late_s: Some(0.0),
             }),
             ..example()
@@ -238,33 +241,36 @@ mod tests {
 
     #[test]
     fn a_result_of_this_launch_is_accepted() {
-        let alone = planned(None);
+        let alone = launched(None);
         alone.check_fresh(&result(&alone, 0)).unwrap();
-        let together = planned(Some(StartAt::after(Duration::from_secs(5))));
+        let together = launched(Some(StartAt::after(Duration::from_secs(5))));
         together.check_fresh(&result(&together, 0)).unwrap();
     }
 
     #[test]
     fn a_result_of_another_launch_is_refused() {
-        let together = planned(Some(StartAt::after(Duration::from_secs(5))));
-        let refused = |planned: &Planned, change: &dyn Fn(&mut RunResult)| {
+        let together = launched(Some(StartAt::after(Duration::from_secs(5))));
+        let refused = |launched: &LaunchedInstance, change: &dyn Fn(&mut RunResult)| {
             let mut other = result(&together, 0);
             change(&mut other);
-            planned.check_fresh(&other).unwrap_err().to_string()
+            launched.check_fresh(&other).unwrap_err().to_string()
         };
-        let error = refused(&planned(None), &|_| {});
-        assert!(error.contains("not of this launch"), "{error}");
+        let error = refused(&launched(None), &|_| {});
+        assert!(error.contains("another launch"), "{error}");
         let error = refused(&together, &|r| r.labels.clear());
         assert!(error.contains("nonce is missing"), "{error}");
         let error = refused(&together, &|r| r.start = None);
-        assert!(error.contains("another start: no common start"), "{error}");
+        assert!(
+            error.contains("another start time: no common start"),
+            "{error}"
+        );
         let error = refused(&together, &|r| r.started_at = "yesterday".into());
         assert!(error.contains("invalid start time"), "{error}");
     }
 
     #[test]
     fn the_clock_of_a_guest_may_differ_but_not_that_of_this_host() {
-        let alone = planned(None);
+        let alone = launched(None);
         let early = |seconds, hostname: Option<&str>| {
             let mut early = result(&alone, seconds);
             if let Some(name) = hostname {

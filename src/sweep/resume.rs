@@ -27,8 +27,8 @@ impl Sweep {
     pub fn instance_of(&self, result: &RunResult) -> Result<Instance> {
         check_possible(result)?;
         let launch = result.launch.as_ref();
-        let place = launch.and_then(|launch| Some((launch, self.place_of(result, launch)?)));
-        let (launch, instance) = place.with_context(|| {
+        let found = launch.and_then(|launch| Some((launch, self.find_instance(result, launch)?)));
+        let (launch, instance) = found.with_context(|| {
             format!(
                 "it contains a result of another sweep, with labels {:?}",
                 result.labels
@@ -58,7 +58,7 @@ impl Sweep {
         Ok(instance)
     }
 
-    fn place_of(&self, result: &RunResult, launch: &Launch) -> Option<Instance> {
+    fn find_instance(&self, result: &RunResult, launch: &Launch) -> Option<Instance> {
         let name = result.labels.get("env")?;
         let env = self.environments.iter().position(|env| env.name == *name)?;
         let (concurrency, number) = (launch.concurrency, launch.instance);

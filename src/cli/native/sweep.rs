@@ -15,8 +15,10 @@ use crate::plan::FileHandling;
 use crate::result::{Host, Runner};
 use crate::resume::check_size;
 use crate::start::FURTHEST;
-use crate::sweep::launcher::{Launcher, Place, names_option};
-use crate::sweep::{Environment, Instance, Measurement, NONCE_LABEL, OWN_LABELS, Sweep, Ticket};
+use crate::sweep::launcher::{Launcher, Placeholders, names_option};
+use crate::sweep::{
+    Instance, LaunchParams, NONCE_LABEL, OWN_LABELS, RunTemplate, Sweep, SweepEnvironment,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct SweepArgs {
@@ -32,7 +34,7 @@ pub(super) struct SweepArgs {
     /// arguments, {dir}, {instance}, {concurrency} and {env} by their values; an empty COMMAND is
     /// wbench itself; repeatable [default: native=]
     #[arg(long = "launch", value_name = "ENV=COMMAND", value_parser = environment)]
-    launchers: Vec<Environment>,
+    launchers: Vec<SweepEnvironment>,
 
     /// How instances follow each other
     #[arg(long, value_enum, default_value_t, value_name = "RUNNER")]
@@ -96,14 +98,14 @@ impl SweepArgs {
     pub(super) fn into_job(self) -> Result<SweepJob> {
         let count = self.count.get();
         let concurrency: Vec<u32> = self.concurrency.iter().map(|k| k.get()).collect();
-        for (i, &many) in concurrency.iter().enumerate() {
+        for (i, &instances) in concurrency.iter().enumerate() {
             ensure!(
-                !concurrency[..i].contains(&many),
-                "--concurrency lists {many} twice"
+                !concurrency[..i].contains(&instances),
+                "--concurrency lists {instances} twice"
             );
             ensure!(
-                many <= count,
-                "--concurrency {many} exceeds --count {count}: raise --count"
+                instances <= count,
+                "--concurrency {instances} exceeds --count {count}: raise --count"
             );
         }
         let environments = match self.launchers.is_empty() {
@@ -135,7 +137,7 @@ impl SweepArgs {
             "lower --count, or split the sweep by environment and concurrency",
         )?;
         check_files(&sweep)?;
-        check_together(&sweep)?;
+        check_added_arguments(&sweep)?;
         Ok(SweepJob {
             sweep,
             json: self.json,
@@ -158,7 +160,7 @@ fn lead(typed: &str) -> Result<Duration> {
     Ok(lead)
 }
 
-fn environment(typed: &str) -> Result<Environment> {
+fn environment(typed: &str) -> Result<SweepEnvironment> {
     let (name, command) = typed.split_once('=').with_context(|| {
         format!("invalid launcher '{typed}': expected ENV=COMMAND, such as docker='docker run ...'")
     })?;
@@ -167,7 +169,7 @@ fn environment(typed: &str) -> Result<Environment> {
         !name.is_empty() && name.chars().all(is_plain),
         "invalid environment name '{name}': expected letters, digits, '.', '_' and '-'"
     );
-    Ok(Environment {
+    Ok(SweepEnvironment {
         name: name.to_owned(),
         launcher: Launcher::new(command)?,
     })
@@ -190,23 +192,21 @@ fn refuse_own_label(key: &str) -> Result<()> {
 }
 
 /// Parses arguments as an instance will.
-fn understood(words: Vec<String>) -> Result<Command> {
-    let words = ["wbench".to_owned()].into_iter().chain(words);
-    Cli::of(words.map(Into::into).collect())?.into_command()
+fn parse(args: Vec<String>) -> Result<Command> {
+    let args = ["wbench".to_owned()].into_iter().chain(args);
+    Cli::of(args.map(Into::into).collect())?.into_command()
 }
 
 /// Parses and checks the measurement.
-fn measurement(words: Vec<String>) -> Result<Measurement> {
-    let example = Place {
+fn measurement(args: Vec<String>) -> Result<RunTemplate> {
+    let example = Placeholders {
         env: "env",
         concurrency: 1,
         instance: 1,
         dir: ".",
     };
-    let filled = words
-        .iter()
-        .map(|word| example.fill(word, None).into_owned());
-    let command = understood(filled.collect())?;
+    let filled = args.iter().map(|arg| example.fill(arg, None).into_owned());
+    let command = parse(filled.collect())?;
     let Command::Measure {
         plan,
         files,
@@ -215,14 +215,14 @@ fn measurement(words: Vec<String>) -> Result<Measurement> {
     else {
         bail!(
             "invalid measurement '{}': expected cpu, memory or fileio with options",
-            words.join(" ")
+            args.join(" ")
         );
     };
     for (option, is_given) in [
         ("--json", output.json.is_some()),
         ("--quiet", output.quiet),
         ("--start-at", plan.start_at.is_some()),
-        ("--format", names_option(&words, "--format")),
+        ("--format", names_option(&args, "--format")),
     ] {
         ensure!(
             !is_given,
@@ -236,8 +236,8 @@ fn measurement(words: Vec<String>) -> Result<Measurement> {
         files != FileHandling::MakeAndKeep,
         "remove --keep from the measurement: the directory of an instance is removed when it ends"
     );
-    Ok(Measurement {
-        words,
+    Ok(RunTemplate {
+        args,
         plan: *plan,
         files,
     })
@@ -256,12 +256,12 @@ fn check_files(sweep: &Sweep) -> Result<()> {
 }
 
 /// Fails if the arguments that the sweep adds contradict those of the measurement.
-fn check_together(sweep: &Sweep) -> Result<()> {
+fn check_added_arguments(sweep: &Sweep) -> Result<()> {
     let first = Instance {
         env: 0,
         concurrency: 1,
         number: 1,
     };
-    let args = sweep.args(first, ".", &Ticket::new(None));
-    understood(args).map(drop)
+    let args = sweep.args(first, ".", &LaunchParams::new(None));
+    parse(args).map(drop)
 }

@@ -8,15 +8,15 @@ use crate::result::{RunResult, Status};
 use crate::warning::LATE_S;
 
 /// Maximum number of failures per batch whose reasons are kept.
-const REASONS: usize = 3;
+const MAX_REASONS: usize = 3;
 
 /// Summaries of all results so far, by batch.
 #[derive(Debug, Clone, Default)]
-pub struct Digests(BTreeMap<Batch, Digest>);
+pub struct SweepSummary(BTreeMap<Batch, BatchSummary>);
 
 /// Summary of the results of a batch.
 #[derive(Debug, Clone, Default)]
-pub struct Digest {
+pub struct BatchSummary {
     /// Rate of each complete instance: MiB/s if its events move bytes, else events/s.
     pub rates: Vec<f64>,
     /// Wall times of the complete instances, in seconds.
@@ -43,21 +43,21 @@ struct Wave {
     starts: u32,
 }
 
-impl Digests {
+impl SweepSummary {
     /// Adds the result of an instance.
     pub fn add(&mut self, instance: Instance, result: &RunResult) {
-        let digest = self.0.entry(instance.batch()).or_default();
-        digest.add(instance, result);
+        let batch = self.0.entry(instance.batch()).or_default();
+        batch.add(instance, result);
     }
 
     /// Returns the summary of a batch; None if it has no results.
-    pub fn of(&self, batch: Batch) -> Option<&Digest> {
+    pub fn of(&self, batch: Batch) -> Option<&BatchSummary> {
         self.0.get(&batch)
     }
 
     /// Returns the number of instances that did not complete.
     pub fn failed(&self) -> u64 {
-        self.all().map(|digest| digest.failed).sum()
+        self.all().map(|batch| batch.failed).sum()
     }
 
     /// Whether there are no results.
@@ -65,13 +65,13 @@ impl Digests {
         self.0.is_empty()
     }
 
-    /// Iterates over the digests of all batches.
-    pub fn all(&self) -> impl Iterator<Item = &Digest> {
+    /// Iterates over the summaries of all batches.
+    pub fn all(&self) -> impl Iterator<Item = &BatchSummary> {
         self.0.values()
     }
 }
 
-impl Digest {
+impl BatchSummary {
     fn add(&mut self, instance: Instance, result: &RunResult) {
         let is_complete = result.status == Status::Complete;
         let start = result.start.as_ref();
@@ -83,12 +83,12 @@ impl Digest {
             }
         }
         match is_complete {
-            true => self.add_figures(result),
+            true => self.add_rate(result),
             false => self.add_failure(instance, result),
         }
     }
 
-    fn add_figures(&mut self, result: &RunResult) {
+    fn add_rate(&mut self, result: &RunResult) {
         self.walls.push(result.totals.wall_s);
         self.rates
             .push(match result.workload.params.test.moves_bytes() {
@@ -99,7 +99,7 @@ impl Digest {
 
     fn add_failure(&mut self, instance: Instance, result: &RunResult) {
         self.failed += 1;
-        if self.reasons.len() < REASONS {
+        if self.reasons.len() < MAX_REASONS {
             let error = result.error.as_deref().unwrap_or("interrupted");
             self.reasons.push((instance, error.to_owned()));
         }
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_spread_covers_the_starts_of_one_wave() {
-        let mut all = Digests::default();
+        let mut summary = SweepSummary::default();
         let starts = [
             ("a", 0.001),
             ("b", 5.0),
@@ -171,30 +171,30 @@ mod tests {
             ("c", 9.0),
         ];
         for (number, start) in (1..).zip(starts) {
-            all.add(instance(number), &result(start));
+            summary.add(instance(number), &result(start));
         }
-        let digest = all.of(BATCH).unwrap();
-        let spreads = digest.spreads();
+        let batch = summary.of(BATCH).unwrap();
+        let spreads = batch.spreads();
         assert_eq!(spreads.len(), 2, "one alone has no spread");
         assert!((spreads[0] - 0.003).abs() < 1e-12, "{spreads:?}");
         assert!((spreads[1] - 0.5).abs() < 1e-12, "{spreads:?}");
-        assert_eq!((digest.together, digest.late), (5, 3));
-        assert_eq!(digest.latest, Some((instance(5), 9.0)));
+        assert_eq!((batch.together, batch.late), (5, 3));
+        assert_eq!(batch.latest, Some((instance(5), 9.0)));
     }
 
     #[test]
     fn failures_are_counted_and_the_first_reasons_are_kept() {
-        let mut all = Digests::default();
+        let mut summary = SweepSummary::default();
         let mut failed = result(("a", 0.0));
         failed.status = Status::Failed;
         failed.error = Some("broken".into());
         for number in 1..=100 {
-            all.add(instance(number), &failed);
+            summary.add(instance(number), &failed);
         }
-        assert_eq!(all.failed(), 100);
-        let digest = all.of(BATCH).unwrap();
-        assert_eq!(digest.reasons.len(), REASONS);
-        assert_eq!(digest.reasons[0], (instance(1), "broken".into()));
-        assert!(digest.rates.is_empty() && digest.spreads().is_empty());
+        assert_eq!(summary.failed(), 100);
+        let batch = summary.of(BATCH).unwrap();
+        assert_eq!(batch.reasons.len(), MAX_REASONS);
+        assert_eq!(batch.reasons[0], (instance(1), "broken".into()));
+        assert!(batch.rates.is_empty() && batch.spreads().is_empty());
     }
 }

@@ -1,0 +1,107 @@
+//! Command of an instance: the launcher with its placeholders filled in, and the arguments of the
+//! measurement.
+
+use anyhow::{Context, Result};
+
+use super::launcher::{Placeholders, names_option};
+use super::token::token;
+use super::{Instance, NONCE_LABEL, RunTemplate, Sweep, SweepEnvironment};
+use crate::start::StartAt;
+
+/// Values unique to one launch of an instance.
+#[derive(Debug, Clone)]
+pub struct LaunchParams {
+    /// Value of [`NONCE_LABEL`].
+    pub nonce: String,
+    /// Common start time; None if it starts alone.
+    pub start_at: Option<StartAt>,
+}
+
+impl LaunchParams {
+    /// Returns parameters with a unique nonce.
+    pub fn new(start_at: Option<StartAt>) -> Self {
+        Self {
+            nonce: token(),
+            start_at,
+        }
+    }
+}
+
+impl Sweep {
+    /// Whether a launcher or the measurement needs a directory for each instance.
+    pub fn needs_directories(&self) -> bool {
+        self.environments.iter().any(|env| {
+            let is_mentioned = self.measurement.mentions("{dir}") || env.launcher.mentions("{dir}");
+            is_mentioned || self.adds_dir(env)
+        })
+    }
+
+    /// Whether the sweep adds --dir to the arguments of this environment's instances.
+    fn adds_dir(&self, env: &SweepEnvironment) -> bool {
+        self.measurement.plan.test.fileio().is_some() && !self.has_own_dir(env)
+    }
+
+    /// Whether the user has chosen the directory of this environment's files.
+    pub fn has_own_dir(&self, env: &SweepEnvironment) -> bool {
+        env.launcher.names_option("--dir") || names_option(&self.measurement.args, "--dir")
+    }
+
+    /// Returns the arguments that make this program run an instance's measurement.
+    pub fn args(&self, instance: Instance, dir: &str, params: &LaunchParams) -> Vec<String> {
+        let env = &self.environments[instance.env];
+        let placeholders = self.placeholders(instance, dir);
+        let typed = self.measurement.args.iter();
+        let mut args: Vec<String> = typed
+            .map(|arg| placeholders.fill(arg, None).into_owned())
+            .collect();
+        let mut add = |option: &str, value: String| args.extend([option.to_owned(), value]);
+        if self.adds_dir(env) {
+            add("--dir", dir.to_owned());
+        }
+        for (key, value) in self.labels(instance) {
+            add("--label", format!("{key}={value}"));
+        }
+        add("--label", format!("{NONCE_LABEL}={}", params.nonce));
+        if let Some(start) = params.start_at {
+            add("--start-at", start.to_string());
+        }
+        add("--json", "-".to_owned());
+        args.push("--quiet".to_owned());
+        args
+    }
+
+    /// Returns the command that starts an instance.
+    pub fn command(
+        &self,
+        instance: Instance,
+        dir: &str,
+        params: &LaunchParams,
+    ) -> Result<Vec<String>> {
+        let env = &self.environments[instance.env];
+        let args = self.args(instance, dir, params);
+        env.launcher
+            .command(&self.program, &args, &self.placeholders(instance, dir))
+            .with_context(|| self.name(instance))
+    }
+
+    fn placeholders<'a>(&'a self, instance: Instance, dir: &'a str) -> Placeholders<'a> {
+        Placeholders {
+            env: self.env(instance),
+            concurrency: instance.concurrency,
+            instance: instance.number,
+            dir,
+        }
+    }
+}
+
+impl RunTemplate {
+    /// Whether an argument contains this text.
+    fn mentions(&self, text: &str) -> bool {
+        self.args.iter().any(|arg| arg.contains(text))
+    }
+
+    /// Returns the arguments as one line, quoted if necessary.
+    pub fn typed(&self) -> String {
+        shlex::try_join(self.args.iter().map(String::as_str)).unwrap_or_default()
+    }
+}
