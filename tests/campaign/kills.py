@@ -123,13 +123,10 @@ def key(result):
     )
 
 
-def may_stay(name, ended, killed):
-    """What SIGKILL may leave: a result file that was being written, beside its name, and the
-    directory of a sweep, which the next sweep names, with the files of its trial. These exist
-    for a moment without a process that could remove them; those of an instance never do."""
-    if not killed or ("test_file" in name and "/trial/" not in name):
-        return False
-    return name.startswith(".wbench-") or name.split("/")[0] in ended.stderr
+def may_remain(name, killed):
+    """What may remain of a job ended by SIGKILL that has been completed: a temporary result file
+    that was being written. The directory of a killed sweep is removed by the next one."""
+    return killed and name.startswith(".wbench-")
 
 
 def kept_results(work):
@@ -271,7 +268,7 @@ class Campaign:
         if lost:
             broken.append(f"completed: {len(lost)} results from before are lost or changed")
         left = set(tree(work)) - {RESULT}
-        broken += [f"completed: leaves {name}" for name in left if not may_stay(name, ended, killed)]
+        broken += [f"completed: leaves {name}" for name in left if not may_remain(name, killed)]
         return broken
 
 

@@ -1,7 +1,7 @@
 //! Sweeps in a directory of their own.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -13,15 +13,24 @@ use crate::common::{Running, WBENCH, folder, names_in, result_in};
 pub const TRIVIAL: &str = "cpu --max-prime 100 --events 10";
 
 /// A directory that contains the instances' data directory and the result file.
-pub struct Place {
-    pub folder: TempDir,
+pub struct Workspace {
+    directory: TempDir,
 }
 
-impl Place {
+impl Workspace {
     pub fn new() -> Self {
-        let folder = folder();
-        std::fs::create_dir(folder.path().join("data")).unwrap();
-        Self { folder }
+        let directory = folder();
+        std::fs::create_dir(directory.path().join("data")).unwrap();
+        Self { directory }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Parent of the instances' directories.
+    pub fn data(&self) -> PathBuf {
+        self.path().join("data")
     }
 
     pub fn command(&self, options: &str, launchers: &[&str], measurement: &str) -> Command {
@@ -33,7 +42,7 @@ impl Place {
             .arg("--")
             .args(measurement.split_whitespace())
             .env("WBENCH", WBENCH)
-            .current_dir(self.folder.path());
+            .current_dir(self.path());
         command
     }
 
@@ -42,7 +51,7 @@ impl Place {
     }
 
     pub fn file(&self) -> PathBuf {
-        self.folder.path().join("all.json")
+        self.path().join("all.json")
     }
 
     pub fn results(&self) -> Vec<Value> {
@@ -53,8 +62,8 @@ impl Place {
     /// Checks that nothing is left of the instances and that the results are in one file.
     #[track_caller]
     pub fn assert_tidy(&self) {
-        assert_eq!(names_in(self.folder.path()), ["all.json", "data"]);
-        assert!(names_in(&self.folder.path().join("data")).is_empty());
+        assert_eq!(names_in(self.path()), ["all.json", "data"]);
+        assert!(names_in(&self.data()).is_empty());
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::common::storage::Mounted;
-use crate::common::sweep::{Place, TRIVIAL, assert_each_once};
+use crate::common::sweep::{TRIVIAL, Workspace, assert_each_once};
 use crate::common::{
     Running, WBENCH, assert_ended, folder, names_in, result_in, text, tool, traced, wait_until,
 };
@@ -30,7 +30,7 @@ const REPLACED: [(&str, &str); 4] = [
 /// Runs a sweep whose launcher replaces its directory with unrelated files, in a temporary mount
 /// namespace, and fails unless all those files survive.
 #[track_caller]
-fn assert_left_alone(place: &Place, precious: &Path, before: &[&str]) {
+fn assert_left_alone(workspace: &Workspace, precious: &Path, before: &[&str]) {
     let files = "fileio prepare --quiet --files 2 --total-size 32K --dir";
     let prepared = Command::new(WBENCH)
         .args(files.split(' '))
@@ -39,10 +39,10 @@ fn assert_left_alone(place: &Place, precious: &Path, before: &[&str]) {
     assert!(prepared.unwrap().success());
     std::fs::write(precious.join("letter"), "mine").unwrap();
     let names = names_in(precious);
-    for (does, words) in REPLACED {
-        let does = does.replace("PRECIOUS", precious.to_str().unwrap());
-        let launcher = format!("x=sh -c '{does}; exec $WBENCH {{args}}'");
-        let sweep = place.command("--concurrency 1 --count 1", &[&launcher], TRIVIAL);
+    for (replacement, reason) in REPLACED {
+        let replacement = replacement.replace("PRECIOUS", precious.to_str().unwrap());
+        let launcher = format!("x=sh -c '{replacement}; exec $WBENCH {{args}}'");
+        let sweep = workspace.command("--concurrency 1 --count 1", &[&launcher], TRIVIAL);
         let mut command = tool("unshare");
         command
             .args(["--mount", "--propagation", "private"])
@@ -50,44 +50,44 @@ fn assert_left_alone(place: &Place, precious: &Path, before: &[&str]) {
             .arg(sweep.get_program())
             .args(sweep.get_args())
             .env("WBENCH", WBENCH)
-            .current_dir(place.folder.path());
+            .current_dir(workspace.path());
         let output = Running::start(command).finish();
         assert_ended(&output, 0);
-        assert_eq!(names_in(precious), names, "{does}");
-        let said = text(&output.stderr);
-        let words = format!("x-1-1 was not removed: {words}");
-        assert!(said.contains(&words), "{words}: {said}");
-        std::fs::remove_file(place.file()).unwrap();
+        assert_eq!(names_in(precious), names, "{replacement}");
+        let stderr = text(&output.stderr);
+        let message = format!("x-1-1 was not removed: {reason}");
+        assert!(stderr.contains(&message), "{message}: {stderr}");
+        std::fs::remove_file(workspace.file()).unwrap();
     }
 }
 
 #[test]
 fn a_launcher_that_replaces_its_directory_causes_no_loss_of_other_files() {
-    let place = Place::new();
-    let precious = place.folder.path().join("precious");
+    let workspace = Workspace::new();
+    let precious = workspace.path().join("precious");
     std::fs::create_dir(&precious).unwrap();
-    assert_left_alone(&place, &precious, &[]);
+    assert_left_alone(&workspace, &precious, &[]);
     let other = Mounted::tmpfs(1 << 20);
-    assert_left_alone(&place, &other.path(), &[]);
+    assert_left_alone(&workspace, &other.path(), &[]);
 }
 
 #[test]
 fn without_openat2_a_launcher_that_replaces_its_directory_causes_no_loss_of_other_files() {
     tool("strace");
-    let place = Place::new();
-    let precious = place.folder.path().join("precious");
+    let workspace = Workspace::new();
+    let precious = workspace.path().join("precious");
     std::fs::create_dir(&precious).unwrap();
-    let words = "strace -qq -o trace -e trace=openat2 -e inject=openat2:error=ENOSYS";
-    let words: Vec<&str> = words.split(' ').collect();
-    assert_left_alone(&place, &precious, &words);
-    let trace = std::fs::read_to_string(place.folder.path().join("trace")).unwrap();
+    let strace = "strace -qq -o trace -e trace=openat2 -e inject=openat2:error=ENOSYS";
+    let strace: Vec<&str> = strace.split(' ').collect();
+    assert_left_alone(&workspace, &precious, &strace);
+    let trace = std::fs::read_to_string(workspace.path().join("trace")).unwrap();
     assert!(trace.contains("ENOSYS"), "{trace}");
 }
 
 #[test]
 fn a_disk_that_fills_up_keeps_the_earlier_results() {
     let disk = Mounted::made("ext4", 16 << 20, "nosuid");
-    let place = Place::new();
+    let workspace = Workspace::new();
     let file = disk.path().join("all.json");
     // Instances from the fourth on wait until the disk is full.
     let launcher = "sh=sh -c 'until [ {instance} -lt 4 ] || [ -e full ]; do sleep 0.1; done; exec \
@@ -103,7 +103,7 @@ fn a_disk_that_fills_up_keeps_the_earlier_results() {
             .args(["--launch", launcher, "--"])
             .args(TRIVIAL.split(' '))
             .env("WBENCH", WBENCH)
-            .current_dir(place.folder.path());
+            .current_dir(workspace.path());
         Running::start(command)
     };
     let run = sweep("");
@@ -117,13 +117,13 @@ fn a_disk_that_fills_up_keeps_the_earlier_results() {
         .output()
         .unwrap();
     assert!(!filled.status.success(), "the disk is full");
-    std::fs::write(place.folder.path().join("full"), "").unwrap();
+    std::fs::write(workspace.path().join("full"), "").unwrap();
     let output = run.finish();
     assert_ended(&output, 1);
-    let said = text(&output.stderr);
+    let stderr = text(&output.stderr);
     assert!(
-        said.contains("make room") && said.contains("--resume"),
-        "{said}"
+        stderr.contains("make room") && stderr.contains("--resume"),
+        "{stderr}"
     );
     assert!(lines() >= 3);
     assert!(!file.exists());
@@ -137,43 +137,43 @@ fn a_disk_that_fills_up_keeps_the_earlier_results() {
 #[test]
 fn a_sweep_that_does_not_fit_is_refused_before_anything_starts() {
     let disk = Mounted::tmpfs(64 << 20);
-    let place = Place::new();
+    let workspace = Workspace::new();
     let dir = disk.path();
     let mut command = Command::new(WBENCH);
     command
         .args("sweep --concurrency 1,4 --count 4 --json all.json --dir".split(' '))
         .arg(&dir)
         .args("-- fileio --mode seqrd --files 2 --total-size 20M --flags none".split(' '))
-        .current_dir(place.folder.path());
+        .current_dir(workspace.path());
     let output = Running::start(command).finish();
     assert_ended(&output, 1);
-    let said = text(&output.stderr);
-    for word in [
+    let stderr = text(&output.stderr);
+    for part in [
         "80.0 MiB of disk",
         "64.0 MiB",
         "--total-size",
         "--overcommit",
     ] {
-        assert!(said.contains(word), "{word}: {said}");
+        assert!(stderr.contains(part), "{part}: {stderr}");
     }
-    assert!(!place.file().exists());
+    assert!(!workspace.file().exists());
     assert!(names_in(&dir).is_empty());
 
-    let words = "memory --block-size 64G --total-size 64G";
-    let output = place.sweep("--concurrency 4 --count 4", &[], words);
+    let measurement = "memory --block-size 64G --total-size 64G";
+    let output = workspace.sweep("--concurrency 4 --count 4", &[], measurement);
     assert_ended(&output, 1);
-    let said = text(&output.stderr);
+    let stderr = text(&output.stderr);
     assert!(
-        said.contains("256.0 GiB") && said.contains("--block-size"),
-        "{said}"
+        stderr.contains("256.0 GiB") && stderr.contains("--block-size"),
+        "{stderr}"
     );
 }
 
 #[test]
 fn a_created_directory_that_cannot_be_opened_is_removed() {
-    let folder = folder();
+    let directory = folder();
     let run = traced(
-        folder.path(),
+        directory.path(),
         "sweep --concurrency 1 --count 1 --json r.json -- fileio --mode rndrd --files 1 \
          --total-size 16K --events 1",
         &["trace=openat2", "inject=openat2:error=EACCES:when=1"],
@@ -181,5 +181,5 @@ fn a_created_directory_that_cannot_be_opened_is_removed() {
     assert_ended(&run.output, 1);
     let message = text(&run.output.stderr);
     assert!(message.contains("cannot create the directory"), "{message}");
-    assert_eq!(names_in(folder.path()), [""; 0]);
+    assert_eq!(names_in(directory.path()), [""; 0]);
 }
