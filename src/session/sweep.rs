@@ -37,7 +37,11 @@ pub fn run(job: &SweepJob) -> Result<Exit> {
     let sweep = &on_this_host(&job.sweep)?;
     let descriptors = raise_descriptor_limit(sweep)?;
     let directory = create_directory(job, sweep)?;
-    let (estimate, journal, results) = match prepare(job, sweep, &directory) {
+    let prepared = estimate(job, sweep, &directory).and_then(|estimate| {
+        let (journal, results) = open_journal(job, sweep)?;
+        Ok((estimate, journal, results))
+    });
+    let (estimate, journal, results) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             if let Err(error) = directory.finish() {
@@ -106,22 +110,16 @@ fn create_directory(job: &SweepJob, sweep: &Sweep) -> Result<SweepDirectory> {
     SweepDirectory::create_in(&sweep.dir)
 }
 
-/// Estimates the resources of an instance and opens the journal, with the results already in it.
-fn prepare(
-    job: &SweepJob,
-    sweep: &Sweep,
-    directory: &SweepDirectory,
-) -> Result<(ResourceEstimate, Journal, Vec<(Instance, RunResult)>)> {
-    let estimate = estimate(job, sweep, directory)?;
+/// Opens the journal and returns the results already in it.
+fn open_journal(job: &SweepJob, sweep: &Sweep) -> Result<(Journal, Vec<(Instance, RunResult)>)> {
     if !job.resume {
-        return Ok((estimate, Journal::begin(&job.json)?, Vec::new()));
+        return Ok((Journal::begin(&job.json)?, Vec::new()));
     }
     let (journal, found) = Journal::resume_with(&job.json, |found| sweep.done_before(found))?;
     let results = found
         .into_iter()
-        .map(|result| Ok((sweep.instance_of(&result)?, result)))
-        .collect::<Result<_>>()?;
-    Ok((estimate, journal, results))
+        .map(|result| Ok((sweep.instance_of(&result)?, result)));
+    Ok((journal, results.collect::<Result<_>>()?))
 }
 
 /// Estimates and reports what the instances need; fails if it is not available.
