@@ -112,6 +112,7 @@ fn names(report: &str) -> Vec<String> {
 struct OptionRow {
     /// Without dashes.
     name: String,
+    short: Option<char>,
     value_name: Option<String>,
     default: String,
     effect: String,
@@ -141,9 +142,14 @@ fn option_rows(manual: &str, heading: &str) -> Vec<OptionRow> {
     table_rows(manual, heading, "`--")
         .into_iter()
         .map(|cells| {
-            let mut option = cells[0].trim_matches('`').splitn(2, ' ');
+            let (long, short) = match cells[0].split_once("`, `-") {
+                Some((long, short)) => (long, short.chars().next()),
+                None => (cells[0].as_str(), None),
+            };
+            let mut option = long.trim_matches('`').splitn(2, ' ');
             OptionRow {
                 name: option.next().unwrap().trim_start_matches('-').to_owned(),
+                short,
                 value_name: option.next().map(str::to_owned),
                 default: cells[1].replace('`', ""),
                 effect: cells[2].clone(),
@@ -187,6 +193,10 @@ fn the_option_tables_of_the_manual_agree_with_the_command_line() {
             let Some(name) = arg.get_long().filter(|name| *name != "help") else {
                 continue;
             };
+            if name == "mode" && ["prepare", "cleanup"].contains(&command.get_name()) {
+                // These steps accept and ignore it.
+                continue;
+            }
             let place = format!("{} --{name}", command.get_name());
             let Some(row) = rows.iter().find(|row| row.name == name) else {
                 faults.push(format!("{place}: no row in {sections:?}"));
@@ -213,6 +223,10 @@ fn disagreements(arg: &clap::Arg, row: &OptionRow) -> impl Iterator<Item = Strin
     if documented != value_name {
         faults.push(format!("value {documented:?}, defined as {value_name:?}"));
     }
+    if arg.get_short() != row.short {
+        let (short, defined) = (row.short, arg.get_short());
+        faults.push(format!("short form {short:?}, defined as {defined:?}"));
+    }
     let help = arg.get_long_help().or(arg.get_help());
     let help = help.map(ToString::to_string).unwrap_or_default();
     let in_help = help.split_once("[default: ").map(|(_, rest)| {
@@ -228,9 +242,8 @@ fn disagreements(arg: &clap::Arg, row: &OptionRow) -> impl Iterator<Item = Strin
         (_, _, None) if arg.is_required_set() => Some("required".to_owned()),
         (..) => None,
     };
-    if let Some(expected) = expected
-        && row.default != expected
-    {
+    let expected = expected.unwrap_or_else(|| "none".to_owned());
+    if row.default != expected {
         faults.push(format!(
             "default '{}', defined as '{expected}'",
             row.default

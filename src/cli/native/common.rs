@@ -1,11 +1,14 @@
-//! Options that all measuring commands share, and the parsers of their values.
+//! Options that several commands share, each defined once, and the parsers of their values.
+//!
+//! A command that needs another default or description changes it with `mut_arg`.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use clap::Args;
+use clap::{Arg, Args};
 
 use super::Command;
 use super::numbers::{positive, whole, within};
@@ -15,11 +18,134 @@ use crate::plan::{ClockChoice, FileHandling, FilePlan, Limits, RunPlan, Seed, Te
 use crate::report::ReportFormat;
 use crate::start::StartAt;
 
+// The comments above the structs are no doc comments: clap would make them the description of the
+// command.
+
+// Limits of a run. A command sets the default of --events, and of --time if it has no other.
 #[derive(Debug, Args)]
-pub(super) struct CommonArgs {
+pub(super) struct LimitArgs {
+    /// Stop after N events, summed over all threads; 0 = no limit
+    #[arg(long, value_name = "N", value_parser = whole::<u64>)]
+    events: Option<u64>,
+
+    /// Stop after this many seconds; 0 = no limit
+    #[arg(long, default_value = "300", value_name = "SECONDS", value_parser = seconds)]
+    time: Duration,
+}
+
+impl LimitArgs {
+    /// Returns the limits; without --events, no limit of events.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits_or(0)
+    }
+
+    /// Returns the limits; without --events, this many events.
+    pub(super) fn limits_or(&self, default_events: u64) -> Limits {
+        let events = self.events.unwrap_or(default_events);
+        Limits {
+            max_time_s: (!self.time.is_zero()).then_some(self.time.as_secs_f64()),
+            max_requests: (events > 0).then_some(events),
+            forced_shutdown_s: None,
+        }
+    }
+}
+
+// How runs are made, by a test and by all tests of a suite.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
     /// Worker threads
-    #[arg(long, default_value = "1", value_name = "N", value_parser = positive::<NonZeroUsize>)]
-    threads: NonZeroUsize,
+    #[arg(long, value_name = "N", value_parser = positive::<NonZeroUsize>)]
+    pub(super) threads: Option<NonZeroUsize>,
+
+    /// Pin each worker thread to one CPU, in turn
+    #[arg(long)]
+    pub(super) pin: bool,
+
+    /// Clock that times events
+    #[arg(long, value_enum, value_name = "CLOCK")]
+    pub(super) clock: Option<ClockChoice>,
+
+    /// Report statistics every N seconds
+    #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
+    pub(super) report_interval: Option<Duration>,
+
+    /// Prepare, then start at this time: RFC 3339 in UTC, or seconds since 1970
+    #[arg(long, value_name = "TIME", value_parser = start_at)]
+    pub(super) start_at: Option<StartAt>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DirArgs {
+    /// Directory of the test files
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub(super) dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeepArgs {
+    /// Keep the test files
+    #[arg(long)]
+    pub(super) keep: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LabelArgs {
+    /// Add a label to each result, such as host=a; repeatable
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
+}
+
+impl LabelArgs {
+    /// Returns the labels; of a key given twice, the last value.
+    pub(super) fn labels(self) -> BTreeMap<String, String> {
+        self.labels.into_iter().collect()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct JsonArgs {
+    /// Write the result as JSON to this file; - is standard output
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<Destination>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ResumeArgs {
+    /// Resume: run only what has no complete result in the result file
+    #[arg(long)]
+    pub(super) resume: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FormatArgs {
+    /// Format of the report on standard output [default: text; none with --quiet or --json -]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(super) format: Option<ReportFormat>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct QuietArgs {
+    /// Print no progress, and a report only with --format
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+/// Appends a default to the help text of an option.
+pub(super) fn with_default(arg: Arg, default: &str) -> Arg {
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    arg.help(format!("{help} [default: {default}]"))
+}
+
+// Options of a single test.
+#[derive(Debug, Args)]
+#[command(
+    mut_arg("threads", |arg| arg.default_value("1")),
+    mut_arg("clock", |arg| arg.default_value("auto")),
+    mut_arg("report_interval", |arg| with_default(arg, "never")),
+)]
+pub(super) struct CommonArgs {
+    #[command(flatten)]
+    run: RunArgs,
 
     /// Percentile shown in reports that show a single one, 1 to 100
     #[arg(long, default_value_t = 95, value_name = "P", value_parser = percentile)]
@@ -29,37 +155,17 @@ pub(super) struct CommonArgs {
     #[arg(long, value_name = "N", value_parser = whole::<u32>)]
     seed: Option<u32>,
 
-    /// Pin each worker thread to one CPU, in turn
-    #[arg(long)]
-    pin: bool,
+    #[command(flatten)]
+    label: LabelArgs,
 
-    /// Clock that times events
-    #[arg(long, value_enum, default_value_t, value_name = "CLOCK")]
-    clock: ClockChoice,
+    #[command(flatten)]
+    json: JsonArgs,
 
-    /// Print statistics every N seconds [default: never]
-    #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
-    report_interval: Option<Duration>,
+    #[command(flatten)]
+    format: FormatArgs,
 
-    /// Prepare, then start at this time: RFC 3339 in UTC, or seconds since 1970
-    #[arg(long, value_name = "TIME", value_parser = start_at)]
-    start_at: Option<StartAt>,
-
-    /// Add a label to the result, such as env=kvm; repeatable
-    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
-    labels: Vec<(String, String)>,
-
-    /// Write the result as JSON to this file; - is standard output
-    #[arg(long, value_name = "FILE")]
-    json: Option<Destination>,
-
-    /// Format of the report on standard output [default: text; none with --quiet or --json -]
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    format: Option<ReportFormat>,
-
-    /// Print no progress, and a report only with --format
-    #[arg(long, short)]
-    pub(super) quiet: bool,
+    #[command(flatten)]
+    quiet: QuietArgs,
 }
 
 /// Where a result is written.
@@ -99,36 +205,32 @@ impl Output {
 }
 
 impl CommonArgs {
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet.quiet
+    }
+
     pub(super) fn into_plan(
         self,
         test: Test,
         limits: Limits,
         files: Option<FilePlan>,
     ) -> Result<(RunPlan, Output)> {
-        let output = Output::of(self.json, self.format, self.quiet)?;
+        let output = Output::of(self.json.json, self.format.format, self.quiet.quiet)?;
         let plan = RunPlan {
             test,
-            threads: self.threads,
+            threads: self.run.threads.unwrap_or(NonZeroUsize::MIN),
             limits,
             percentile: self.percentile,
             seed: Seed(self.seed),
-            pin: self.pin,
-            clock: self.clock,
-            report_interval: self.report_interval,
+            pin: self.run.pin,
+            clock: self.run.clock.unwrap_or_default(),
+            report_interval: self.run.report_interval,
             stack_size: None,
-            labels: self.labels.into_iter().collect::<BTreeMap<_, _>>(),
+            labels: self.label.labels(),
             files,
-            start_at: self.start_at,
+            start_at: self.run.start_at,
         };
         Ok((plan, output))
-    }
-}
-
-pub(super) fn limits(time: Duration, events: u64) -> Limits {
-    Limits {
-        max_time_s: (!time.is_zero()).then_some(time.as_secs_f64()),
-        max_requests: (events > 0).then_some(events),
-        forced_shutdown_s: None,
     }
 }
 
@@ -171,11 +273,11 @@ pub(super) fn positive_seconds(text: &str) -> Result<Duration> {
     Ok(interval)
 }
 
-pub(super) fn start_at(text: &str) -> Result<StartAt> {
+fn start_at(text: &str) -> Result<StartAt> {
     text.parse::<StartAt>()?.validated()
 }
 
-pub(super) fn label(text: &str) -> Result<(String, String)> {
+fn label(text: &str) -> Result<(String, String)> {
     let (key, value) = text
         .split_once('=')
         .filter(|(key, _)| !key.is_empty())

@@ -1,28 +1,31 @@
 //! `wbench env`: its options.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::Command;
-use crate::output::Destination;
+use super::common::{DirArgs, JsonArgs};
 
 #[derive(Debug, Args)]
+#[command(
+    mut_arg("dir", |arg| arg.help("Directory whose storage to describe")),
+    mut_arg("json", |arg| arg
+        .help("Write JSON to this file; - or no value is standard output")
+        .num_args(0..=1)
+        .default_missing_value("-")),
+)]
 pub(super) struct EnvArgs {
-    /// Directory whose storage to describe
-    #[arg(long, default_value = ".", value_name = "DIR")]
-    dir: PathBuf,
+    #[command(flatten)]
+    dir: DirArgs,
 
-    /// Write JSON to this file; - or no value is standard output
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
-    json: Option<Destination>,
+    #[command(flatten)]
+    json: JsonArgs,
 }
 
 impl EnvArgs {
     pub(super) fn into_command(self) -> Command {
         Command::Env {
-            dir: self.dir,
-            json: self.json,
+            dir: self.dir.dir,
+            json: self.json.json,
         }
     }
 }

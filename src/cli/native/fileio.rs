@@ -1,14 +1,12 @@
 //! `wbench fileio` and its steps: their options.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Arg, Args, Subcommand, ValueEnum};
 
 use super::Command;
-use super::common::{CommonArgs, limits, measure, seconds};
+use super::common::{CommonArgs, DirArgs, KeepArgs, LimitArgs, measure, with_default};
 use super::numbers::{positive, whole, within};
 use crate::plan::{
     FileHandling, FileMode, FilePlan, FileSet, FileioParams, FsyncMode, IoMode, MAX_DEPTH,
@@ -20,58 +18,52 @@ use crate::size::Size;
 /// is not all queueing.
 const DEPTH: u32 = 32;
 
+/// Default of `--events` in random modes; sequential modes make one pass over the files.
+const RANDOM_EVENTS: u64 = 10_000;
+
 #[derive(Debug, Args)]
+#[command(mut_arg("mode", |arg| arg.required(true)))]
 pub(super) struct FileioCommand {
     #[command(subcommand)]
     step: Option<FileioStep>,
 
-    /// I/O pattern
-    #[arg(long, value_enum, value_name = "MODE", required = true)]
-    mode: Option<FileMode>,
-
-    /// Keep the test files
-    #[arg(long)]
-    keep: bool,
+    #[command(flatten)]
+    keep: KeepArgs,
 
     #[command(flatten)]
     args: FileioArgs,
+}
+
+fn ignored(arg: Arg) -> Arg {
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    arg.help(format!("{help}; ignored by this step"))
 }
 
 #[derive(Debug, Subcommand)]
 enum FileioStep {
     /// Create the test files
-    Prepare(OptionalMode),
+    #[command(mut_arg("mode", ignored))]
+    Prepare(FileioArgs),
     /// Run on existing test files
-    Run(RequiredMode),
+    #[command(mut_arg("mode", |arg| arg.required(true)))]
+    Run(FileioArgs),
     /// Remove the test files that wbench created
-    Cleanup(OptionalMode),
+    #[command(mut_arg("mode", ignored))]
+    Cleanup(FileioArgs),
 }
 
 #[derive(Debug, Args)]
-struct OptionalMode {
-    /// I/O pattern; ignored by this step
+#[command(mut_arg("events", |arg| {
+    let default = format!("{RANDOM_EVENTS} in random modes; one pass over the files in sequential modes");
+    with_default(arg, &default)
+}))]
+struct FileioArgs {
+    /// I/O pattern
     #[arg(long, value_enum, value_name = "MODE")]
     mode: Option<FileMode>,
 
     #[command(flatten)]
-    args: FileioArgs,
-}
-
-#[derive(Debug, Args)]
-struct RequiredMode {
-    /// I/O pattern
-    #[arg(long, value_enum, value_name = "MODE")]
-    mode: FileMode,
-
-    #[command(flatten)]
-    args: FileioArgs,
-}
-
-#[derive(Debug, Args)]
-struct FileioArgs {
-    /// Directory of the test files
-    #[arg(long, default_value = ".", value_name = "DIR")]
-    dir: PathBuf,
+    dir: DirArgs,
 
     /// Number of test files
     #[arg(long, default_value = "128", value_name = "N", value_parser = positive::<NonZeroU32>)]
@@ -134,14 +126,8 @@ struct FileioArgs {
     #[arg(long, default_value_t = 1.5, value_name = "RATIO", value_parser = ratio)]
     rw_ratio: f64,
 
-    /// Stop after N requests, summed over all threads; 0 = no limit [default: 10000 in random
-    /// modes; sequential modes make one pass over the files]
-    #[arg(long, value_name = "N", value_parser = whole::<u64>)]
-    events: Option<u64>,
-
-    /// Stop after this many seconds; 0 = no limit
-    #[arg(long, default_value = "300", value_name = "SECONDS", value_parser = seconds)]
-    time: Duration,
+    #[command(flatten)]
+    limits: LimitArgs,
 
     #[command(flatten)]
     common: CommonArgs,
@@ -157,20 +143,19 @@ impl FileioCommand {
     pub(super) fn into_command(self) -> Result<Command> {
         match self.step {
             None => {
-                let mode = self.mode.context("--mode is missing")?;
-                let handling = match self.keep {
+                let handling = match self.keep.keep {
                     true => FileHandling::MakeAndKeep,
                     false => FileHandling::Whole,
                 };
-                self.args.into_measure(mode, handling)
+                self.args.into_measure(handling)
             }
-            Some(FileioStep::Run(run)) => run.args.into_measure(run.mode, FileHandling::AsTheyAre),
+            Some(FileioStep::Run(run)) => run.into_measure(FileHandling::AsTheyAre),
             Some(FileioStep::Prepare(step)) => Ok(Command::Prepare {
-                files: step.args.files()?,
-                quiet: step.args.common.quiet,
+                files: step.files()?,
+                quiet: step.common.is_quiet(),
             }),
             Some(FileioStep::Cleanup(step)) => Ok(Command::Cleanup {
-                files: step.args.files()?,
+                files: step.files()?,
             }),
         }
     }
@@ -179,7 +164,7 @@ impl FileioCommand {
 impl FileioArgs {
     fn files(&self) -> Result<FilePlan> {
         Ok(FilePlan {
-            dir: self.dir.clone(),
+            dir: self.dir.dir.clone(),
             set: FileSet::new(self.total_size.0, self.files, self.block_size.0)?,
             validate: self.validate,
             recreate: self.recreate,
@@ -204,7 +189,8 @@ impl FileioArgs {
         self.flags.unwrap_or(default)
     }
 
-    fn into_measure(self, mode: FileMode, handling: FileHandling) -> Result<Command> {
+    fn into_measure(self, handling: FileHandling) -> Result<Command> {
+        let mode = self.mode.context("missing --mode")?;
         let files = self.files()?;
         let params = FileioParams {
             mode,
@@ -223,8 +209,10 @@ impl FileioArgs {
             validate: self.validate,
             drop_cache: self.drop_cache,
         };
-        let all_once = if mode.is_sequential() { 0 } else { 10_000 };
-        let limits = limits(self.time, self.events.unwrap_or(all_once));
+        let limits = self.limits.limits_or(match mode.is_sequential() {
+            true => 0,
+            false => RANDOM_EVENTS,
+        });
         let test = Test::Fileio(params.validated(files.set)?);
         let (plan, output) = self.common.into_plan(test, limits, Some(files))?;
         Ok(measure(plan, handling, output))

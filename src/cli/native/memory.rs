@@ -1,17 +1,15 @@
 //! `wbench memory`: its options.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use clap::Args;
 
 use super::Command;
-use super::common::{CommonArgs, limits, measure, seconds};
-use super::numbers::whole;
+use super::common::{CommonArgs, LimitArgs, measure};
 use crate::plan::{FileHandling, MemoryAccess, MemoryOper, MemoryParams, MemoryScope, Test};
 use crate::size::Size;
 
 #[derive(Debug, Args)]
+#[command(mut_arg("events", |arg| arg.default_value("0")))]
 pub(super) struct MemoryArgs {
     /// What an event does with its block
     #[arg(long, value_enum, default_value = "write", value_name = "OPER")]
@@ -37,13 +35,8 @@ pub(super) struct MemoryArgs {
     #[arg(long)]
     hugetlb: bool,
 
-    /// Stop after N events, summed over all threads; 0 = no limit
-    #[arg(long, default_value_t = 0, value_name = "N", value_parser = whole::<u64>)]
-    events: u64,
-
-    /// Stop after this many seconds; 0 = no limit
-    #[arg(long, default_value = "300", value_name = "SECONDS", value_parser = seconds)]
-    time: Duration,
+    #[command(flatten)]
+    limits: LimitArgs,
 
     #[command(flatten)]
     common: CommonArgs,
@@ -60,7 +53,7 @@ impl MemoryArgs {
             hugetlb: self.hugetlb,
         };
         let test = Test::Memory(params.validated()?);
-        let limits = limits(self.time, self.events);
+        let limits = self.limits.limits();
         let (plan, output) = self.common.into_plan(test, limits, None)?;
         Ok(measure(plan, FileHandling::AsTheyAre, output))
     }

@@ -1,22 +1,31 @@
 //! `wbench suite`: its options.
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use super::common::{Output, label, positive_seconds, start_at};
+use super::common::{
+    DirArgs, FormatArgs, JsonArgs, KeepArgs, LabelArgs, Output, QuietArgs, ResumeArgs, RunArgs,
+    with_default,
+};
 use super::numbers::positive;
 use crate::cli::profile::{DEFAULT, built_in_names};
 use crate::output::Destination;
-use crate::plan::ClockChoice;
 use crate::report::ReportFormat;
 use crate::start::StartAt;
 use crate::suite::Overrides;
 
 #[derive(Debug, Args)]
+#[command(
+    mut_arg("threads", |arg| with_default(arg, "from the profile")),
+    mut_arg("clock", |arg| with_default(arg, "from the profile")),
+    mut_arg("report_interval", |arg| with_default(arg, "from the profile")),
+    mut_arg("json", |arg| arg
+        .help("Write the results as a JSON array to this file; - is standard output")
+        .default_value("wbench-suite.json")),
+)]
 pub(super) struct SuiteArgs {
     /// Profile to run: the name of a built-in profile, or a file
     #[arg(long, value_name = "NAME|FILE", default_value = DEFAULT, help = profile_help())]
@@ -26,9 +35,8 @@ pub(super) struct SuiteArgs {
     #[arg(long)]
     show: bool,
 
-    /// Directory of the test files
-    #[arg(long, default_value = ".", value_name = "DIR")]
-    dir: PathBuf,
+    #[command(flatten)]
+    dir: DirArgs,
 
     /// Multiply times, events, total sizes and file sets by this factor, above 0 and at most 1
     #[arg(long, default_value = "1", value_name = "FACTOR", value_parser = scale)]
@@ -38,51 +46,26 @@ pub(super) struct SuiteArgs {
     #[arg(long, default_value = "1", value_name = "N", value_parser = positive::<NonZeroU32>)]
     repeat: NonZeroU32,
 
-    /// Resume the suite in the result file: run what is missing
-    #[arg(long)]
-    resume: bool,
+    #[command(flatten)]
+    resume: ResumeArgs,
 
-    /// Worker threads [default: from the profile]
-    #[arg(long, value_name = "N", value_parser = positive::<NonZeroUsize>)]
-    threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    run: RunArgs,
 
-    /// Pin each worker thread to one CPU, in turn
-    #[arg(long)]
-    pin: bool,
+    #[command(flatten)]
+    label: LabelArgs,
 
-    /// Clock that times events [default: from the profile]
-    #[arg(long, value_enum, value_name = "CLOCK")]
-    clock: Option<ClockChoice>,
+    #[command(flatten)]
+    json: JsonArgs,
 
-    /// Record statistics every N seconds in each result [default: from the profile]
-    #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
-    report_interval: Option<Duration>,
+    #[command(flatten)]
+    format: FormatArgs,
 
-    /// Prepare, then start the first measurement at this time: RFC 3339 in UTC, or seconds since
-    /// 1970
-    #[arg(long, value_name = "TIME", value_parser = start_at)]
-    start_at: Option<StartAt>,
+    #[command(flatten)]
+    keep: KeepArgs,
 
-    /// Add a label to each result, such as env=kvm; repeatable
-    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
-    labels: Vec<(String, String)>,
-
-    /// Write the results as a JSON array to this file; - is standard output
-    #[arg(long, default_value = "wbench-suite.json", value_name = "FILE")]
-    json: Destination,
-
-    /// Format of the report on standard output [default: text, one table; none with --quiet or
-    /// --json -]
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    format: Option<ReportFormat>,
-
-    /// Keep the test files
-    #[arg(long)]
-    keep: bool,
-
-    /// Print no progress, and a report only with --format
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    quiet: QuietArgs,
 }
 
 fn profile_help() -> String {
@@ -120,27 +103,27 @@ pub struct SuiteJob {
 impl SuiteArgs {
     /// Fails if two documents would be printed on standard output.
     pub(super) fn into_job(self) -> Result<SuiteJob> {
-        let json = self.json;
-        let output = Output::of(Some(json.clone()), self.format, self.quiet)?;
+        let json = self.json.json.context("missing --json")?;
+        let output = Output::of(Some(json.clone()), self.format.format, self.quiet.quiet)?;
         Ok(SuiteJob {
             profile: self.profile,
             show: self.show,
             overrides: Overrides {
                 scale: self.scale,
-                dir: self.dir,
-                threads: self.threads,
-                pin: self.pin,
-                clock: self.clock,
-                report_interval: self.report_interval,
-                labels: self.labels.into_iter().collect(),
+                dir: self.dir.dir,
+                threads: self.run.threads,
+                pin: self.run.pin,
+                clock: self.run.clock,
+                report_interval: self.run.report_interval,
+                labels: self.label.labels(),
             },
             rounds: self.repeat,
-            resume: self.resume,
-            start_at: self.start_at,
+            resume: self.resume.resume,
+            start_at: self.run.start_at,
             json,
             report: output.report,
-            keep: self.keep,
-            quiet: self.quiet,
+            keep: self.keep.keep,
+            quiet: output.quiet,
         })
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use super::common::{label, positive_seconds};
+use super::common::{DirArgs, JsonArgs, LabelArgs, QuietArgs, ResumeArgs, positive_seconds};
 use super::numbers::positive;
 use super::{Cli, Command};
 use crate::output::Destination;
@@ -21,6 +21,13 @@ use crate::sweep::{
 };
 
 #[derive(Debug, Args)]
+#[command(
+    mut_arg("dir", |arg| arg.help("Create a directory for each instance in DIR")),
+    mut_arg("json", |arg| arg
+        .help("Write the results as a JSON array to this file")
+        .required(true)),
+    mut_arg("quiet", |arg| arg.help("Print no progress and no table")),
+)]
 pub(super) struct SweepArgs {
     /// Run at most K instances concurrently, for each K in turn
     #[arg(long, required = true, value_delimiter = ',', value_name = "K,K,...", value_parser = positive::<NonZeroU32>)]
@@ -40,17 +47,14 @@ pub(super) struct SweepArgs {
     #[arg(long, value_enum, default_value_t, value_name = "RUNNER")]
     runner: Runner,
 
-    /// Create a directory for each instance in DIR
-    #[arg(long, default_value = ".", value_name = "DIR")]
-    dir: PathBuf,
+    #[command(flatten)]
+    dir: DirArgs,
 
-    /// Write the results as a JSON array to this file
-    #[arg(long, value_name = "FILE")]
-    json: Destination,
+    #[command(flatten)]
+    json: JsonArgs,
 
-    /// Resume the sweep in the result file: run what is missing or failed
-    #[arg(long)]
-    resume: bool,
+    #[command(flatten)]
+    resume: ResumeArgs,
 
     /// Terminate an instance this many seconds after its start [default: never]
     #[arg(long, value_name = "SECONDS", value_parser = positive_seconds)]
@@ -64,13 +68,11 @@ pub(super) struct SweepArgs {
     #[arg(long)]
     overcommit: bool,
 
-    /// Add a label to each result, such as host=a; repeatable
-    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
-    labels: Vec<(String, String)>,
+    #[command(flatten)]
+    label: LabelArgs,
 
-    /// Print no progress and no table
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    quiet: QuietArgs,
 
     /// The measurement: cpu, memory or fileio, with its options
     #[arg(last = true, required = true, value_name = "MEASUREMENT")]
@@ -116,9 +118,8 @@ impl SweepArgs {
             let twice = environments[..i].iter().any(|other| other.name == env.name);
             ensure!(!twice, "--launch defines environment {} twice", env.name);
         }
-        for (key, _) in &self.labels {
-            refuse_own_label(key)?;
-        }
+        let labels = self.label.labels();
+        labels.keys().try_for_each(|key| refuse_own_label(key))?;
         let program = std::env::current_exe().context("cannot find the path of this program")?;
         let sweep = Sweep {
             measurement: measurement(self.measurement)?,
@@ -126,9 +127,9 @@ impl SweepArgs {
             concurrency,
             count,
             runner: self.runner,
-            dir: self.dir,
+            dir: self.dir.dir,
             timeout: self.timeout,
-            labels: self.labels.into_iter().collect(),
+            labels,
             program: text(program)?,
             host: Host::default(),
         };
@@ -140,11 +141,11 @@ impl SweepArgs {
         check_added_arguments(&sweep)?;
         Ok(SweepJob {
             sweep,
-            json: self.json,
-            resume: self.resume,
+            json: self.json.json.context("missing --json")?,
+            resume: self.resume.resume,
             lead: self.lead,
             overcommit: self.overcommit,
-            quiet: self.quiet,
+            quiet: self.quiet.quiet,
         })
     }
 }
