@@ -24,6 +24,8 @@ use crate::workload::fileio::Fileio;
 use crate::workload::fileio::files::TestFiles;
 use crate::workload::fileio::validate::Validator;
 use crate::workload::memory::Memory;
+use crate::workload::mutex::Mutexes;
+use crate::workload::threads::Threads;
 
 /// A run about to start, with its clock established and its harness measured.
 #[derive(Debug)]
@@ -150,6 +152,14 @@ impl<'a> Run<'a> {
                 let events = params.events().min(max_requests.unwrap_or(u64::MAX));
                 let memory = Memory::new(params, plan.seed, events, threads)?;
                 engine::run(setup, clock, || Ok(memory), observer)
+            }
+            Test::Threads(params) => {
+                let workload = Threads::new(params, max_requests, threads)?;
+                engine::run(setup, clock, || Ok(workload), observer)
+            }
+            Test::Mutex(params) => {
+                let workload = Mutexes::new(params, plan.seed, max_requests, threads)?;
+                engine::run(setup, clock, || Ok(workload), observer)
             }
             Test::Fileio(params) => {
                 let files = files.context("the fileio test has no files")?;

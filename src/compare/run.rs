@@ -12,7 +12,7 @@ use super::metric::Percentile;
 pub struct Run {
     /// File and line of the run.
     pub source: Source,
-    /// "cpu", "memory" or "fileio".
+    /// "cpu", "memory", "fileio", "threads" or "mutex".
     pub test: String,
     /// "complete", "interrupted" or "failed".
     pub status: String,

@@ -9,7 +9,9 @@ mod file_set;
 mod fileio;
 mod limits;
 mod memory;
+mod mutex;
 mod scale;
+mod threads;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -27,6 +29,8 @@ pub use fileio::{
 };
 pub use limits::Limits;
 pub use memory::{MemoryAccess, MemoryOper, MemoryParams, MemoryScope};
+pub use mutex::{MUTEX_BYTES, MutexParams};
+pub use threads::ThreadsParams;
 
 /// A validated run.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,11 +79,15 @@ pub enum Test {
     Memory(MemoryParams),
     /// Reads and writes of a set of test files.
     Fileio(FileioParams),
+    /// Yields of the CPU with a mutex locked.
+    Threads(ThreadsParams),
+    /// Locks of mutexes chosen at random.
+    Mutex(MutexParams),
 }
 
 impl Test {
     /// Names of all tests.
-    pub const NAMES: [&str; 3] = ["cpu", "memory", "fileio"];
+    pub const NAMES: [&str; 5] = ["cpu", "memory", "fileio", "threads", "mutex"];
 
     /// Name of the test, as in `workload.test`.
     pub fn name(&self) -> &'static str {
@@ -87,6 +95,8 @@ impl Test {
             Test::Cpu(_) => "cpu",
             Test::Memory(_) => "memory",
             Test::Fileio(_) => "fileio",
+            Test::Threads(_) => "threads",
+            Test::Mutex(_) => "mutex",
         }
     }
 
@@ -96,13 +106,15 @@ impl Test {
             Test::Cpu(params) => params.title(),
             Test::Memory(params) => params.title(),
             Test::Fileio(params) => params.title(),
+            Test::Threads(params) => params.title(),
+            Test::Mutex(params) => params.title(),
         }
     }
 
     /// Whether events transfer bytes, so that a bandwidth is meaningful.
     pub fn moves_bytes(&self) -> bool {
         match self {
-            Test::Cpu(_) => false,
+            Test::Cpu(_) | Test::Threads(_) | Test::Mutex(_) => false,
             Test::Memory(params) => !params.has_empty_events(),
             Test::Fileio(_) => true,
         }
@@ -120,6 +132,8 @@ impl Test {
             Test::Cpu(_) => 0,
             Test::Memory(params) => params.buffer_bytes(threads),
             Test::Fileio(params) => params.buffer_bytes(threads),
+            Test::Threads(params) => params.mutex_bytes(),
+            Test::Mutex(params) => params.mutex_bytes(),
         }
     }
 

@@ -1,8 +1,10 @@
 //! Scaling of a plan, for a quick trial.
 
+use std::num::NonZeroU64;
+
 use anyhow::Result;
 
-use super::{FileSet, Limits, MemoryParams, RunPlan, Test};
+use super::{FileSet, Limits, MemoryParams, MutexParams, RunPlan, Test};
 
 /// Shortest scaled time limit, in seconds.
 const SHORTEST_S: f64 = 0.001;
@@ -19,6 +21,7 @@ impl RunPlan {
         plan.limits = self.limits.scaled(factor);
         match (&mut plan.test, &mut plan.files) {
             (Test::Memory(params), _) => *params = params.scaled(factor),
+            (Test::Mutex(params), _) => *params = params.scaled(factor),
             (Test::Fileio(params), Some(files)) => {
                 files.set = files.set.scaled(factor, params.request_size())?;
                 *params = params.clone().validated(files.set)?;
@@ -43,6 +46,16 @@ impl MemoryParams {
     fn scaled(&self, factor: f64) -> Self {
         Self {
             total_size_bytes: part(self.total_size_bytes, factor, self.block_size_bytes),
+            ..self.clone()
+        }
+    }
+}
+
+impl MutexParams {
+    fn scaled(&self, factor: f64) -> Self {
+        let locks = part(self.locks.get(), factor, 1);
+        Self {
+            locks: NonZeroU64::new(locks).unwrap_or(NonZeroU64::MIN),
             ..self.clone()
         }
     }

@@ -5,13 +5,16 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::format::count;
-use crate::plan::{ClockChoice, CpuParams, FileioParams, Limits, MemoryParams, RunPlan, Test};
+use crate::plan::{
+    ClockChoice, CpuParams, FileioParams, Limits, MemoryParams, MutexParams, RunPlan, Test,
+    ThreadsParams,
+};
 
 /// Test and parameters.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Workload {
-    /// "cpu", "memory" or "fileio".
+    /// "cpu", "memory", "fileio", "threads" or "mutex".
     pub test: String,
     /// Worker threads.
     pub threads: u64,
@@ -82,6 +85,8 @@ fn wrong_param(test: &str, params: &Value) -> Option<String> {
         "cpu" => CpuParams::deserialize(params).err(),
         "memory" => MemoryParams::deserialize(params).err(),
         "fileio" => FileioParams::deserialize(params).err(),
+        "threads" => ThreadsParams::deserialize(params).err(),
+        "mutex" => MutexParams::deserialize(params).err(),
         _ => None,
     };
     let error = error_of(params)?;

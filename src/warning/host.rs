@@ -72,7 +72,7 @@ impl HostWarning {
 
     /// Returns a warning if the kernel may kill a test for its memory.
     pub fn of_memory(host: &Host, test: &Test, threads: usize) -> Option<Self> {
-        Self::of_memory_need(host, test.memory()?.buffer_bytes(threads))
+        Self::of_memory_need(host, test.buffer_bytes(threads))
     }
 
     fn of_memory_need(host: &Host, needed_bytes: u64) -> Option<Self> {

@@ -104,6 +104,8 @@ fn scaled(example: &[String], dir: &Path) -> Vec<String> {
     let mut added = match args[0].as_str() {
         "suite" => vec![("--scale", "0.0001"), ("--json", "suite.json")],
         "memory" => vec![("--total-size", "1M")],
+        "threads" => vec![("--events", "10")],
+        "mutex" => vec![("--locks", "10")],
         _ => Vec::new(),
     };
     if is_fileio {
@@ -168,7 +170,9 @@ fn assert_parses(example: &[String]) {
 
 #[test]
 fn the_examples_in_help_texts_work_in_order() {
-    let measuring = ["", "cpu", "memory", "fileio", "suite", "sweep", "env"];
+    let measuring = [
+        "", "cpu", "memory", "fileio", "threads", "mutex", "suite", "sweep", "env",
+    ];
     let names = subcommands();
     for subcommand in names.iter().map(String::as_str).chain([""]) {
         let dir = match measuring.contains(&subcommand) {
@@ -219,6 +223,10 @@ fn invalid_arguments_are_named_with_exit_status_2_and_nothing_on_standard_output
         ("cpu --mode seqwr", "--mode"),
         ("cpu --report-interval 0", "more than 0 seconds"),
         ("memory --oper erase", "erase"),
+        ("threads --locks 0", "--locks"),
+        ("mutex --mutexes 0", "--mutexes"),
+        ("mutex --locks 0", "--locks"),
+        ("mutex --time 1", "--time"),
         ("memory --block-size 1k", "1k"),
         ("memory --block-size 16777216T", "2^64 bytes"),
         ("memory --total-size 99999999999999999999", "2^64 bytes"),

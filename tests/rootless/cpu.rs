@@ -38,7 +38,7 @@ fn a_cpu_event_transfers_no_data() {
 }
 
 /// CPU time that the worker threads of a process have used, in clock ticks of the kernel.
-fn worker_ticks(pid: Pid) -> u64 {
+pub fn worker_ticks(pid: Pid) -> u64 {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
         .into_iter()
         .flatten();

@@ -160,7 +160,7 @@ fn option_rows(manual: &str, heading: &str) -> Vec<OptionRow> {
 
 /// The commands that have options, and the manual sections that describe them.
 fn documented_commands() -> Vec<(clap::Command, Vec<String>)> {
-    let measuring = ["cpu", "memory", "fileio"];
+    let measuring = ["cpu", "memory", "fileio", "threads", "mutex"];
     let cli = Cli::command();
     let mut commands = Vec::new();
     for command in cli.get_subcommands().filter(|it| it.get_name() != "help") {

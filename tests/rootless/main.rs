@@ -11,6 +11,7 @@ mod compare_logs;
 mod cpu;
 mod docs;
 mod fileio;
+mod locks;
 mod memory;
 mod result_file;
 mod signals;

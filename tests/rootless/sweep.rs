@@ -592,7 +592,13 @@ fn arguments_that_do_not_form_a_sweep_are_refused() {
         };
     let fine = "--concurrency 1 --count 1";
     refused(fine, &[], "cpu --max-prime x", 2, "--max-prime");
-    refused(fine, &[], "compare a b", 1, "cpu, memory or fileio");
+    refused(
+        fine,
+        &[],
+        "compare a b",
+        1,
+        "cpu, memory, fileio, threads, mutex",
+    );
     for option in ["--json -", "--quiet", "--start-at 1", "--format text"] {
         let measurement = format!("cpu {option}");
         let name = option.split(' ').next().unwrap();

@@ -5,10 +5,12 @@ mod cpu;
 mod env;
 mod fileio;
 mod memory;
+mod mutex;
 mod numbers;
 pub mod options;
 mod suite;
 mod sweep;
+mod threads;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -28,8 +30,10 @@ use cpu::CpuArgs;
 use env::EnvArgs;
 use fileio::FileioCommand;
 use memory::MemoryArgs;
+use mutex::MutexArgs;
 use suite::SuiteArgs;
 use sweep::SweepArgs;
+use threads::ThreadsArgs;
 
 /// Measure CPU, memory and file I/O the same way on bare metal, in VMs and in containers
 #[derive(Debug, Parser)]
@@ -76,6 +80,18 @@ Examples:
   wbench fileio cleanup --dir /data              remove the test files"
     )]
     Fileio(Box<FileioCommand>),
+    /// Yield the CPU with a mutex locked: the cost of the scheduler, sleeping and waking
+    #[command(after_help = "\
+Examples:
+  wbench threads --threads 4                 4 threads that contend for 8 mutexes
+  wbench threads --threads 2 --locks 1       2 threads that contend for one mutex")]
+    Threads(Box<ThreadsArgs>),
+    /// Lock and unlock mutexes chosen at random: the cost of locks
+    #[command(after_help = "\
+Examples:
+  wbench mutex --threads 4                              4 threads, 4096 mutexes
+  wbench mutex --threads 4 --mutexes 1 --loops 0        4 threads that contend for one mutex")]
+    Mutex(Box<MutexArgs>),
     /// Run all measurements of a profile in sequence, by default those of the KEK study
     #[command(after_help = "\
 Examples:
@@ -176,6 +192,8 @@ impl Cli {
             Subcommands::Cpu(args) => args.into_command(),
             Subcommands::Memory(args) => args.into_command(),
             Subcommands::Fileio(command) => command.into_command(),
+            Subcommands::Threads(args) => args.into_command(),
+            Subcommands::Mutex(args) => args.into_command(),
             Subcommands::Suite(args) => Ok(Command::Suite(Box::new(args.into_job()?))),
             Subcommands::Sweep(args) => Ok(Command::Sweep(Box::new(args.into_job()?))),
             Subcommands::Env(args) => Ok(args.into_command()),

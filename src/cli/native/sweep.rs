@@ -11,7 +11,7 @@ use super::common::{DirArgs, JsonArgs, LabelArgs, QuietArgs, ResumeArgs, positiv
 use super::numbers::positive;
 use super::{Cli, Command};
 use crate::output::Destination;
-use crate::plan::FileHandling;
+use crate::plan::{FileHandling, Test};
 use crate::result::{Host, Runner};
 use crate::resume::check_size;
 use crate::start::FURTHEST;
@@ -74,7 +74,7 @@ pub(super) struct SweepArgs {
     #[command(flatten)]
     quiet: QuietArgs,
 
-    /// The measurement: cpu, memory or fileio, with its options
+    /// The measurement: a test with its options
     #[arg(last = true, required = true, value_name = "MEASUREMENT")]
     measurement: Vec<String>,
 }
@@ -215,8 +215,9 @@ fn measurement(args: Vec<String>) -> Result<RunTemplate> {
     } = command
     else {
         bail!(
-            "invalid measurement '{}': expected cpu, memory or fileio with options",
-            args.join(" ")
+            "invalid measurement '{}': expected one of {} with options",
+            args.join(" "),
+            Test::NAMES.join(", ")
         );
     };
     for (option, is_given) in [

@@ -17,6 +17,9 @@ type Placed<'a> = Spanned<DeValue<'a>>;
 /// Options of a test, with the positions of their values.
 type Options<'a> = BTreeMap<&'a str, &'a Placed<'a>>;
 
+/// Options that a test with a fixed amount of work does not have.
+const LIMITS: [&str; 2] = ["events", "time"];
+
 pub(super) fn profile(origin: &str, text: &str) -> Result<Profile> {
     let reader = Reader { origin, text };
     let document = DeTable::parse(text).map_err(|error| {
@@ -68,23 +71,39 @@ impl<'a> Reader<'a> {
         };
         let table = self.table(given, "defaults")?;
         let of_tests = Test::NAMES.map(|test| (test, options::options(test)));
+        let has_or_needs_no = |options: &[TestOption], option: &TestOption| {
+            let is_missing = options.iter().all(|other| other.name != option.name);
+            options.contains(option) || is_missing && LIMITS.contains(&option.name.as_str())
+        };
         let common: Vec<TestOption> = of_tests[0]
             .1
             .iter()
-            .filter(|option| of_tests.iter().all(|(_, options)| options.contains(option)))
+            .filter(|option| {
+                of_tests
+                    .iter()
+                    .all(|(_, options)| has_or_needs_no(options, option))
+            })
             .cloned()
             .collect();
+        // "threads" is an option and a test: a table is for the test.
+        let is_of_a_test = |name: &str, value: &Placed<'_>| {
+            let is_common = common.iter().any(|option| option.name == name);
+            Test::NAMES.contains(&name) && (value.get_ref().is_table() || !is_common)
+        };
         for (key, value) in table {
-            if Test::NAMES.contains(&key.get_ref().as_ref()) {
+            let name = key.get_ref().as_ref();
+            if is_of_a_test(name, value) {
                 continue;
             }
             self.check(key, value, &common, "every test")?;
-            for options in defaults.values_mut() {
-                options.insert(key.get_ref().as_ref(), value);
+            for (test, options) in &of_tests {
+                if options.iter().any(|option| option.name == name) {
+                    defaults.entry(test).or_default().insert(name, value);
+                }
             }
         }
         for (test, accepted) in &of_tests {
-            let Some(given) = table.get(*test) else {
+            let Some(given) = table.get(*test).filter(|given| is_of_a_test(test, given)) else {
                 continue;
             };
             for (key, value) in self.table(given, &format!("defaults.{test}"))? {

@@ -88,6 +88,38 @@ fn options_of_a_measurement_override_defaults_of_its_test_and_of_all_tests() {
 }
 
 #[test]
+fn defaults_of_every_test_include_limits_that_the_mutex_test_does_not_have() {
+    let profile = parsed(
+        "name = \"mine\"\n\
+         defaults = { time = 3, events = 5 }\n\
+         [[measurement]]\nname = \"a\"\ntest = \"cpu\"\n\
+         [[measurement]]\nname = \"b\"\ntest = \"mutex\"\n",
+    )
+    .unwrap();
+    let limits = profile.measurements.iter().map(|m| m.plan.limits);
+    let limits: Vec<_> = limits.map(|l| (l.max_time_s, l.max_requests)).collect();
+    assert_eq!(limits, [(Some(3.0), Some(5)), (None, None)]);
+}
+
+#[test]
+fn threads_in_the_defaults_is_the_test_if_it_is_a_table_and_else_the_option() {
+    for (defaults, threads) in [
+        ("threads = 2", [2, 2]),
+        ("threads = { threads = 2, locks = 3 }", [1, 2]),
+    ] {
+        let profile = parsed(&format!(
+            "name = \"mine\"\n\
+             defaults = {{ {defaults} }}\n\
+             [[measurement]]\nname = \"a\"\ntest = \"cpu\"\n\
+             [[measurement]]\nname = \"b\"\ntest = \"threads\"\n",
+        ))
+        .unwrap();
+        let plans = profile.measurements.iter().map(|m| m.plan.threads.get());
+        assert_eq!(plans.collect::<Vec<_>>(), threads, "{defaults}");
+    }
+}
+
+#[test]
 fn an_invalid_profile_is_reported_with_line_key_and_accepted_values() {
     for (lines, parts) in [
         (

@@ -81,7 +81,7 @@ impl Unit {
                 name: "ns",
                 ns: 1.0,
             },
-            Test::Cpu(_) | Test::Fileio(_) => Self {
+            Test::Cpu(_) | Test::Fileio(_) | Test::Threads(_) | Test::Mutex(_) => Self {
                 name: "us",
                 ns: 1e3,
             },

@@ -139,6 +139,14 @@ pub fn preamble(verbosity: Verbosity, workload: &Workload, validate: bool) -> St
             text.info(format!("Memory scope type: {}\n", memory.scope.name()));
         }
         Test::Fileio(fileio) => text.info(fileio_options(fileio, limits.max_requests)),
+        Test::Threads(threads) => {
+            text.info("Doing thread subsystem performance test\n");
+            text.info(format!(
+                "Thread yields per test: {} Locks used: {}\n",
+                threads.yields, threads.locks
+            ));
+        }
+        Test::Mutex(_) => text.info("Doing mutex performance test\n"),
     }
     text.text
 }
@@ -261,6 +269,7 @@ fn test_summary(result: &RunResult) -> String {
             }
             text
         }
+        Test::Threads(_) | Test::Mutex(_) => String::new(),
         Test::Fileio(_) => {
             let others = totals.fsyncs;
             let bytes = totals.bytes_read.saturating_add(totals.bytes_written);

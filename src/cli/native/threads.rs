@@ -1,0 +1,46 @@
+//! `wbench threads`: its options.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::Command;
+use super::common::{CommonArgs, limits, measure, seconds};
+use super::numbers::{positive, whole};
+use crate::plan::{FileHandling, Test, ThreadsParams};
+
+#[derive(Debug, Args)]
+pub(super) struct ThreadsArgs {
+    /// In each event, lock a mutex, yield the CPU and unlock the mutex N times
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = whole::<u64>)]
+    yields: u64,
+
+    /// Mutexes that the events lock in turn
+    #[arg(long, default_value = "8", value_name = "N", value_parser = positive::<NonZeroU32>)]
+    locks: NonZeroU32,
+
+    /// Stop after N events, summed over all threads; 0 = no limit
+    #[arg(long, default_value_t = 10000, value_name = "N", value_parser = whole::<u64>)]
+    events: u64,
+
+    /// Stop after this many seconds; 0 = no limit
+    #[arg(long, default_value = "0", value_name = "SECONDS", value_parser = seconds)]
+    time: Duration,
+
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+impl ThreadsArgs {
+    pub(super) fn into_command(self) -> Result<Command> {
+        let test = Test::Threads(ThreadsParams {
+            yields: self.yields,
+            locks: self.locks,
+        });
+        let limits = limits(self.time, self.events);
+        let (plan, output) = self.common.into_plan(test, limits, None)?;
+        Ok(measure(plan, FileHandling::AsTheyAre, output))
+    }
+}
