@@ -1,8 +1,8 @@
-# Targets for users and developers. `make test` installs missing tools with apt-get when run as root,
-# and Python environments with pip.
+# Targets for users and developers. `make check` needs only cargo and a C linker. `make test` installs
+# missing tools with apt-get when run as root, and Python environments with pip.
 
 # Tools that the tests and benchmarks need, as COMMAND:DEBIAN-PACKAGE.
-TOOLS = strace:strace sysbench:sysbench fio:fio mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs \
+TOOLS = git:git strace:strace sysbench:sysbench fio:fio mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs \
         filefrag:e2fsprogs readelf:binutils python3:python3 chromium:chromium
 # To build, install and run the packages and the image.
 TOOLS += rpmbuild:rpm lintian:lintian man:man-db buildah:buildah runc:runc zsh:zsh fish:fish
@@ -19,7 +19,7 @@ SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y C
 endif
 export SOURCE_DATE_EPOCH
 
-.PHONY: build assets install rpm deb image guest lab test fault-campaign kill-campaign tools bench schema
+.PHONY: build assets install rpm deb image guest lab check test fault-campaign kill-campaign tools bench schema
 
 build:
 	cargo build --release --locked
@@ -53,9 +53,17 @@ LAB =
 lab: guest
 	packaging/lab/run $(LAB)
 
-# All tests. A missing tool is an error; no test is skipped.
-test: tools
-	cargo test --no-fail-fast
+# Formatting, lints, unit tests and the tests of the whole program that need no root, no network and
+# no other tools.
+check:
+	cargo fmt --all --check
+	cargo clippy --all-targets --locked -- -D warnings
+	cargo test --locked --no-fail-fast --lib --bins --test rootless
+
+# All tests: first those of `check`, then those that need more. A missing tool is an error; no test is
+# skipped.
+test: tools check
+	cargo test --locked --no-fail-fast --test privileged --test packages --test guest --test integrations
 
 # Injects faults into every system call of every command; the tests run a sample. FAULTS has options
 # of tests/campaign/faults.py, such as '--sample 1000 --seed 7' or '--only suite'.

@@ -322,6 +322,76 @@ fn the_manual_states_the_threshold_of_each_warning() {
 }
 
 fn manual() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/manual.md");
-    std::fs::read_to_string(path).unwrap()
+    document("docs/manual.md")
+}
+
+fn document(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// The words of a document that follow this text, without the punctuation around them.
+fn words_after(text: &str, before: &str) -> Vec<String> {
+    let inner = |c: char| c.is_alphanumeric() || "-_./".contains(c);
+    text.split(before)
+        .skip(1)
+        .map(|rest| rest.split(|c| !inner(c)).next().unwrap_or_default())
+        .map(|word| word.trim_end_matches('.').to_owned())
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+#[test]
+fn the_documents_name_existing_make_targets_and_test_programs_and_files() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let makefile = document("Makefile");
+    let targets: Vec<&str> = makefile
+        .lines()
+        .find_map(|line| line.strip_prefix(".PHONY: "))
+        .expect("a list of targets")
+        .split(' ')
+        .collect();
+    let files = [
+        "README.md",
+        "docs/manual.md",
+        "CONTRIBUTING.md",
+        "RELEASE.md",
+    ];
+    let mut checked = 0;
+    for file in files {
+        let text = document(file);
+        let in_code = ["`make ", "\nmake "];
+        for target in in_code.iter().flat_map(|begin| words_after(&text, begin)) {
+            assert!(targets.contains(&target.as_str()), "{file}: make {target}");
+            checked += 1;
+        }
+        for program in words_after(&text.replace('\n', " "), "--test ") {
+            let main = format!("tests/{program}/main.rs");
+            // The manual's `--test TEST` is an option of `wbench compare`.
+            let is_option = file == "docs/manual.md";
+            assert!(is_option || root.join(&main).exists(), "{file}: {main}");
+            checked += 1;
+        }
+        for path in ["tests/", "src/", "packaging/", "benches/", ".ci/"] {
+            for word in words_after(&text, &format!("`{path}")) {
+                let path = format!("{path}{word}");
+                assert!(root.join(&path).exists(), "{file}: {path}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 30, "only {checked} names were found");
+}
+
+#[test]
+fn the_declared_rust_version_is_the_same_everywhere() {
+    let version = env!("CARGO_PKG_RUST_VERSION");
+    for (file, statement) in [
+        ("CONTRIBUTING.md", format!("Rust {version} or newer")),
+        ("packaging/rpm/wbench.spec", format!("cargo >= {version}\n")),
+        ("packaging/rpm/wbench.spec", format!("rust >= {version}\n")),
+    ] {
+        let text = document(file);
+        assert!(text.contains(&statement), "{file}: no '{statement}'");
+    }
 }
