@@ -1,17 +1,20 @@
 //! `wbench threads`: its options.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
 
 use super::Command;
-use super::common::{CommonArgs, limits, measure, seconds};
+use super::common::{CommonArgs, LimitArgs, measure};
 use super::numbers::{positive, whole};
 use crate::plan::{FileHandling, Test, ThreadsParams};
 
 #[derive(Debug, Args)]
+#[command(
+    mut_arg("events", |arg| arg.default_value("10000")),
+    mut_arg("time", |arg| arg.default_value("0")),
+)]
 pub(super) struct ThreadsArgs {
     /// In each event, lock a mutex, yield the CPU and unlock the mutex N times
     #[arg(long, default_value_t = 1000, value_name = "N", value_parser = whole::<u64>)]
@@ -21,13 +24,8 @@ pub(super) struct ThreadsArgs {
     #[arg(long, default_value = "8", value_name = "N", value_parser = positive::<NonZeroU32>)]
     locks: NonZeroU32,
 
-    /// Stop after N events, summed over all threads; 0 = no limit
-    #[arg(long, default_value_t = 10000, value_name = "N", value_parser = whole::<u64>)]
-    events: u64,
-
-    /// Stop after this many seconds; 0 = no limit
-    #[arg(long, default_value = "0", value_name = "SECONDS", value_parser = seconds)]
-    time: Duration,
+    #[command(flatten)]
+    limits: LimitArgs,
 
     #[command(flatten)]
     common: CommonArgs,
@@ -39,7 +37,7 @@ impl ThreadsArgs {
             yields: self.yields,
             locks: self.locks,
         });
-        let limits = limits(self.time, self.events);
+        let limits = self.limits.limits();
         let (plan, output) = self.common.into_plan(test, limits, None)?;
         Ok(measure(plan, FileHandling::AsTheyAre, output))
     }
