@@ -41,7 +41,8 @@ impl Reference {
 
     /// Returns the clock's ticks per second between this reading and a later one.
     pub fn hz(&self, later: &Self) -> f64 {
-        later.ticks.since(self.ticks) as f64 / (later.raw_ns - self.raw_ns) as f64 * 1e9
+        let raw_ns = later.raw_ns.saturating_sub(self.raw_ns);
+        later.ticks.since(self.ticks) as f64 / raw_ns as f64 * 1e9
     }
 
     /// Returns by how many parts per million the clock ran faster than its nominal rate; None if
@@ -84,12 +85,47 @@ fn coarse_step(mut read_ns: impl FnMut() -> u64) -> Option<Duration> {
     (most_same >= SAME).then_some(Duration::from_nanos(shortest))
 }
 
-/// Measures the clock's rate over this time.
+/// Spans of a calibration, each of which must confirm the rate.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn calibrated_hz<C: Clock>(clock: C, time: Duration) -> f64 {
-    let began = Reference::take(clock);
-    std::thread::sleep(time);
-    began.hz(&Reference::take(clock))
+const SPANS: u32 = 4;
+
+/// Calibrations until one is confirmed: the readings of a busy machine are sometimes far apart.
+#[cfg(target_arch = "x86_64")]
+const CALIBRATIONS: usize = 3;
+
+/// Measures the clock's rate over this time, several times if necessary; None if repeated readings
+/// never confirm it.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn calibrated_hz<C: Clock>(clock: C, time: Duration) -> Option<f64> {
+    let calibrate = || {
+        let mut readings = vec![Reference::take(clock)];
+        for _ in 0..SPANS {
+            std::thread::sleep(time / SPANS);
+            readings.push(Reference::take(clock));
+        }
+        confirmed_hz(&readings)
+    };
+    (0..CALIBRATIONS).find_map(|_| calibrate())
+}
+
+/// Returns the rate from the first to the last reading if each span between two readings has the
+/// same one, within the uncertainty of the two.
+#[cfg(target_arch = "x86_64")]
+fn confirmed_hz(readings: &[Reference]) -> Option<f64> {
+    /// Covers the resolution of the kernel's clock sources: 279 ns for the ACPI timer.
+    const RESOLUTION_NS: f64 = 1000.0;
+    /// Largest relative change of the rate between two spans.
+    const RATE_CHANGE: f64 = 200e-6;
+    let hz = readings.first()?.hz(readings.last()?);
+    let ns = |ticks: u64| ticks as f64 / hz * 1e9;
+    let is_confirmed = |start: &Reference, end: &Reference| {
+        let by_clock = ns(end.ticks.since(start.ticks));
+        let by_raw = end.raw_ns as f64 - start.raw_ns as f64;
+        let uncertainty = RESOLUTION_NS + ns(start.width + end.width) / 2.0 + by_raw * RATE_CHANGE;
+        (by_clock - by_raw).abs() <= uncertainty
+    };
+    let mut spans = readings.windows(2);
+    (hz.is_finite() && spans.all(|span| is_confirmed(&span[0], &span[1]))).then_some(hz)
 }
 
 /// Returns the cost in nanoseconds of a reading at the end of an event: the minimum of several
@@ -166,6 +202,40 @@ mod tests {
         });
         let step = coarse_step(|| readings.next().unwrap_or(u64::MAX));
         assert_eq!(step, Some(Duration::from_nanos(JIFFY)));
+    }
+
+    /// Readings of a 2 GHz clock: the raw clock's time, the error of the reading in ticks, its width.
+    #[cfg(target_arch = "x86_64")]
+    fn readings(of: &[(u64, i64, u64)]) -> Vec<Reference> {
+        let reading = |&(raw_ns, error, width): &(u64, i64, u64)| Reference {
+            width,
+            ..at((1 << 40) + (2 * raw_ns).wrapping_add_signed(error), raw_ns)
+        };
+        of.iter().map(reading).collect()
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn a_rate_is_confirmed_if_each_span_has_it_within_the_uncertainty_of_its_readings() {
+        const MS: u64 = 1_000_000;
+        let exact = readings(&[(0, 0, 100), (5 * MS, 0, 100), (11 * MS, 0, 100)]);
+        assert_eq!(confirmed_hz(&exact), Some(2e9));
+        // A preempted reading: the error is at most half of its width.
+        let wide = readings(&[(0, 0, 100), (5 * MS, 400_000, 800_000), (11 * MS, 0, 100)]);
+        assert_eq!(confirmed_hz(&wide), Some(2e9));
+        assert_eq!(confirmed_hz(&readings(&[(5, 0, 1), (5, 0, 1)])), None);
+        assert_eq!(confirmed_hz(&[]), None);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn readings_of_a_raw_clock_that_counts_timer_interrupts_do_not_confirm_a_rate() {
+        const JIFFY: u64 = 4_000_000;
+        // Spans of 5 ms, in which the raw clock advances by one or two steps.
+        let behind = |ns: u64| -> i64 { (2 * (ns % JIFFY)) as i64 };
+        let times = [1, 6, 11, 16, 21].map(|ms: u64| ms * 1_000_000);
+        let coarse = times.map(|ns| (ns - ns % JIFFY, behind(ns), 100));
+        assert_eq!(confirmed_hz(&readings(&coarse)), None);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::{Clock, Scale, Ticks};
 use crate::host::{self, Root};
 use crate::result::HzFrom;
 
-/// Duration of the calibration: a pair of readings is accurate to about 50 ns, so this gives a few
+/// Duration of a calibration: a pair of readings is accurate to about 50 ns, so this gives a few
 /// parts per million.
 const CALIBRATION: Duration = Duration::from_millis(20);
 
@@ -97,9 +97,11 @@ impl Tsc {
         let provisional = Self {
             scale: Scale::from_hz(1e9),
         };
-        let counted = calibrated_hz(provisional, CALIBRATION);
+        let counted = calibrated_hz(provisional, CALIBRATION).context(
+            "repeated readings of the TSC and CLOCK_MONOTONIC_RAW contradict each other",
+        )?;
         ensure!(
-            counted.is_finite() && counted > 1e6,
+            counted > 1e6,
             "the TSC counts {counted} ticks a second against CLOCK_MONOTONIC_RAW"
         );
         let (hz, hz_from) = match stated_hz(&cpuid) {

@@ -45,9 +45,9 @@ impl LockedFile {
     }
 
     fn create_new(path: &Path) -> Result<Option<Self>> {
-        let beside = named(directory_of(path))?;
-        let locked = Self::lock(beside.as_file().try_clone()?, path)?;
-        match beside.persist_noclobber(path) {
+        let temporary = named(directory_of(path))?;
+        let locked = Self::lock(temporary.as_file().try_clone()?, path)?;
+        match temporary.persist_noclobber(path) {
             Ok(_) => Ok(Some(locked)),
             Err(refused) if refused.error.kind() == ErrorKind::AlreadyExists => Ok(None),
             // The file system supports neither hard links nor RENAME_NOREPLACE.
@@ -85,7 +85,7 @@ impl LockedFile {
             }
             Err(error) => return Err(Error::new(error).context(format!("cannot open {name}"))),
         };
-        let is_file = file.metadata().is_ok_and(|there| there.is_file());
+        let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
         ensure!(
             is_file,
             "{name} is not a regular file; remove it, or name another with --json"
@@ -93,7 +93,7 @@ impl LockedFile {
         let locked = Self::lock(file, path)?;
         let is_named = locked
             .is_at(path)
-            .with_context(|| format!("cannot look at {name}"))?;
+            .with_context(|| format!("cannot inspect {name}"))?;
         Ok(is_named.then_some(locked))
     }
 
@@ -114,17 +114,17 @@ impl LockedFile {
                 break;
             }
         }
-        let unseen = || "a process in another container or on another host".to_owned();
+        let invisible = || "a process in another container or on another host".to_owned();
         Err(anyhow!(
             "{} is in use by {}; wait until that job ends, or name another file with --json",
             path.display(),
-            holder.unwrap_or_else(unseen)
+            holder.unwrap_or_else(invisible)
         ))
     }
 
     /// Returns whether the name refers to this file.
     fn is_at(&self, path: &Path) -> io::Result<bool> {
-        let id = |there: fs::Metadata| (there.dev(), there.ino());
+        let id = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
         match fs::symlink_metadata(path) {
             Ok(found) => Ok(id(found) == id(self.metadata()?)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
@@ -140,10 +140,10 @@ impl LockedFile {
     ) -> Result<Self> {
         let about = || format!("cannot write {}", path.display());
         let directory = directory_of(path);
-        let mut beside = named(directory).with_context(about)?;
-        filled(beside.as_file_mut(), fill).with_context(about)?;
-        let locked = Self::lock(beside.as_file().try_clone().with_context(about)?, path)?;
-        beside
+        let mut temporary = named(directory).with_context(about)?;
+        filled(temporary.as_file_mut(), fill).with_context(about)?;
+        let locked = Self::lock(temporary.as_file().try_clone().with_context(about)?, path)?;
+        temporary
             .persist(path)
             .map_err(|refused| refused.error)
             .with_context(about)?;

@@ -7,17 +7,19 @@
 //! A job holds the lock of `FILE.partial` from before it reads anything until FILE is complete, so
 //! that no other job takes or adds results in between.
 
+mod format;
 mod lock;
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow};
 
 use crate::host::is_mount_point;
-use crate::output::{Destination, Reserve, Target, Written, is_out_of_space, write_whole};
+use crate::output::{Destination, Reserve, Target, WriteMethod, is_out_of_space, write_whole};
 use crate::result::RunResult;
+use format::{append, parse_array, parse_lines, write_array, write_line};
 use lock::LockedFile;
 
 /// The results of a job so far.
@@ -31,8 +33,8 @@ enum Store {
         results: Vec<RunResult>,
         destination: Destination,
     },
-    /// In the file beside `target`.
-    Beside {
+    /// In a file in the directory of `target`.
+    File {
         file: LockedFile,
         partial: PathBuf,
         target: Target,
@@ -51,19 +53,19 @@ impl Journal {
             return Ok(Self::in_memory(destination));
         };
         if has_content(&path) {
-            return Err(holds_results(&path));
+            return Err(contains_results(&path));
         }
         let partial = partial_of(&path);
         let (file, is_new) = claim(&partial)?;
         if !is_new {
-            return Err(holds_results(&partial));
+            return Err(contains_results(&partial));
         }
         // Another job may have ended since the check.
         if has_content(&path) {
             file.remove(&partial)?;
-            return Err(holds_results(&path));
+            return Err(contains_results(&path));
         }
-        Ok(Self::beside(target, partial, file))
+        Ok(Self::in_file(target, partial, file))
     }
 
     /// Fails early if [`Journal::begin`] or [`Journal::resume`] would fail, as far as that can be
@@ -74,10 +76,10 @@ impl Journal {
             return Ok(());
         };
         let partial = partial_of(&path);
-        let is_there = LockedFile::open(&partial)?.is_some();
+        let exists = LockedFile::open(&partial)?.is_some();
         match resumes {
-            false if is_there => Err(holds_results(&partial)),
-            false if has_content(&path) => Err(holds_results(&path)),
+            false if exists => Err(contains_results(&partial)),
+            false if has_content(&path) => Err(contains_results(&path)),
             _ => Ok(()),
         }
     }
@@ -99,11 +101,11 @@ impl Journal {
         };
         let partial = partial_of(&path);
         let (file, is_new) = claim(&partial)?;
-        let chosen = found(&file, &partial, &path).and_then(|found| {
-            choose(found).with_context(|| format!("cannot resume {}", path.display()))
-        });
-        let found = match chosen {
-            Ok(found) => found,
+        let chosen = read_results(&file, &partial, &path)
+            .and_then(choose)
+            .with_context(|| format!("cannot resume {}", path.display()));
+        let results = match chosen {
+            Ok(results) => results,
             Err(error) => {
                 if is_new {
                     file.remove(&partial)?;
@@ -113,9 +115,11 @@ impl Journal {
         };
         // Rewrite the whole file: this drops a truncated line and turns an array into lines.
         let file = file.replace(&partial, |out| {
-            found.iter().try_for_each(|result| line(out, result))
+            results
+                .iter()
+                .try_for_each(|result| write_line(out, result))
         })?;
-        Ok((Self::beside(target, partial, file), found))
+        Ok((Self::in_file(target, partial, file), results))
     }
 
     fn in_memory(destination: &Destination) -> Self {
@@ -126,8 +130,8 @@ impl Journal {
         })
     }
 
-    fn beside(target: Target, partial: PathBuf, file: LockedFile) -> Self {
-        Self(Store::Beside {
+    fn in_file(target: Target, partial: PathBuf, file: LockedFile) -> Self {
+        Self(Store::File {
             reserve: reserve(&partial),
             file,
             partial,
@@ -137,7 +141,7 @@ impl Journal {
 
     /// Returns a note for the user if the file system does not support locks.
     pub fn remark(&self) -> Option<String> {
-        let Store::Beside { file, partial, .. } = &self.0 else {
+        let Store::File { file, partial, .. } = &self.0 else {
             return None;
         };
         let errno = file.unlocked()?;
@@ -155,7 +159,7 @@ impl Journal {
                 results.push(result);
                 Ok(())
             }
-            Store::Beside {
+            Store::File {
                 file,
                 partial,
                 reserve: reserved,
@@ -173,7 +177,7 @@ impl Journal {
                 }
                 added.with_context(|| {
                     format!(
-                        "a result can't be kept in {}; make room, then go on with --resume",
+                        "cannot add a result to {}; make room, then continue with --resume",
                         partial.display()
                     )
                 })
@@ -183,13 +187,13 @@ impl Journal {
 
     /// Ends the job: writes the results as one array to the destination. If that fails, the
     /// previous files stay.
-    pub fn finish(self) -> Result<Written> {
+    pub fn finish(self) -> Result<WriteMethod> {
         let (file, partial, target) = match self.0 {
             Store::Memory {
                 results,
                 destination,
             } => return destination.write(&results),
-            Store::Beside {
+            Store::File {
                 file,
                 partial,
                 target,
@@ -204,7 +208,7 @@ impl Journal {
         })
         .with_context(|| {
             format!(
-                "cannot write {}; the results so far are in {}: make room, then go on with --resume",
+                "cannot write {}; the results so far are in {}: make room, then continue with --resume",
                 target.path().display(),
                 partial.display()
             )
@@ -243,14 +247,14 @@ fn reserve(partial: &Path) -> Option<Reserve> {
 /// Returns whether there is a file, other than an empty one that is a mount point.
 fn has_content(path: &Path) -> bool {
     path.symlink_metadata()
-        .is_ok_and(|there| there.len() > 0 || !is_mount_point(path))
+        .is_ok_and(|metadata| metadata.len() > 0 || !is_mount_point(path))
 }
 
-fn holds_results(there: &Path) -> Error {
+fn contains_results(path: &Path) -> Error {
     anyhow!(
-        "{} holds results already: add what is missing with --resume, or name another file with \
+        "{} already contains results: add what is missing with --resume, or name another file with \
          --json",
-        there.display()
+        path.display()
     )
 }
 
@@ -269,75 +273,25 @@ fn claim(partial: &Path) -> Result<(LockedFile, bool)> {
 
 /// Returns the results so far: from the journal, or else from the result file. An empty journal is
 /// left by a job that was killed before it wrote its first results.
-fn found(mut file: &File, partial: &Path, path: &Path) -> Result<Vec<RunResult>> {
+fn read_results(mut file: &File, partial: &Path, path: &Path) -> Result<Vec<RunResult>> {
     let mut text = Vec::new();
     file.read_to_end(&mut text)
         .with_context(|| format!("cannot read {}", partial.display()))?;
     match text.iter().rposition(|&byte| byte == b'\n') {
-        Some(last) => lines(&text[..=last], partial),
-        None => array(path),
+        Some(last) => parse_lines(&text[..=last], partial),
+        None if has_content(path) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            parse_array(&text, path)
+        }
+        None => Ok(Vec::new()),
     }
-}
-
-/// Writes a result as one line. Line feeds in the JSON are layout only; those in strings are
-/// escaped.
-fn line(out: &mut dyn Write, result: &RunResult) -> io::Result<()> {
-    let mut text = serde_json::to_vec_pretty(result)?;
-    text.retain(|&byte| byte != b'\n');
-    text.push(b'\n');
-    out.write_all(&text)
-}
-
-fn append(mut file: &File, result: &RunResult) -> io::Result<()> {
-    let length = file.seek(SeekFrom::End(0))?;
-    line(&mut file, result).inspect_err(|_| {
-        // If this fails too, a reader drops the truncated line.
-        let _ = file.set_len(length);
-    })
-}
-
-fn write_array(
-    out: &mut dyn Write,
-    results: impl Iterator<Item = io::Result<RunResult>>,
-) -> io::Result<()> {
-    let mut before = "[\n";
-    for result in results {
-        out.write_all(before.as_bytes())?;
-        out.write_all(&serde_json::to_vec_pretty(&result?)?)?;
-        before = ",\n";
-    }
-    out.write_all(if before == "[\n" { b"[]\n" } else { b"\n]\n" })
-}
-
-/// Parses the results of complete lines.
-fn lines(text: &[u8], partial: &Path) -> Result<Vec<RunResult>> {
-    String::from_utf8_lossy(text)
-        .lines()
-        .enumerate()
-        .map(|(i, line)| {
-            serde_json::from_str(line)
-                .with_context(|| format!("{}, line {}: no result", partial.display(), i + 1))
-        })
-        .collect()
-}
-
-/// Reads the results of a finished job; empty if the file is missing.
-fn array(path: &Path) -> Result<Vec<RunResult>> {
-    if !has_content(path) {
-        return Ok(Vec::new());
-    }
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| {
-        format!(
-            "cannot resume {}: it holds no array of results",
-            path.display()
-        )
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     fn result(instance: u32) -> RunResult {
@@ -355,7 +309,7 @@ mod tests {
     }
 
     fn finish(journal: Journal) {
-        assert_eq!(journal.finish().unwrap(), Written::AsItIs);
+        assert_eq!(journal.finish().unwrap(), WriteMethod::Normal);
     }
 
     fn read(path: &Path) -> Vec<RunResult> {
@@ -364,21 +318,21 @@ mod tests {
 
     #[test]
     fn a_finished_job_leaves_one_array_and_no_journal() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("all.json");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("all.json");
         let mut journal = Journal::begin(&Destination::File(path.clone())).unwrap();
         journal.add(result(1)).unwrap();
         journal.add(result(2)).unwrap();
         assert!(!path.exists());
         finish(journal);
         assert_eq!(instances(&read(&path)), ["1", "2"]);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]
     fn a_job_without_results_leaves_an_empty_array() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("all.json");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("all.json");
         let journal = Journal::begin(&Destination::File(path.clone())).unwrap();
         finish(journal);
         assert_eq!(read(&path), []);
@@ -386,24 +340,24 @@ mod tests {
 
     #[test]
     fn existing_results_are_not_overwritten() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         for name in ["all.json", "all.json.partial"] {
-            let there = folder.path().join(name);
-            std::fs::write(&there, "").unwrap();
-            let destination = Destination::File(folder.path().join("all.json"));
+            let path = directory.path().join(name);
+            std::fs::write(&path, "").unwrap();
+            let destination = Destination::File(directory.path().join("all.json"));
             let error = Journal::begin(&destination).unwrap_err().to_string();
             assert!(
                 error.contains(name) && error.contains("--resume"),
                 "{error}"
             );
-            std::fs::remove_file(there).unwrap();
+            std::fs::remove_file(path).unwrap();
         }
     }
 
     #[test]
     fn a_job_resumes_after_it_finished_and_after_it_was_killed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("all.json");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("all.json");
         let destination = Destination::File(path.clone());
         let (mut journal, found) = Journal::resume(&destination).unwrap();
         assert_eq!(found, []);
@@ -415,7 +369,7 @@ mod tests {
         journal.add(result(2)).unwrap();
         // Killed here, in the middle of a line.
         let half = serde_json::to_vec(&result(3)).unwrap();
-        let Store::Beside { file, .. } = &mut journal.0 else {
+        let Store::File { file, .. } = &mut journal.0 else {
             panic!("{journal:?}")
         };
         let mut file: &File = file;
@@ -431,8 +385,8 @@ mod tests {
 
     #[test]
     fn a_file_without_an_array_of_results_is_not_resumed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("notes.txt");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notes.txt");
         std::fs::write(&path, "my notes").unwrap();
         let error = Journal::resume(&Destination::File(path.clone())).unwrap_err();
         assert!(format!("{error:#}").contains("notes.txt"), "{error:#}");
@@ -441,8 +395,8 @@ mod tests {
 
     #[test]
     fn a_second_job_fails_and_names_the_holder_of_the_lock() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("all.json");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("all.json");
         let destination = Destination::File(path.clone());
         for first in [
             Journal::begin,
@@ -464,15 +418,15 @@ mod tests {
             journal.add(result(1)).unwrap();
             finish(journal);
             assert_eq!(read(&path).len(), 1);
-            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+            assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
             std::fs::remove_file(&path).unwrap();
         }
     }
 
     #[test]
     fn a_journal_stays_locked_while_it_is_replaced() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("all.json.partial");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("all.json.partial");
         let file = LockedFile::create(&path).unwrap().unwrap();
         let file = file.replace(&path, |out| out.write_all(b"new")).unwrap();
         // The new file has the lock before it has the name.
@@ -483,8 +437,8 @@ mod tests {
 
     #[test]
     fn a_job_killed_before_it_converted_its_array_keeps_the_results() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("all.json");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("all.json");
         let destination = Destination::File(path.clone());
         let mut journal = Journal::begin(&destination).unwrap();
         journal.add(result(1)).unwrap();
@@ -496,23 +450,23 @@ mod tests {
 
     #[test]
     fn a_refused_resume_leaves_the_files_unchanged() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("all.json");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("all.json");
         let destination = Destination::File(path.clone());
         let mut journal = Journal::begin(&destination).unwrap();
         journal.add(result(1)).unwrap();
         finish(journal);
         let refused = Journal::resume_with(&destination, |_| Err(anyhow!("another host")));
         assert!(refused.is_err());
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
         assert_eq!(instances(&read(&path)), ["1"]);
     }
 
     #[test]
     fn a_journal_does_not_follow_a_symbolic_link() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("all.json");
-        let target = folder.path().join("target");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("all.json");
+        let target = directory.path().join("target");
         std::os::unix::fs::symlink(&target, partial_of(&path)).unwrap();
         let destination = Destination::File(path);
         for content in [None, Some("precious")] {

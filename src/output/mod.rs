@@ -17,7 +17,7 @@ use crate::terminal;
 
 pub(crate) use reserve::Reserve;
 pub(crate) use target::{Target, directory_of};
-pub use whole::Written;
+pub use whole::WriteMethod;
 pub(crate) use whole::{filled, named, write_whole};
 
 /// Writes to standard output, unbuffered.
@@ -63,7 +63,7 @@ impl FromStr for Destination {
 
 impl Destination {
     /// Writes a document as JSON with a final newline.
-    pub fn write<T: Serialize>(&self, document: &T) -> Result<Written> {
+    pub fn write<T: Serialize>(&self, document: &T) -> Result<WriteMethod> {
         let mut text =
             serde_json::to_string_pretty(document).context("converting the result to JSON")?;
         text.push('\n');
@@ -71,9 +71,9 @@ impl Destination {
     }
 
     /// Writes a text unchanged.
-    pub fn write_text(&self, text: &str) -> Result<Written> {
+    pub fn write_text(&self, text: &str) -> Result<WriteMethod> {
         let path = match self {
-            Self::Stdout => return print(text).map(|()| Written::AsItIs),
+            Self::Stdout => return print(text).map(|()| WriteMethod::Normal),
             Self::File(path) => path,
         };
         let written = match Target::of(path)? {
@@ -97,41 +97,41 @@ impl Destination {
     }
 
     /// Checks the destination and reserves space for a document.
-    pub fn reserve(&self) -> Result<Outlet<'_>> {
+    pub fn reserve(&self) -> Result<ReservedDestination<'_>> {
         self.check()?;
-        let mut outlet = Outlet {
+        let mut reserved = ReservedDestination {
             destination: self,
             reserve: None,
             may_block: false,
         };
         if let Self::File(path) = self {
             match Target::of(path)? {
-                Target::Special(_) => outlet.may_block = true,
+                Target::Special(_) => reserved.may_block = true,
                 // The existing contents provide the space.
                 Target::InPlace(_) => {}
-                Target::Replace(path) => outlet.reserve = Reserve::beside(&path)?,
+                Target::Replace(path) => reserved.reserve = Reserve::beside(&path)?,
             }
         }
-        Ok(outlet)
+        Ok(reserved)
     }
 }
 
 /// A destination with space reserved for its document.
 #[derive(Debug)]
-pub struct Outlet<'a> {
+pub struct ReservedDestination<'a> {
     destination: &'a Destination,
     reserve: Option<Reserve>,
     may_block: bool,
 }
 
-impl Outlet<'_> {
+impl ReservedDestination<'_> {
     /// Returns whether writing may wait indefinitely for a reader.
     pub fn may_block(&self) -> bool {
         self.may_block
     }
 
     /// Writes the document, in the reserved space if necessary.
-    pub fn write<T: Serialize>(&mut self, document: &T) -> Result<Written> {
+    pub fn write<T: Serialize>(&mut self, document: &T) -> Result<WriteMethod> {
         drop(self.reserve.take());
         self.destination.write(document)
     }
@@ -170,7 +170,7 @@ mod tests {
         let path = directory.path().join("result.json");
         std::fs::write(&path, "old").unwrap();
         let written = Destination::File(path.clone()).write(&[1, 2]).unwrap();
-        assert_eq!(written, Written::AsItIs);
+        assert_eq!(written, WriteMethod::Normal);
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(serde_json::from_str::<Vec<u32>>(&text).unwrap(), [1, 2]);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
@@ -194,7 +194,7 @@ mod tests {
         std::os::unix::fs::symlink("file", at("first")).unwrap();
         std::os::unix::fs::symlink(at("first"), at("second")).unwrap();
         let written = Destination::File(at("second")).write(&[1]).unwrap();
-        assert_eq!(written, Written::AsItIs);
+        assert_eq!(written, WriteMethod::Normal);
         assert!(at("second").is_symlink() && at("first").is_symlink());
         let text = std::fs::read_to_string(at("file")).unwrap();
         assert_eq!(serde_json::from_str::<Vec<u32>>(&text).unwrap(), [1]);

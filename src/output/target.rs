@@ -26,9 +26,9 @@ pub(crate) enum Target {
 impl Target {
     /// Returns the target of a path, following symbolic links.
     pub(crate) fn of(path: &Path) -> Result<Self> {
-        let there = match fs::metadata(path) {
-            Ok(there) if there.is_file() => there,
-            Ok(there) => return Self::of_no_file(path, &there),
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) if metadata.is_file() => metadata,
+            Ok(metadata) => return Self::special(path, &metadata),
             // A missing file, a link to one, or a missing directory: distinguished below.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Ok(Self::Replace(resolved(path)?));
@@ -36,7 +36,7 @@ impl Target {
             Err(error) => return Err(unusable(path, error)),
         };
         let path = resolved(path)?;
-        Ok(match there.is_file() && is_mount_point(&path) {
+        Ok(match metadata.is_file() && is_mount_point(&path) {
             true => Self::InPlace(path),
             false => Self::Replace(path),
         })
@@ -49,8 +49,8 @@ impl Target {
         }
     }
 
-    fn of_no_file(path: &Path, there: &Metadata) -> Result<Self> {
-        let kind = there.file_type();
+    fn special(path: &Path, metadata: &Metadata) -> Result<Self> {
+        let kind = metadata.file_type();
         let name = path.display();
         if kind.is_dir() {
             bail!("cannot write {name}: it is a directory; name a file in it");
@@ -103,7 +103,7 @@ fn check_replaceable(path: &Path) -> io::Result<()> {
 /// The kernel follows the links, so that its protection of links in sticky directories applies.
 fn resolved(path: &Path) -> Result<PathBuf> {
     match fs::symlink_metadata(path) {
-        Ok(there) if there.is_symlink() => {}
+        Ok(metadata) if metadata.is_symlink() => {}
         _ => return Ok(path.to_owned()),
     }
     let name = path.display();
@@ -125,7 +125,7 @@ fn resolved(path: &Path) -> Result<PathBuf> {
     );
     match (found.dev(), found.ino()) == (led_to.st_dev, led_to.st_ino) {
         true => Ok(file),
-        false => Err(anyhow!("it leads elsewhere now").context(about())),
+        false => Err(anyhow!("its target changed").context(about())),
     }
 }
 

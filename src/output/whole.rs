@@ -13,21 +13,21 @@ use super::target::directory_of;
 /// How a document was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
-pub enum Written {
-    /// As its destination implies.
-    AsItIs,
+pub enum WriteMethod {
+    /// As its destination requires: replaced atomically, or written sequentially.
+    Normal,
     /// In place: this file is a mount point and cannot be replaced.
     InPlace(PathBuf),
 }
 
-impl Written {
+impl WriteMethod {
     /// Returns a note for the user, if any.
     pub fn remark(&self) -> Option<String> {
         match self {
-            Self::AsItIs => None,
+            Self::Normal => None,
             Self::InPlace(path) => Some(format!(
-                "{} is a mount point and cannot be replaced: it was written in place; mount its \
-                 directory instead to have it appear whole or not at all",
+                "{} is a mount point and cannot be replaced, so it was written in place; mount its \
+                 directory instead, so that the file is replaced atomically",
                 path.display()
             )),
         }
@@ -39,7 +39,7 @@ impl Written {
 pub(crate) fn write_whole(
     target: &Target,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<Written> {
+) -> io::Result<WriteMethod> {
     let path = match target {
         Target::Replace(path) => path,
         Target::InPlace(path) | Target::Special(path) => return in_place(path, fill),
@@ -48,7 +48,9 @@ pub(crate) fn write_whole(
     let mut beside = named(directory)?;
     filled(beside.as_file_mut(), fill)?;
     match beside.persist(path) {
-        Ok(_) => File::open(directory)?.sync_all().map(|()| Written::AsItIs),
+        Ok(_) => File::open(directory)?
+            .sync_all()
+            .map(|()| WriteMethod::Normal),
         // A mount point that was not detected as one.
         Err(refused) if refused.error.kind() == ErrorKind::ResourceBusy => {
             let mut copy = refused.file.reopen()?;
@@ -82,7 +84,7 @@ pub(crate) fn filled(
 fn in_place(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<Written> {
+) -> io::Result<WriteMethod> {
     let mut file = OpenOptions::new()
         .write(true)
         .custom_flags(O_NOFOLLOW)
@@ -92,5 +94,5 @@ fn in_place(
     let length = file.stream_position()?;
     file.set_len(length)?;
     file.sync_all()?;
-    Ok(Written::InPlace(path.to_owned()))
+    Ok(WriteMethod::InPlace(path.to_owned()))
 }

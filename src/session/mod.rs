@@ -16,7 +16,7 @@ use anyhow::Error;
 use crate::cli::Dialect;
 use crate::clock;
 use crate::exit::Exit;
-use crate::output::Written;
+use crate::output::WriteMethod;
 use crate::signal::{self, Interrupted};
 use crate::terminal::message;
 
@@ -35,7 +35,7 @@ pub fn run(words: Vec<OsString>) -> Exit {
 }
 
 /// Prints a remark on standard error about how a document was written, if there is one.
-fn remark(written: &Written) {
+fn remark(written: &WriteMethod) {
     if let Some(remark) = written.remark() {
         message!("{PREFIX}{remark}");
     }

@@ -11,7 +11,7 @@ use super::progress::{IntervalLines, Watcher};
 use super::{PREFIX, compare, env, fail, remark, suite, sweep};
 use crate::cli::native::{Cli, Command, Output};
 use crate::exit::Exit;
-use crate::output::{self, Destination, Outlet, Written, is_out_of_space};
+use crate::output::{self, Destination, ReservedDestination, WriteMethod, is_out_of_space};
 use crate::plan::{FileHandling, RunPlan};
 use crate::report::ReportFormat;
 use crate::report::text::Columns;
@@ -102,11 +102,18 @@ fn measure(plan: &RunPlan, handling: FileHandling, output: &Output) -> Result<Ex
 /// The result is written first, so that it survives if the process is then killed. Exceptions: a
 /// pipe may block on its reader, and removal must not wait for it; if the disk is full, removing
 /// the files frees space for the result.
-fn deliver(measured: &Measured, outlet: Option<Outlet>, output: &Output) -> Result<Written> {
+fn deliver(
+    measured: &Measured,
+    outlet: Option<ReservedDestination>,
+    output: &Output,
+) -> Result<WriteMethod> {
     let result = &measured.result;
     let Some(mut outlet) = outlet else {
         let printed = print_report(result, output);
-        return measured.clean_up().and(printed).map(|()| Written::AsItIs);
+        return measured
+            .clean_up()
+            .and(printed)
+            .map(|()| WriteMethod::Normal);
     };
     let early = (!outlet.may_block()).then(|| outlet.write(result));
     let printed = print_report(result, output);
