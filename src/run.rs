@@ -9,7 +9,7 @@ use crate::clock::{Clock, Nanoseconds, TimeSource};
 use crate::engine::statistics::Statistics;
 use crate::engine::{self, Observer, RunOutcome, Setup};
 use crate::harness;
-use crate::host::{self, Root};
+use crate::host::{self, SystemRoot};
 use crate::plan::{ClockChoice, RunPlan, Test};
 use crate::result::{
     EndedBy, Harness, Host, Latency, Noise, PageCache, Rates, RunResult, SCHEMA, Start, Status,
@@ -73,11 +73,11 @@ impl<'a> Run<'a> {
             plan,
             setup,
             time,
-            host: host::fingerprint(&Root::default()),
+            host: host::fingerprint(&SystemRoot::default()),
             storage: plan
                 .files
                 .as_ref()
-                .map(|files| host::storage(&Root::default(), &files.dir)),
+                .map(|files| host::storage(&SystemRoot::default(), &files.dir)),
             harness: Harness::default(),
         }
     }

@@ -208,7 +208,7 @@ impl TimeSource {
 
 #[cfg(target_arch = "x86_64")]
 fn trusted_tsc() -> Result<(AnyClock, HzFrom)> {
-    let (tsc, hz_from) = Tsc::trusted(&crate::host::Root::default())?;
+    let (tsc, hz_from) = Tsc::trusted(&crate::host::SystemRoot::default())?;
     Ok((AnyClock::Tsc(tsc), hz_from))
 }
 

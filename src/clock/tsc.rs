@@ -20,7 +20,7 @@ use raw_cpuid::{CpuId, Hypervisor};
 use super::calibrate::{Reference, calibrated_hz, coarse_raw_step};
 use super::permission::rdtsc_was_forbidden;
 use super::{Clock, Scale, Ticks};
-use crate::host::{self, Root};
+use crate::host::{self, SystemRoot};
 use crate::result::HzFrom;
 
 /// Duration of a calibration: a pair of readings is accurate to about 50 ns, so this gives a few
@@ -76,7 +76,7 @@ impl Clock for Tsc {
 
 impl Tsc {
     /// Returns the TSC with its rate; fails with the reason if it cannot be trusted.
-    pub fn trusted(root: &Root) -> Result<(Self, HzFrom)> {
+    pub fn trusted(root: &SystemRoot) -> Result<(Self, HzFrom)> {
         ensure!(
             !rdtsc_was_forbidden(),
             "prctl(PR_SET_TSC) forbids RDTSC to this process"
@@ -168,7 +168,7 @@ fn skew_within_tolerance(readings: &[(usize, Reference)], scale: Scale) -> Resul
 }
 
 /// Fails if the kernel does not trust the TSC or has no clock to check it against.
-fn check_clock_sources(root: &Root) -> Result<()> {
+fn check_clock_sources(root: &SystemRoot) -> Result<()> {
     // The kernel removes a TSC that it found unstable from the list.
     ensure!(
         host::clocksources(root).is_none_or(|sources| lists_tsc(&sources)),
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn readings_never_decrease_within_a_thread() {
-        let Ok((tsc, _)) = Tsc::trusted(&Root::default()) else {
+        let Ok((tsc, _)) = Tsc::trusted(&SystemRoot::default()) else {
             return; // no trusted TSC on this machine
         };
         let mut last = tsc.start();

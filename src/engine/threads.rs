@@ -11,7 +11,7 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use super::Setup;
 use super::statistics::Statistics;
-use crate::host::{Root, address_space_bytes, mappings, mappings_limit};
+use crate::host::{SystemRoot, address_space_bytes, mappings, mappings_limit};
 use crate::signal;
 
 /// Default stack size of a Rust thread, in bytes.
@@ -90,7 +90,7 @@ fn spawn_one(
 /// would abort the process.
 fn ensure_room(setup: Setup) -> Result<()> {
     let threads = setup.threads as u64;
-    let root = Root::default();
+    let root = SystemRoot::default();
     if let (Some(used), Some(limit)) = (mappings(&root), mappings_limit(&root)) {
         let needed = used.saturating_add(threads.saturating_mul(MAPPINGS_PER_THREAD));
         ensure!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::root::{Root, bracketed, entries, text};
+use super::root::{SystemRoot, bracketed, entries, text};
 
 /// Limit on the layers of device mapper and md to follow: more than any real stack has.
 const MAX_LAYERS: usize = 8;
@@ -12,24 +12,24 @@ const MAX_LAYERS: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct BlockDevice {
     /// Its directory in /sys.
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl BlockDevice {
     /// Returns the disk below the device `major:minor`.
-    pub(super) fn below_number(root: &Root, number: &str) -> Option<Self> {
+    pub(super) fn below_number(root: &SystemRoot, number: &str) -> Option<Self> {
         Self::below(&root.path("sys/dev/block").join(number))
     }
 
     /// Returns the disk below the device with this name in /sys.
-    pub(super) fn below_name(root: &Root, name: &str) -> Option<Self> {
+    pub(super) fn below_name(root: &SystemRoot, name: &str) -> Option<Self> {
         Self::below(&root.path("sys/class/block").join(name))
     }
 
     /// Returns the disk below a partition, volume or other device, given its directory in /sys;
     /// if there are several disks, the device that combines them.
-    fn below(folder: &Path) -> Option<Self> {
-        let device = Self::whole(folder)?;
+    fn below(directory: &Path) -> Option<Self> {
+        let device = Self::whole(directory)?;
         let mut disks = BTreeSet::new();
         device.collect_disks(MAX_LAYERS, &mut disks);
         match disks.pop_first() {
@@ -39,19 +39,19 @@ impl BlockDevice {
     }
 
     /// Returns the device itself, or the one that contains it if it is a partition.
-    fn whole(folder: &Path) -> Option<Self> {
-        let folder = folder.canonicalize().ok()?;
-        let is_partition = folder.join("partition").exists();
-        let folder = if is_partition {
-            folder.parent()?.into()
+    fn whole(directory: &Path) -> Option<Self> {
+        let directory = directory.canonicalize().ok()?;
+        let is_partition = directory.join("partition").exists();
+        let directory = if is_partition {
+            directory.parent()?.into()
         } else {
-            folder
+            directory
         };
-        Some(Self { folder })
+        Some(Self { directory })
     }
 
     fn collect_disks(&self, layers: usize, disks: &mut BTreeSet<Self>) {
-        let slaves: Vec<Self> = entries(&self.folder.join("slaves"))
+        let slaves: Vec<Self> = entries(&self.directory.join("slaves"))
             .iter()
             .filter_map(|slave| Self::whole(slave))
             .collect();
@@ -66,22 +66,22 @@ impl BlockDevice {
 
     /// Returns the kernel's name of the device.
     pub(super) fn name(&self) -> Option<String> {
-        let name = self.folder.file_name()?.to_str()?;
+        let name = self.directory.file_name()?.to_str()?;
         // /sys replaces the slash of names such as cciss/c0d0.
         Some(name.replace('!', "/"))
     }
 
     /// Returns the active I/O scheduler.
     pub(super) fn scheduler(&self) -> Option<String> {
-        let choices = text(&self.folder.join("queue/scheduler"))?;
-        // A driver without a choice shows a single word without brackets.
+        let choices = text(&self.directory.join("queue/scheduler"))?;
+        // A driver without a choice shows a single name without brackets.
         let lone = Some(choices.as_str()).filter(|text| !text.contains([' ', '[', ']']));
         bracketed(&choices).or(lone).map(str::to_owned)
     }
 
     /// Returns the write cache mode as the kernel names it ("write back", "write through").
     pub(super) fn write_cache(&self) -> Option<String> {
-        text(&self.folder.join("queue/write_cache"))
+        text(&self.directory.join("queue/write_cache"))
             .filter(|mode| matches!(mode.as_str(), "write back" | "write through"))
     }
 
@@ -96,7 +96,7 @@ impl BlockDevice {
     }
 
     fn flag(&self, name: &str) -> Option<bool> {
-        match text(&self.folder.join(name))?.as_str() {
+        match text(&self.directory.join(name))?.as_str() {
             "0" => Some(false),
             "1" => Some(true),
             _ => None,
@@ -122,7 +122,7 @@ mod tests {
             .file("sys/devices/pci/block/sda/sda3/partition", "3")
             .file("sys/devices/pci/block/sdb/queue/scheduler", "none")
             .file("sys/devices/pci/block/sdb/queue/rotational", "0")
-            .folder("sys/devices/pci/block/sdb/slaves")
+            .directory("sys/devices/pci/block/sdb/slaves")
             .link("sys/dev/block/8:2", "../../devices/pci/block/sda/sda2")
             .link("sys/dev/block/8:16", "../../devices/pci/block/sdb")
             .link("sys/dev/block/253:0", "../../devices/virtual/block/dm-0")

@@ -7,19 +7,19 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::mounts::Mount;
-use super::root::Root;
+use super::root::SystemRoot;
 use crate::result::Cgroup;
 
 /// Returns the limits that apply to this process. A memory limit that is not below the machine's
 /// memory is ignored, as is the number that means "unlimited" in version 1.
-pub(super) fn limits(root: &Root, mounts: &[Mount], memory_bytes: Option<u64>) -> Cgroup {
+pub(super) fn limits(root: &SystemRoot, mounts: &[Mount], memory_bytes: Option<u64>) -> Cgroup {
     let memberships = root.text("proc/self/cgroup").unwrap_or_default();
     let mut tightest = Cgroup::default();
     let mut versions = BTreeSet::new();
     for membership in memberships.lines().filter_map(Membership::parse) {
-        for folder in membership.folders(mounts) {
-            let quota = cpu_quota(root, &folder);
-            let memory = memory_limit(root, &folder);
+        for directory in membership.directories(mounts) {
+            let quota = cpu_quota(root, &directory);
+            let memory = memory_limit(root, &directory);
             tightest.cpu_quota_cpus = tighter(tightest.cpu_quota_cpus, quota);
             tightest.memory_limit_bytes = tighter(tightest.memory_limit_bytes, memory);
             versions.extend(membership.version_of_limits());
@@ -59,7 +59,7 @@ impl<'a> Membership<'a> {
     }
 
     /// Returns the directories of the group and of its ancestors, as far as they are mounted here.
-    fn folders(&self, mounts: &[Mount]) -> Vec<PathBuf> {
+    fn directories(&self, mounts: &[Mount]) -> Vec<PathBuf> {
         mounts
             .iter()
             .filter(|mount| self.is_mounted_by(mount))
@@ -89,15 +89,15 @@ impl<'a> Membership<'a> {
     }
 }
 
-fn cpu_quota(root: &Root, folder: &Path) -> Option<f64> {
-    let (quota, period) = match root.text(folder.join("cpu.max")) {
+fn cpu_quota(root: &SystemRoot, directory: &Path) -> Option<f64> {
+    let (quota, period) = match root.text(directory.join("cpu.max")) {
         Some(text) => {
             let (quota, period) = text.split_once(' ')?;
             (quota.to_owned(), period.to_owned())
         }
         None => (
-            root.text(folder.join("cpu.cfs_quota_us"))?,
-            root.text(folder.join("cpu.cfs_period_us"))?,
+            root.text(directory.join("cpu.cfs_quota_us"))?,
+            root.text(directory.join("cpu.cfs_period_us"))?,
         ),
     };
     // "max" or -1 means no quota; neither parses as a u64.
@@ -106,21 +106,21 @@ fn cpu_quota(root: &Root, folder: &Path) -> Option<f64> {
     Some(quota as f64 / period as f64)
 }
 
-fn memory_limit(root: &Root, folder: &Path) -> Option<u64> {
+fn memory_limit(root: &SystemRoot, directory: &Path) -> Option<u64> {
     /// The largest limit that version 1 can store: LONG_MAX rounded down to a page, which is at
     /// most 64 KiB.
     const UNLIMITED: u64 = i64::MAX as u64 - 0xffff;
     let own = root
-        .text(folder.join("memory.max"))
-        .or_else(|| root.text(folder.join("memory.limit_in_bytes")))
+        .text(directory.join("memory.max"))
+        .or_else(|| root.text(directory.join("memory.limit_in_bytes")))
         .and_then(|text| text.parse().ok());
-    tighter(own, hierarchical_memory_limit(root, folder)).filter(|&limit| limit < UNLIMITED)
+    tighter(own, hierarchical_memory_limit(root, directory)).filter(|&limit| limit < UNLIMITED)
 }
 
 /// Returns the tightest limit on the path to the root, which version 1 reports even if the
 /// ancestor groups are not visible.
-fn hierarchical_memory_limit(root: &Root, folder: &Path) -> Option<u64> {
-    let stat = root.text(folder.join("memory.stat"))?;
+fn hierarchical_memory_limit(root: &SystemRoot, directory: &Path) -> Option<u64> {
+    let stat = root.text(directory.join("memory.stat"))?;
     let limit = stat
         .lines()
         .find_map(|line| line.strip_prefix("hierarchical_memory_limit "))?;

@@ -4,25 +4,25 @@
 //! <https://github.com/systemd/systemd/blob/main/src/basic/virt.c>. Those of a cloud, or of a
 //! machine model that several hypervisors share, do not name a hypervisor here.
 
-use super::root::Root;
+use super::root::SystemRoot;
 
 /// DMI strings of the machine.
 pub(super) struct Dmi {
     /// System vendor, product name and firmware vendor, as far as known.
-    words: Vec<String>,
+    strings: Vec<String>,
 }
 
 impl Dmi {
-    pub(super) fn read(root: &Root) -> Self {
-        let words = ["sys_vendor", "product_name", "bios_vendor"]
+    pub(super) fn read(root: &SystemRoot) -> Self {
+        let strings = ["sys_vendor", "product_name", "bios_vendor"]
             .iter()
             .filter_map(|field| root.text(format!("sys/class/dmi/id/{field}")))
             .collect();
-        Self { words }
+        Self { strings }
     }
 
     fn has(&self, start: &str) -> bool {
-        self.words.iter().any(|word| word.starts_with(start))
+        self.strings.iter().any(|string| string.starts_with(start))
     }
 
     /// Returns the hypervisor that the strings name. QEMU's Arm machine is called "KVM Virtual
@@ -63,7 +63,7 @@ impl Dmi {
             "Google Compute Engine",
         ];
         let is_ec2_guest =
-            self.has("Amazon EC2") && !self.words.iter().any(|word| word.contains(".metal"));
+            self.has("Amazon EC2") && !self.strings.iter().any(|string| string.contains(".metal"));
         self.name().is_some() || is_ec2_guest || VIRTUAL.iter().any(|start| self.has(start))
     }
 }
@@ -72,13 +72,13 @@ impl Dmi {
 mod tests {
     use super::*;
 
-    fn named(words: [&str; 3]) -> Option<&'static str> {
-        machine(words).name()
+    fn named(strings: [&str; 3]) -> Option<&'static str> {
+        machine(strings).name()
     }
 
-    fn machine(words: [&str; 3]) -> Dmi {
+    fn machine(strings: [&str; 3]) -> Dmi {
         Dmi {
-            words: words.map(Into::into).into(),
+            strings: strings.map(Into::into).into(),
         }
     }
 

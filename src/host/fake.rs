@@ -6,51 +6,51 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::root::Root;
+use super::root::SystemRoot;
 
 /// A temporary directory in place of `/`, removed on drop.
 pub(crate) struct FakeRoot {
-    root: Root,
-    _folder: TempDir,
+    root: SystemRoot,
+    _directory: TempDir,
 }
 
 impl FakeRoot {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let directory = tempfile::tempdir().expect("a temporary directory");
         Self {
-            root: Root::at(folder.path()),
-            _folder: folder,
+            root: SystemRoot::at(directory.path()),
+            _directory: directory,
         }
     }
 
     /// Adds a file; its text gets a final newline, as in the kernel's files.
     pub(crate) fn file(self, path: &str, text: &str) -> Self {
-        fs::write(self.place(path), format!("{text}\n")).expect("a file in the fake root");
+        fs::write(self.create_parent(path), format!("{text}\n")).expect("a file in the fake root");
         self
     }
 
     /// Adds an empty directory.
-    pub(crate) fn folder(self, path: &str) -> Self {
-        fs::create_dir_all(self.place(path)).expect("a folder in the fake root");
+    pub(crate) fn directory(self, path: &str) -> Self {
+        fs::create_dir_all(self.create_parent(path)).expect("a directory in the fake root");
         self
     }
 
     /// Adds a symbolic link.
     pub(crate) fn link(self, path: &str, target: &str) -> Self {
-        symlink(target, self.place(path)).expect("a link in the fake root");
+        symlink(target, self.create_parent(path)).expect("a link in the fake root");
         self
     }
 
     /// Returns the root to read from.
-    pub(crate) fn root(&self) -> &Root {
+    pub(crate) fn root(&self) -> &SystemRoot {
         &self.root
     }
 
-    fn place(&self, path: &str) -> PathBuf {
-        let place = self.root.path(path);
-        if let Some(parent) = place.parent() {
-            fs::create_dir_all(parent).expect("a folder in the fake root");
+    fn create_parent(&self, path: &str) -> PathBuf {
+        let path = self.root.path(path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).expect("a directory in the fake root");
         }
-        place
+        path
     }
 }

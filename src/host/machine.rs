@@ -5,7 +5,7 @@ use nix::sys::utsname::uname;
 use nix::unistd::{Pid, SysconfVar, sysconf};
 
 use super::cpuid;
-use super::root::{Root, bracketed};
+use super::root::{SystemRoot, bracketed};
 
 /// The fields of uname(2) that a result contains.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ impl Node {
 }
 
 /// Returns the name of the distribution from either path of os-release(5).
-pub(super) fn os(root: &Root) -> Option<String> {
+pub(super) fn os(root: &SystemRoot) -> Option<String> {
     let text = root
         .text("etc/os-release")
         .or_else(|| root.text("usr/lib/os-release"))?;
@@ -66,7 +66,7 @@ fn unquote(value: &str) -> Option<String> {
 }
 
 /// Returns the CPU model, from whichever fields this architecture has.
-pub(super) fn cpu_model(root: &Root) -> Option<String> {
+pub(super) fn cpu_model(root: &SystemRoot) -> Option<String> {
     let cpuinfo = root.text("proc/cpuinfo").unwrap_or_default();
     let field = |name| field(&cpuinfo, name).map(str::to_owned);
     field("model name")
@@ -110,21 +110,21 @@ pub fn cpus() -> u32 {
 }
 
 /// Returns the memory that the kernel manages.
-pub(super) fn memory_bytes(root: &Root) -> Option<u64> {
+pub(super) fn memory_bytes(root: &SystemRoot) -> Option<u64> {
     meminfo(root, "MemTotal")
 }
 
 /// Returns the kernel's estimate of the memory available without swapping.
-pub(super) fn memory_available(root: &Root) -> Option<u64> {
+pub(super) fn memory_available(root: &SystemRoot) -> Option<u64> {
     meminfo(root, "MemAvailable")
 }
 
-fn meminfo(root: &Root, name: &str) -> Option<u64> {
+fn meminfo(root: &SystemRoot, name: &str) -> Option<u64> {
     bytes_in(root, "proc/meminfo", name)
 }
 
 /// Returns the value of the line `name: 123 kB` of a file, in bytes.
-pub(super) fn bytes_in(root: &Root, file: &str, name: &str) -> Option<u64> {
+pub(super) fn bytes_in(root: &SystemRoot, file: &str, name: &str) -> Option<u64> {
     let text = root.text(file)?;
     let kib: u64 = field(&text, name)?
         .strip_suffix("kB")?
@@ -135,17 +135,17 @@ pub(super) fn bytes_in(root: &Root, file: &str, name: &str) -> Option<u64> {
 }
 
 /// Returns the kernel's current clock source.
-pub fn clocksource(root: &Root) -> Option<String> {
+pub fn clocksource(root: &SystemRoot) -> Option<String> {
     root.text("sys/devices/system/clocksource/clocksource0/current_clocksource")
 }
 
 /// Returns the clock sources available to the kernel, separated by spaces.
-pub fn clocksources(root: &Root) -> Option<String> {
+pub fn clocksources(root: &SystemRoot) -> Option<String> {
     root.text("sys/devices/system/clocksource/clocksource0/available_clocksource")
 }
 
 /// Returns the frequency governor if all CPUs that have one have the same.
-pub(super) fn cpu_governor(root: &Root) -> Option<String> {
+pub(super) fn cpu_governor(root: &SystemRoot) -> Option<String> {
     let mut governors = root
         .entries("sys/devices/system/cpu")
         .into_iter()
@@ -155,7 +155,7 @@ pub(super) fn cpu_governor(root: &Root) -> Option<String> {
 }
 
 /// Returns the policy for transparent huge pages.
-pub(super) fn transparent_hugepage(root: &Root) -> Option<String> {
+pub(super) fn transparent_hugepage(root: &SystemRoot) -> Option<String> {
     let choices = root.text("sys/kernel/mm/transparent_hugepage/enabled")?;
     bracketed(&choices).map(str::to_owned)
 }

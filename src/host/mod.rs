@@ -2,7 +2,7 @@
 //! the other activity of the machine during the run.
 //!
 //! A value that the kernel does not report is None, never a guess. The files of the kernel and of
-//! the distribution are read below a [`Root`].
+//! the distribution are read below a [`SystemRoot`].
 
 mod block;
 mod cgroup;
@@ -26,12 +26,12 @@ pub use machine::{clocksource, clocksources, cpus};
 pub use mounts::is_mount_point;
 pub use noise::{NoiseBefore, noise_start};
 pub use process::{address_space_bytes, mappings, mappings_limit};
-pub use root::Root;
+pub use root::SystemRoot;
 pub use schedstat::thread_runqueue_wait;
 pub use storage::{free_bytes, storage};
 
 /// Returns the memory available now: the kernel's estimate, capped by the control group's limit.
-pub fn memory_available(root: &Root) -> Option<u64> {
+pub fn memory_available(root: &SystemRoot) -> Option<u64> {
     let mounts = mounts::read(root);
     let limit = cgroup::limits(root, &mounts, machine::memory_bytes(root)).memory_limit_bytes;
     let available = machine::memory_available(root);
@@ -39,7 +39,7 @@ pub fn memory_available(root: &Root) -> Option<u64> {
 }
 
 /// Describes the machine that this process runs on, with any hypervisor and container in between.
-pub fn fingerprint(root: &Root) -> Host {
+pub fn fingerprint(root: &SystemRoot) -> Host {
     let mounts = mounts::read(root);
     let node = machine::Node::of_uname();
     let memory_bytes = machine::memory_bytes(root);
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn the_fingerprint_of_this_machine_has_what_every_linux_reports() {
-        let host = fingerprint(&Root::default());
+        let host = fingerprint(&SystemRoot::default());
         assert!(host.cpus >= 1);
         assert!(host.memory_bytes.is_some());
         assert!(host.kernel.is_some());

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::root::Root;
+use super::root::SystemRoot;
 
 /// One mount that this process sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(super) struct Mount {
     pub point: PathBuf,
     /// The file system type.
     pub filesystem: String,
-    /// The source: a device path or any other word.
+    /// The source: a device path or any other name.
     pub source: String,
     /// The options of the file system (superblock).
     options: String,
@@ -37,14 +37,14 @@ impl Mount {
     }
 
     fn parse(line: &str) -> Option<Self> {
-        let (place, kind) = line.split_once(" - ")?;
-        let mut place = place.split(' ');
+        let (fields, kind) = line.split_once(" - ")?;
+        let mut fields = fields.split(' ');
         let mut kind = kind.split(' ');
         Some(Self {
-            id: place.next()?.parse().ok()?,
-            device: place.nth(1)?.to_owned(),
-            root: unescape(place.next()?).into(),
-            point: unescape(place.next()?).into(),
+            id: fields.next()?.parse().ok()?,
+            device: fields.nth(1)?.to_owned(),
+            root: unescape(fields.next()?).into(),
+            point: unescape(fields.next()?).into(),
             filesystem: kind.next()?.to_owned(),
             source: unescape(kind.next()?),
             options: unescape(kind.next().unwrap_or_default()),
@@ -54,7 +54,7 @@ impl Mount {
 
 /// Returns all mounts that this process sees, in the kernel's order: a later mount hides an
 /// earlier one on the same mount point.
-pub(super) fn read(root: &Root) -> Vec<Mount> {
+pub(super) fn read(root: &SystemRoot) -> Vec<Mount> {
     root.text("proc/self/mountinfo")
         .map(|text| text.lines().filter_map(Mount::parse).collect())
         .unwrap_or_default()
@@ -62,7 +62,7 @@ pub(super) fn read(root: &Root) -> Vec<Mount> {
 
 /// Returns whether this file is a mount point, which a rename cannot replace.
 pub fn is_mount_point(file: &Path) -> bool {
-    let mounts = read(&Root::default());
+    let mounts = read(&SystemRoot::default());
     file.canonicalize()
         .is_ok_and(|file| mounts.iter().any(|mount| mount.point == file))
 }

@@ -4,22 +4,22 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use nix::unistd::{SysconfVar, sysconf};
 
-use super::root::Root;
+use super::root::SystemRoot;
 use crate::result::Noise;
 
 /// A snapshot of the kernel's counters.
 #[derive(Debug, Clone)]
-pub struct NoiseBefore(Counts);
+pub struct NoiseBefore(Counters);
 
 /// Reads the kernel's counters before a measurement.
 pub fn noise_start() -> NoiseBefore {
-    NoiseBefore(Counts::read(&Root::default()))
+    NoiseBefore(Counters::read(&SystemRoot::default()))
 }
 
 impl NoiseBefore {
     /// Returns the noise since the snapshot.
     pub fn since(&self) -> Noise {
-        Counts::read(&Root::default()).minus(&self.0)
+        Counters::read(&SystemRoot::default()).minus(&self.0)
     }
 }
 
@@ -41,7 +41,7 @@ impl Noise {
 
 /// Counters that only grow; None if the kernel does not report them.
 #[derive(Debug, Clone, Default)]
-struct Counts {
+struct Counters {
     /// In clock ticks, over all CPUs.
     steal_ticks: Option<u64>,
     user_us: Option<u64>,
@@ -49,8 +49,8 @@ struct Counts {
     involuntary_switches: Option<u64>,
 }
 
-impl Counts {
-    fn read(root: &Root) -> Self {
+impl Counters {
+    fn read(root: &SystemRoot) -> Self {
         let usage = getrusage(UsageWho::RUSAGE_SELF).ok();
         let count = |value: i64| u64::try_from(value).ok();
         Self {
@@ -83,7 +83,7 @@ fn growth(before: Option<u64>, after: Option<u64>) -> Option<u64> {
 }
 
 /// Reads the eighth counter of the line of all CPUs in /proc/stat.
-fn steal_ticks(root: &Root) -> Option<u64> {
+fn steal_ticks(root: &SystemRoot) -> Option<u64> {
     let stat = root.text("proc/stat")?;
     let all_cpus = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
     all_cpus.split_whitespace().nth(7)?.parse().ok()
@@ -124,13 +124,13 @@ mod tests {
 
     #[test]
     fn noise_is_the_increase_of_the_counters_in_seconds() {
-        let counts = |n: u64| Counts {
+        let counters = |n: u64| Counters {
             steal_ticks: Some(10 * n),
             user_us: Some(1_500_000 * n),
             system_us: None,
             involuntary_switches: Some(7 * n),
         };
-        let noise = counts(3).minus(&counts(1));
+        let noise = counters(3).minus(&counters(1));
         let hz = ticks_per_second().unwrap();
         assert_eq!(noise.steal_s, Some(20.0 / hz));
         assert_eq!(noise.user_s, Some(3.0));

@@ -1,21 +1,21 @@
 //! Memory mappings and address space of this process.
 
 use super::machine::bytes_in;
-use super::root::Root;
+use super::root::SystemRoot;
 
 /// Returns the number of memory mappings of this process.
-pub fn mappings(root: &Root) -> Option<u64> {
+pub fn mappings(root: &SystemRoot) -> Option<u64> {
     root.text("proc/self/maps")
         .map(|maps| maps.lines().count() as u64)
 }
 
 /// Returns the kernel's limit on memory mappings per process.
-pub fn mappings_limit(root: &Root) -> Option<u64> {
+pub fn mappings_limit(root: &SystemRoot) -> Option<u64> {
     root.text("proc/sys/vm/max_map_count")?.parse().ok()
 }
 
 /// Returns the size of the address space of this process, in bytes.
-pub fn address_space_bytes(root: &Root) -> Option<u64> {
+pub fn address_space_bytes(root: &SystemRoot) -> Option<u64> {
     bytes_in(root, "proc/self/status", "VmSize")
 }
 

@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 ///
 /// It does not affect system calls: these report about the process itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Root(PathBuf);
+pub struct SystemRoot(PathBuf);
 
-impl Default for Root {
+impl Default for SystemRoot {
     fn default() -> Self {
         Self("/".into())
     }
 }
 
-impl Root {
+impl SystemRoot {
     /// Creates a root other than the system's.
-    pub fn at(folder: impl Into<PathBuf>) -> Self {
-        Self(folder.into())
+    pub fn at(directory: impl Into<PathBuf>) -> Self {
+        Self(directory.into())
     }
 
     /// Returns a system path relocated below this root.
@@ -43,14 +43,14 @@ impl Root {
     }
 }
 
-/// [`Root::text`] of a path that is already below a root.
+/// [`SystemRoot::text`] of a path that is already below a root.
 pub(super) fn text(path: &Path) -> Option<String> {
     let bytes = fs::read(path).ok()?;
     let text = String::from_utf8_lossy(&bytes).trim().to_owned();
     (!text.is_empty()).then_some(text)
 }
 
-/// [`Root::entries`] of a path that is already below a root.
+/// [`SystemRoot::entries`] of a path that is already below a root.
 pub(super) fn entries(path: &Path) -> Vec<PathBuf> {
     let Ok(found) = fs::read_dir(path) else {
         return Vec::new();
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn absolute_and_relative_paths_are_both_relocated_below_the_root() {
-        let root = Root::at("/fake");
+        let root = SystemRoot::at("/fake");
         assert_eq!(root.path("/proc/stat"), Path::new("/fake/proc/stat"));
         assert_eq!(root.path("proc/stat"), Path::new("/fake/proc/stat"));
     }

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use nix::unistd::gettid;
 
-use super::root::Root;
+use super::root::SystemRoot;
 
 /// Returns how long the calling thread has waited in run queues since it started; None if the
 /// kernel does not count it.
 pub fn thread_runqueue_wait() -> Option<Duration> {
-    runqueue_wait(&Root::default(), gettid().as_raw())
+    runqueue_wait(&SystemRoot::default(), gettid().as_raw())
 }
 
-fn runqueue_wait(root: &Root, thread: i32) -> Option<Duration> {
+fn runqueue_wait(root: &SystemRoot, thread: i32) -> Option<Duration> {
     // Not /proc/thread-self, which kernels before 3.17 lack.
     let schedstat = root.text(format!("proc/self/task/{thread}/schedstat"))?;
     let mut counts = schedstat.split_ascii_whitespace().map(str::parse::<u64>);

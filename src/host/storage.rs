@@ -9,17 +9,17 @@ use nix::sys::statvfs::statvfs;
 
 use super::block::BlockDevice;
 use super::mounts::{self, Mount};
-use super::root::{Root, entries};
+use super::root::{SystemRoot, entries};
 use crate::result::Storage;
 
 /// Describes the storage below a directory.
-pub fn storage(root: &Root, dir: &Path) -> Storage {
+pub fn storage(root: &SystemRoot, dir: &Path) -> Storage {
     let path = dir
         .canonicalize()
         .or_else(|_| std::path::absolute(dir))
         .unwrap_or_else(|_| dir.into());
     let mount_id = |path: &Path| mount_id(root, path);
-    Stack {
+    StorageLookup {
         root,
         mounts: &mounts::read(root),
         mount_id: &mount_id,
@@ -29,12 +29,13 @@ pub fn storage(root: &Root, dir: &Path) -> Storage {
 
 /// Returns the bytes available to this process on a directory's file system; None if unknown.
 pub fn free_bytes(dir: &Path) -> Option<u64> {
-    let told = statvfs(dir).ok()?;
-    told.blocks_available().checked_mul(told.fragment_size())
+    let file_system = statvfs(dir).ok()?;
+    let blocks = file_system.blocks_available();
+    blocks.checked_mul(file_system.fragment_size())
 }
 
 /// Returns the kernel's ID of the mount that a path is on.
-fn mount_id(root: &Root, path: &Path) -> Option<u64> {
+fn mount_id(root: &SystemRoot, path: &Path) -> Option<u64> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_PATH)
@@ -46,14 +47,14 @@ fn mount_id(root: &Root, path: &Path) -> Option<u64> {
 }
 
 /// Lookup of the layers from a directory down to a device.
-struct Stack<'a> {
-    root: &'a Root,
+struct StorageLookup<'a> {
+    root: &'a SystemRoot,
     mounts: &'a [Mount],
     /// Returns the ID of the mount that a path is on.
     mount_id: &'a dyn Fn(&Path) -> Option<u64>,
 }
 
-impl Stack<'_> {
+impl StorageLookup<'_> {
     fn below(&self, path: &Path) -> Storage {
         let mount = self.mount(path);
         let device = mount.and_then(|mount| self.device(mount));
@@ -163,7 +164,7 @@ mod tests {
                 .filter(|_| !path.starts_with("/not"))
                 .map(|mount| mount.id)
         };
-        Stack {
+        StorageLookup {
             root,
             mounts: &mounts,
             mount_id: &mount_id,
@@ -224,30 +225,30 @@ mod tests {
     fn btrfs_resolves_to_a_device_only_if_it_has_a_single_one() {
         let one = || {
             machine()
-                .folder("sys/fs/btrfs/features")
-                .folder("sys/fs/btrfs/1c2d/devices/dm-0")
+                .directory("sys/fs/btrfs/features")
+                .directory("sys/fs/btrfs/1c2d/devices/dm-0")
         };
         assert_eq!(below(&one(), "/home/u").device.unwrap(), "dm-0");
-        let two = one().folder("sys/fs/btrfs/1c2d/devices/sdb");
+        let two = one().directory("sys/fs/btrfs/1c2d/devices/sdb");
         assert_eq!(below(&two, "/home/u").device, None);
         assert_eq!(below(&machine(), "/home/u").device, None);
     }
 
     #[test]
     fn an_existing_directory_is_reported_by_its_absolute_path() {
-        let folder = tempfile::tempdir().unwrap();
-        let found = storage(&Root::default(), &folder.path().join("."));
+        let directory = tempfile::tempdir().unwrap();
+        let found = storage(&SystemRoot::default(), &directory.path().join("."));
         assert_eq!(
             Path::new(&found.path),
-            folder.path().canonicalize().unwrap()
+            directory.path().canonicalize().unwrap()
         );
         assert!(found.filesystem.is_some());
     }
 
     #[test]
     fn the_storage_of_a_missing_directory_is_unknown() {
-        let found = storage(&Root::default(), Path::new("/no/such/folder"));
-        assert_eq!(found.path, "/no/such/folder");
+        let found = storage(&SystemRoot::default(), Path::new("/no/such/directory"));
+        assert_eq!(found.path, "/no/such/directory");
         assert_eq!(found.filesystem, None);
         assert_eq!(found.device, None);
     }

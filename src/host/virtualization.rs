@@ -2,12 +2,12 @@
 
 use super::cpuid::Hypervisor;
 use super::dmi::Dmi;
-use super::root::Root;
+use super::root::SystemRoot;
 
 /// Returns the name of the hypervisor; "none" on bare metal.
 ///
 /// "none" requires that the CPU denies a hypervisor and that nothing else indicates one.
-pub(super) fn hypervisor(root: &Root, cpuid: Option<Hypervisor>) -> Option<&'static str> {
+pub(super) fn hypervisor(root: &SystemRoot, cpuid: Option<Hypervisor>) -> Option<&'static str> {
     let dmi = Dmi::read(root);
     let bare_metal = || {
         let denied = cpuid == Some(Hypervisor::Absent);
@@ -27,7 +27,7 @@ pub(super) fn hypervisor(root: &Root, cpuid: Option<Hypervisor>) -> Option<&'sta
 
 /// Returns "xen" in a Xen guest and "xen-dom0" in the privileged domain, which has access to all
 /// hardware but does not run on bare metal.
-fn xen(root: &Root) -> Option<&'static str> {
+fn xen(root: &SystemRoot) -> Option<&'static str> {
     let is_xen = root.text("sys/hypervisor/type").as_deref() == Some("xen");
     if is_xen && is_xen_dom0(root) {
         Some("xen-dom0")
@@ -36,7 +36,7 @@ fn xen(root: &Root) -> Option<&'static str> {
     }
 }
 
-fn is_xen_dom0(root: &Root) -> bool {
+fn is_xen_dom0(root: &SystemRoot) -> bool {
     /// XENFEAT_dom0 of Xen's public/features.h.
     const DOM0: u32 = 11;
     let features = root
@@ -50,7 +50,7 @@ fn is_xen_dom0(root: &Root) -> bool {
     }
 }
 
-fn of_device_tree(root: &Root) -> Option<&'static str> {
+fn of_device_tree(root: &SystemRoot) -> Option<&'static str> {
     let compatible = root.text("proc/device-tree/hypervisor/compatible")?;
     // A list of NUL-terminated entries.
     compatible.split('\0').find_map(|entry| match entry {
@@ -61,7 +61,7 @@ fn of_device_tree(root: &Root) -> Option<&'static str> {
     })
 }
 
-fn user_mode_linux(root: &Root) -> Option<&'static str> {
+fn user_mode_linux(root: &SystemRoot) -> Option<&'static str> {
     let cpuinfo = root.text("proc/cpuinfo")?;
     cpuinfo
         .lines()
@@ -69,7 +69,7 @@ fn user_mode_linux(root: &Root) -> Option<&'static str> {
         .then_some("uml")
 }
 
-fn has_hypervisor_files(root: &Root) -> bool {
+fn has_hypervisor_files(root: &SystemRoot) -> bool {
     root.text("sys/hypervisor/type").is_some() || root.path("proc/device-tree/hypervisor").exists()
 }
 

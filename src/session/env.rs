@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::remark;
 use crate::clock::TimeSource;
 use crate::exit::Exit;
-use crate::host::{self, Root};
+use crate::host::{self, SystemRoot};
 use crate::output::{self, Destination};
 use crate::plan::ClockChoice;
 use crate::report::text;
@@ -40,10 +40,10 @@ pub fn run(dir: &Path, json: Option<&Destination>) -> Result<Exit> {
         )
     })?;
     let time = TimeSource::establish(ClockChoice::Auto)?;
-    let host = host::fingerprint(&Root::default());
+    let host = host::fingerprint(&SystemRoot::default());
     let clock = time.info();
     let direct_io = fileio::direct_io_in(dir);
-    let storage = host::storage(&Root::default(), dir);
+    let storage = host::storage(&SystemRoot::default(), dir);
     let environment = Environment {
         schema: SCHEMA,
         tool: Tool::this(),

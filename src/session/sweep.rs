@@ -11,7 +11,7 @@ use super::{PREFIX, remark};
 use crate::cli::native::SweepJob;
 use crate::descriptors::{DescriptorLimit, OTHER_DESCRIPTORS, raise_limit};
 use crate::exit::Exit;
-use crate::host::{self, Root};
+use crate::host::{self, SystemRoot};
 use crate::journal::Journal;
 use crate::output::{self, Destination};
 use crate::report::sweep::{failures, line, table};
@@ -82,7 +82,7 @@ fn on_this_host(sweep: &Sweep) -> Result<Sweep> {
     })?;
     Ok(Sweep {
         dir,
-        host: host::fingerprint(&Root::default()),
+        host: host::fingerprint(&SystemRoot::default()),
         ..sweep.clone()
     })
 }

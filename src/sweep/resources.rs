@@ -10,7 +10,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use super::Sweep;
 use super::directory::SweepDirectory;
 use super::trial::{prepare_time, startup_time};
-use crate::host::{self, Root};
+use crate::host::{self, SystemRoot};
 use crate::plan::RunPlan;
 use crate::size::Size;
 
@@ -134,7 +134,7 @@ impl AvailableResources {
     pub fn now(dir: &Path) -> Self {
         Self {
             disk: host::free_bytes(dir),
-            memory: host::memory_available(&Root::default()),
+            memory: host::memory_available(&SystemRoot::default()),
         }
     }
 }

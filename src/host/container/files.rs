@@ -2,11 +2,11 @@
 
 use super::is_whole_root;
 use crate::host::mounts::Mount;
-use crate::host::root::Root;
+use crate::host::root::SystemRoot;
 
 /// Returns the runtime by its traces in files and in the environment, the most specific first.
 pub(super) fn runtime(
-    root: &Root,
+    root: &SystemRoot,
     mounts: &[Mount],
     env: impl Fn(&str) -> Option<String>,
 ) -> Option<String> {
@@ -26,7 +26,7 @@ pub(super) fn runtime(
 
 /// Returns the runtime that left a trace in the image. Docker and podman never mount an image as a
 /// whole file system: the trace is then older than the namespace of this process.
-fn of_image(root: &Root, mounts: &[Mount]) -> Option<String> {
+fn of_image(root: &SystemRoot, mounts: &[Mount]) -> Option<String> {
     if mounts.iter().any(is_whole_root) {
         return None;
     }
@@ -35,7 +35,7 @@ fn of_image(root: &Root, mounts: &[Mount]) -> Option<String> {
 }
 
 /// Returns the engine that podman or buildah names in /run/.containerenv; podman if it is blank.
-pub(super) fn of_containerenv(root: &Root) -> Option<String> {
+pub(super) fn of_containerenv(root: &SystemRoot) -> Option<String> {
     if !root.path("run/.containerenv").exists() {
         return None;
     }
@@ -48,18 +48,18 @@ pub(super) fn of_containerenv(root: &Root) -> Option<String> {
 }
 
 /// Returns the name that the runtime left in the environment of PID 1.
-fn of_init(root: &Root) -> Option<String> {
+fn of_init(root: &SystemRoot) -> Option<String> {
     let environ = root.text("proc/1/environ")?;
-    let word = environ
+    let text = environ
         .split('\0')
         .find_map(|variable| variable.strip_prefix("container="))?;
-    Some(word.to_owned())
+    Some(text.to_owned())
 }
 
-/// Returns the word if it is a valid runtime name.
-fn name(word: String) -> Option<String> {
+/// Returns the text if it is a valid runtime name.
+fn name(text: String) -> Option<String> {
     let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    (!word.is_empty() && word.chars().all(is_part)).then_some(word)
+    (!text.is_empty() && text.chars().all(is_part)).then_some(text)
 }
 
 #[cfg(test)]
@@ -110,9 +110,9 @@ mod tests {
 
     #[test]
     fn an_invalid_runtime_name_is_ignored() {
-        for word in ["Two Words", "/path", "x=y"] {
-            let fake = FakeRoot::new().file("run/systemd/container", word);
-            assert_eq!(found(&fake), None, "{word}");
+        for text in ["Two Words", "/path", "x=y"] {
+            let fake = FakeRoot::new().file("run/systemd/container", text);
+            assert_eq!(found(&fake), None, "{text}");
         }
         assert_eq!(found(&FakeRoot::new()), None);
     }

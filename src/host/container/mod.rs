@@ -11,7 +11,7 @@ mod kernel;
 use std::path::Path;
 
 use super::mounts::Mount;
-use super::root::Root;
+use super::root::SystemRoot;
 
 /// Targets of the links in /proc/self/ns for the initial namespaces, which have fixed inode
 /// numbers (`enum init_ns_ino` of uapi/linux/nsfs.h, before that `PROC_PID_INIT_INO`). The mount
@@ -22,7 +22,7 @@ const BOOT_MOUNT_NAMESPACE: &str = "mnt:[4026531832]";
 /// Returns the name of the container runtime; "none" outside a container. `env` looks up a
 /// variable in the environment of this process.
 pub(super) fn runtime(
-    root: &Root,
+    root: &SystemRoot,
     mounts: &[Mount],
     env: impl Fn(&str) -> Option<String>,
 ) -> Option<String> {
@@ -38,7 +38,7 @@ pub(super) fn runtime(
 }
 
 /// Returns whether this process is known to be in the initial PID namespace.
-fn has_machines_pids(root: &Root) -> bool {
+fn has_machines_pids(root: &SystemRoot) -> bool {
     root.link("proc/self/ns/pid")
         .is_some_and(|link| link == Path::new(BOOT_PID_NAMESPACE))
 }
@@ -47,7 +47,7 @@ fn has_machines_pids(root: &Root) -> bool {
 /// mount namespace of the boot or of PID 1, or its root directory is a whole file system. The
 /// latter holds for a service with its own mount namespace; the former for a live system, whose
 /// root directory is an overlay.
-fn has_machines_files(root: &Root, mounts: &[Mount]) -> bool {
+fn has_machines_files(root: &SystemRoot, mounts: &[Mount]) -> bool {
     let own = root.link("proc/self/ns/mnt");
     let same_as_init = own.is_some() && own == root.link("proc/1/ns/mnt");
     let booted = own.is_some_and(|link| link == Path::new(BOOT_MOUNT_NAMESPACE));

@@ -12,7 +12,7 @@ use crate::cli::native::SuiteJob;
 use crate::cli::profile::ProfileText;
 use crate::exit::Exit;
 use crate::format::count;
-use crate::host::{self, Root};
+use crate::host::{self, SystemRoot};
 use crate::journal::Journal;
 use crate::output::{Destination, print};
 use crate::plan::RunPlan;
@@ -71,8 +71,8 @@ fn open_journal(job: &SuiteJob, planned: &[PlannedRun]) -> Result<(Journal, Vec<
     );
     let suite = CurrentSuite {
         runs: planned,
-        host: &host::fingerprint(&Root::default()),
-        dir: &host::storage(&Root::default(), &job.overrides.dir).path,
+        host: &host::fingerprint(&SystemRoot::default()),
+        dir: &host::storage(&SystemRoot::default(), &job.overrides.dir).path,
     };
     Journal::resume_with(&job.json, |found| {
         let kept = suite.keep_complete(found)?;
