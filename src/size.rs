@@ -24,16 +24,14 @@ impl FromStr for Size {
             .unwrap_or((text, 0));
         ensure!(
             !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()),
-            "invalid size '{text}': expected digits with an optional K, M, G or T (4096, 16K, 8G)"
+            "expected digits with an optional K, M, G or T (4096, 16K, 8G)"
         );
         digits
             .parse::<u64>()
             .ok()
             .and_then(|n| n.checked_mul(1 << shift))
             .map(Size)
-            .with_context(|| {
-                format!("invalid size '{text}': expected less than 16777216T (2^64 bytes)")
-            })
+            .context("expected less than 16777216T (2^64 bytes)")
     }
 }
 
@@ -59,10 +57,9 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_typed_is_a_size_or_an_error_that_quotes_it(text in "\\PC{0,12}") {
+        fn any_text_is_a_size_or_an_error_that_states_what_is_expected(text in "\\PC{0,12}") {
             if let Err(error) = text.parse::<Size>() {
-                let quoted = format!("'{text}'");
-                prop_assert!(error.to_string().contains(&quoted));
+                prop_assert!(error.to_string().starts_with("expected "));
             }
         }
     }
@@ -82,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_is_refused() {
+    fn an_invalid_size_is_refused() {
         for text in [
             "",
             "K",

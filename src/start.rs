@@ -29,7 +29,7 @@ impl StartAt {
         let ahead = self.0.saturating_sub(now());
         ensure!(
             ahead <= FURTHEST,
-            "invalid start time {self}: {:.1} days ahead, expected at most one day",
+            "{self} is {:.1} days ahead, expected at most one day",
             ahead.as_secs_f64() / 86400.0
         );
         Ok(self)
@@ -43,15 +43,15 @@ impl StartAt {
     /// Sleeps until `lead` before the start, or until `is_over` returns true. Returns immediately
     /// if that time has passed.
     pub fn sleep_until(self, lead: Duration, is_over: impl Fn() -> bool) {
-        let moment = self.0.saturating_sub(lead);
+        let time = self.0.saturating_sub(lead);
         loop {
             let now = now();
-            if now >= moment || is_over() {
+            if now >= time || is_over() {
                 return;
             }
             // An absolute time, so that the sleep follows a clock that is set meanwhile. An
             // interrupted sleep needs no handling: the loop checks the time again.
-            let until = TimeSpec::from_duration(moment.min(now + SLICE));
+            let until = TimeSpec::from_duration(time.min(now + SLICE));
             let _ = clock_nanosleep(
                 ClockId::CLOCK_REALTIME,
                 ClockNanosleepFlags::TIMER_ABSTIME,
@@ -82,18 +82,16 @@ impl FromStr for StartAt {
 
     /// Parses RFC 3339 in UTC, or seconds since 1970; both with up to 9 decimals.
     fn from_str(text: &str) -> Result<Self> {
-        let moment = match text.contains('T') {
+        let time = match text.contains('T') {
             true => humantime::parse_rfc3339(text)
                 .ok()
-                .and_then(|moment| moment.duration_since(UNIX_EPOCH).ok()),
+                .and_then(|time| time.duration_since(UNIX_EPOCH).ok()),
             false => unix_seconds(text),
         };
-        moment.map(Self).with_context(|| {
-            format!(
-                "invalid time '{text}': expected RFC 3339 in UTC, such as 2026-11-22T20:15:00.5Z, \
-                 or seconds since 1970, such as 1795378500.5"
-            )
-        })
+        time.map(Self).context(
+            "expected RFC 3339 in UTC, such as 2026-11-22T20:15:00.5Z, or seconds since 1970, such as \
+             1795378500.5",
+        )
     }
 }
 
@@ -128,10 +126,10 @@ mod tests {
     proptest! {
         #[test]
         fn a_formatted_time_parses_back(seconds in 0u64..253_402_300_800, nanos in 0u32..1_000_000_000) {
-            let moment = StartAt(Duration::new(seconds, nanos));
-            prop_assert_eq!(moment.to_string().parse::<StartAt>().unwrap(), moment);
+            let time = StartAt(Duration::new(seconds, nanos));
+            prop_assert_eq!(time.to_string().parse::<StartAt>().unwrap(), time);
             let unix = format!("{seconds}.{nanos:09}");
-            prop_assert_eq!(unix.parse::<StartAt>().unwrap(), moment);
+            prop_assert_eq!(unix.parse::<StartAt>().unwrap(), time);
         }
     }
 
@@ -172,15 +170,15 @@ mod tests {
 
     #[test]
     fn a_wait_does_not_end_before_its_time() {
-        let moment = StartAt::after(Duration::from_millis(120));
-        moment.sleep_until(Duration::ZERO, || false);
-        assert!(moment.late_s() >= 0.0);
+        let time = StartAt::after(Duration::from_millis(120));
+        time.sleep_until(Duration::ZERO, || false);
+        assert!(time.late_s() >= 0.0);
     }
 
     #[test]
     fn a_cancelled_wait_ends_early() {
-        let moment = StartAt::after(Duration::from_secs(3600));
-        moment.sleep_until(Duration::ZERO, || true);
-        assert!(moment.late_s() < 0.0);
+        let time = StartAt::after(Duration::from_secs(3600));
+        time.sleep_until(Duration::ZERO, || true);
+        assert!(time.late_s() < 0.0);
     }
 }

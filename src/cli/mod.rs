@@ -24,12 +24,12 @@ impl Dialect {
     /// Returns sysbench's if the program was started under that name, or if the first argument is
     /// one of its options or commands. `--help`, `--version` and `help` mean the same to both;
     /// under the name wbench they get wbench's own answer.
-    pub fn of(words: &[OsString]) -> Self {
-        let program = words.first().map(Path::new).and_then(Path::file_name);
+    pub fn of(args: &[OsString]) -> Self {
+        let program = args.first().map(Path::new).and_then(Path::file_name);
         if program == Some(OsStr::new("sysbench")) {
             return Self::Sysbench;
         }
-        let first = words.get(1).and_then(|word| word.to_str()).unwrap_or("");
+        let first = args.get(1).and_then(|word| word.to_str()).unwrap_or("");
         let shared = ["--help", "--version", "help"];
         match sysbench::is_known_word(first) && !shared.contains(&first) {
             true => Self::Sysbench,

@@ -29,7 +29,7 @@ impl Limits {
     }
 }
 
-/// The longest duration if a result file contains a number that is none.
+/// Converts seconds; an invalid number in a result file becomes the longest duration.
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }

@@ -24,13 +24,13 @@ use crate::terminal::message;
 const PREFIX: &str = "wbench: ";
 
 /// Runs the command given by the arguments.
-pub fn run(words: Vec<OsString>) -> Exit {
+pub fn run(args: Vec<OsString>) -> Exit {
     if let Err(error) = clock::permit_rdtsc().and_then(|()| signal::survive_size_limit()) {
         return fail(PREFIX, &error);
     }
-    match Dialect::of(&words) {
-        Dialect::Native => native::run(words),
-        Dialect::Sysbench => sysbench::run(&words),
+    match Dialect::of(&args) {
+        Dialect::Native => native::run(args),
+        Dialect::Sysbench => sysbench::run(&args),
     }
 }
 

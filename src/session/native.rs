@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use anyhow::{Error, Result};
 
 use super::measure::{Measured, lock, measure as measured, prepare};
-use super::progress::{IntervalLines, Watcher};
+use super::progress::{IntervalLines, RunProgress};
 use super::{PREFIX, compare, env, fail, remark, suite, sweep};
 use crate::cli::native::{Cli, Command, Output};
 use crate::exit::Exit;
@@ -22,31 +22,31 @@ use crate::workload::fileio::Access;
 use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
 
 /// Runs the command given by the arguments.
-pub fn run(words: Vec<OsString>) -> Exit {
-    let typed = words.join(OsStr::new(" "));
-    let cli = match Cli::of(words) {
+pub fn run(args: Vec<OsString>) -> Exit {
+    let line = args.join(OsStr::new(" "));
+    let cli = match Cli::of(args) {
         Ok(cli) => cli,
-        Err(told) => return explain(&told, &typed),
+        Err(error) => return explain(&error, &line),
     };
     let done = cli.into_command().and_then(execute);
     done.unwrap_or_else(|error| match error.downcast::<clap::Error>() {
         // Error in the arguments that a sweep passes to its instances.
-        Ok(told) => explain(&told, &typed),
+        Ok(error) => explain(&error, &line),
         Err(error) => fail(PREFIX, &error),
     })
 }
 
 /// Prints a usage error, or the requested help or version.
-fn explain(told: &clap::Error, typed: &OsStr) -> Exit {
+fn explain(error: &clap::Error, line: &OsStr) -> Exit {
     // clap prints arguments unescaped, between its own escape sequences.
-    let typed = typed.to_string_lossy();
-    if told.use_stderr() && matches!(terminal::line(&typed), Cow::Owned(_)) {
-        terminal::print_report(&told.render().to_string());
+    let line = line.to_string_lossy();
+    if error.use_stderr() && matches!(terminal::line(&line), Cow::Owned(_)) {
+        terminal::print_report(&error.render().to_string());
         return Exit::Usage;
     }
     // Help and version are not errors; neither is a reader that closed the pipe.
-    match told.print() {
-        _ if told.use_stderr() => Exit::Usage,
+    match error.print() {
+        _ if error.use_stderr() => Exit::Usage,
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             let error = Error::new(error).context("writing to standard output");
             fail(PREFIX, &error)
@@ -91,7 +91,7 @@ fn execute(command: Command) -> Result<Exit> {
 fn measure(plan: &RunPlan, handling: FileHandling, output: &Output) -> Result<Exit> {
     let outlet = output.json.as_ref().map(Destination::reserve).transpose()?;
     signal::watch()?;
-    let measured = measured(plan, handling, output.quiet, &mut watcher(plan, output))?;
+    let measured = measured(plan, handling, output.quiet, &mut progress(plan, output))?;
     let delivered = deliver(&measured, outlet, output);
     remark(&delivered?);
     Ok(Exit::of(&measured.result))
@@ -127,14 +127,14 @@ fn deliver(
     printed.and(cleaned).map(|()| written)
 }
 
-fn watcher(plan: &RunPlan, output: &Output) -> Watcher {
+fn progress(plan: &RunPlan, output: &Output) -> RunProgress {
     let lines = match (output.quiet, output.report) {
         (true, _) => IntervalLines::Nowhere,
         (false, Some(ReportFormat::Text)) => IntervalLines::Stdout,
         (false, _) => IntervalLines::Stderr,
     };
     let columns = Columns::of(&plan.test);
-    Watcher::new(plan.limits.max_time(), lines, columns, output.quiet)
+    RunProgress::new(plan.limits.max_time(), lines, columns, output.quiet)
 }
 
 fn print_report(result: &RunResult, output: &Output) -> Result<()> {

@@ -44,15 +44,15 @@ pub(super) fn bar(length: u64, template: &str, quiet: bool) -> ProgressBar {
 }
 
 /// Shows the progress of a run to the user.
-pub struct Watcher {
+pub struct RunProgress {
     bar: ProgressBar,
     max_time: Option<Duration>,
     lines: IntervalLines,
     columns: Columns,
 }
 
-impl Watcher {
-    /// Creates a watcher for a run with this time limit.
+impl RunProgress {
+    /// Creates the progress of a run with this time limit.
     pub fn new(
         max_time: Option<Duration>,
         lines: IntervalLines,
@@ -68,7 +68,7 @@ impl Watcher {
     }
 }
 
-impl Observer for Watcher {
+impl Observer for RunProgress {
     fn progress_interval(&self) -> Option<Duration> {
         (!self.bar.is_hidden()).then_some(PACE)
     }
@@ -97,7 +97,7 @@ impl Observer for Watcher {
     }
 }
 
-impl Drop for Watcher {
+impl Drop for RunProgress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

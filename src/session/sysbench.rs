@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::fail;
-use super::progress::{IntervalLines, Watcher};
+use super::progress::{IntervalLines, RunProgress};
 use crate::cli::sysbench::{self as cli, Command, Invocation};
 use crate::engine::{Observer, Progress};
 use crate::exit::Exit;
@@ -144,7 +144,7 @@ fn warn_of_rounding(files: &FilePlan, verbosity: Verbosity) -> Result<()> {
 
 /// Reports the start of the threads as 0.4.12 does, and progress like the native command line.
 struct Talker {
-    watcher: Watcher,
+    watcher: RunProgress,
     verbosity: Verbosity,
 }
 
@@ -156,7 +156,7 @@ impl Talker {
         };
         let columns = Columns::of(&plan.test);
         Self {
-            watcher: Watcher::new(plan.limits.max_time(), lines, columns, false),
+            watcher: RunProgress::new(plan.limits.max_time(), lines, columns, false),
             verbosity,
         }
     }

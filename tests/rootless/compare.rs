@@ -879,8 +879,8 @@ fn a_refused_number_is_named_with_its_option_and_the_accepted_values() {
     results.put("zero.json", &zero);
     let profile = "name = \"x\"\n[[measurement]]\nname = \"a\"\ntest = \"cpu\"\nthreads = 0\n";
     fs::write(results.path().join("zero.toml"), profile).unwrap();
-    let one_or_more = "invalid number '0': expected a whole number, 1 or more";
-    let to_u32 = "invalid number '0': expected a whole number from 1 to 4294967295";
+    let one_or_more = "expected a whole number, 1 or more";
+    let to_u32 = "expected a whole number from 1 to 4294967295";
     for (line, option, reason) in [
         ("cpu --threads 0", "--threads <N>", one_or_more),
         ("cpu --max-prime 0", "--max-prime <N>", one_or_more),

@@ -135,7 +135,10 @@ fn a_start_time_that_is_invalid_or_days_ahead_is_refused() {
     let folder = folder();
     let far = in_seconds(200_000.0);
     for (moment, reason) in [
-        ("soon", "invalid time 'soon'"),
+        (
+            "soon",
+            "invalid value 'soon' for '--start-at <TIME>': expected RFC 3339",
+        ),
         ("2026-11-22T20:15:00", "expected RFC 3339"),
         (far.as_str(), "2.3 days ahead"),
     ] {

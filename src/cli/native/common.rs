@@ -247,16 +247,14 @@ fn percentile(text: &str) -> Result<u8> {
 }
 
 pub(super) fn seconds(text: &str) -> Result<Duration> {
-    let seconds: f64 = text
-        .parse()
-        .with_context(|| format!("invalid time '{text}': expected a number of seconds"))?;
+    let seconds: f64 = text.parse().context("expected a number of seconds")?;
     ensure!(
         (0.0..=LONGEST_SECONDS).contains(&seconds),
-        "invalid time '{text}': expected 0 to {LONGEST_SECONDS} seconds"
+        "expected 0 to {LONGEST_SECONDS} seconds"
     );
     ensure!(
         seconds == 0.0 || seconds >= SHORTEST_SECONDS,
-        "invalid time '{text}': expected 0 or at least {SHORTEST_SECONDS} seconds"
+        "expected 0 or at least {SHORTEST_SECONDS} seconds"
     );
     Ok(Duration::from_secs_f64(seconds))
 }
@@ -266,10 +264,7 @@ const SHORTEST_SECONDS: f64 = 0.001;
 
 pub(super) fn positive_seconds(text: &str) -> Result<Duration> {
     let interval = seconds(text)?;
-    ensure!(
-        !interval.is_zero(),
-        "invalid time '{text}': expected more than 0 seconds"
-    );
+    ensure!(!interval.is_zero(), "expected more than 0 seconds");
     Ok(interval)
 }
 
@@ -281,6 +276,6 @@ fn label(text: &str) -> Result<(String, String)> {
     let (key, value) = text
         .split_once('=')
         .filter(|(key, _)| !key.is_empty())
-        .with_context(|| format!("invalid label '{text}': expected KEY=VALUE"))?;
+        .context("expected KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
 }

@@ -225,7 +225,5 @@ fn depth(text: &str) -> Result<u32> {
 
 fn ratio(text: &str) -> Result<f64> {
     let ratio = text.parse().ok();
-    ratio.with_context(|| {
-        format!("invalid ratio '{text}': expected a number, 0 or more, such as 1.5")
-    })
+    ratio.context("expected a number, 0 or more, such as 1.5")
 }

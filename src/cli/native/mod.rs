@@ -16,7 +16,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::compare::{CompareArgs, CompareJob, ShowArgs, ShowJob};
 use crate::output::Destination;
@@ -44,8 +44,8 @@ use threads::ThreadsArgs;
 Examples:
   wbench fileio --mode seqwr            write 8G in 128 files with O_DIRECT, in 4K requests
   wbench memory --oper read --json -    print the result as JSON on standard output
-  wbench suite --scale 0.01             a quick look: all tests, scaled down, in one table
-  wbench env                            describe this machine and list what may mislead
+  wbench suite --scale 0.01             a quick trial of all tests, scaled down, in one table
+  wbench env                            describe this machine, with warnings
 
 wbench also accepts the command line of sysbench 0.4.12: wbench --test=cpu run, or any
 arguments when it is started under the name sysbench.
@@ -95,7 +95,7 @@ Examples:
     /// Run all measurements of a profile in sequence, by default those of the KEK study
     #[command(after_help = "\
 Examples:
-  wbench suite --scale 0.01 --dir /data            a quick look, in seconds
+  wbench suite --scale 0.01 --dir /data            a quick trial
   wbench suite --dir /data --repeat 6              the study, six times
   wbench suite --dir /data --repeat 6 --resume     run what is missing of six rounds
   wbench suite --show > mine.toml                  a profile to edit, for --profile mine.toml
@@ -115,10 +115,10 @@ Examples:
 Exit status: 0 success; 1 at least one instance failed; 2 invalid command line; 128 + N
 interrupted by signal N: the results so far are saved, --resume runs the rest")]
     Sweep(Box<SweepArgs>),
-    /// Describe this machine, its clock and its storage, and list what may mislead
+    /// Describe this machine, its clock and its storage, with warnings about misleading results
     #[command(after_help = "Example:\n  wbench env --dir /data")]
     Env(EnvArgs),
-    /// Compare results: how large is the difference, is it significant, and what else differed?
+    /// Compare results: size and significance of differences, and what else differed
     #[command(after_help = "\
 Examples:
   wbench compare native/ docker/ kvm/                     three directories, the first is the baseline
@@ -179,8 +179,9 @@ impl Cli {
     /// Parses arguments, of which the first is the program's name.
     // Never inlined: one copy of clap's large functions for all callers.
     #[inline(never)]
-    pub fn of(words: Vec<OsString>) -> Result<Self, clap::Error> {
-        Self::try_parse_from(words)
+    pub fn of(args: Vec<OsString>) -> Result<Self, clap::Error> {
+        let matches = with_negative_numbers(Self::command()).try_get_matches_from(args)?;
+        Self::from_arg_matches(&matches)
     }
 
     /// Returns the command with all defaults filled in.
@@ -203,12 +204,21 @@ impl Cli {
     }
 }
 
+/// Passes negative numbers to the parsers of the options, whose errors state what is accepted.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let accept = |arg: Arg| match arg.is_positional() || !arg.get_action().takes_values() {
+        true => arg,
+        false => arg.allow_negative_numbers(true),
+    };
+    command
+        .mut_args(accept)
+        .mut_subcommands(with_negative_numbers)
+}
+
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU64;
     use std::time::Duration;
-
-    use clap::CommandFactory;
 
     use super::common::seconds;
     use super::*;

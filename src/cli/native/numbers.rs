@@ -1,4 +1,4 @@
-//! Parsers of whole numbers, whose errors name the value and what is accepted.
+//! Parsers of whole numbers. Their errors state what is accepted; clap adds option and value.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -24,7 +24,7 @@ where
     let number = text.parse().ok().filter(|number| range.contains(number));
     number.with_context(|| {
         let (least, most) = range.into_inner();
-        format!("invalid number '{text}': expected a whole number from {least} to {most}")
+        format!("expected a whole number from {least} to {most}")
     })
 }
 
@@ -35,7 +35,7 @@ fn parse<T: FromStr>(text: &str, least: u64) -> Result<T> {
             u64::MAX => format!(", {least} or more"),
             most => format!(" from {least} to {most}"),
         };
-        anyhow!("invalid number '{text}': expected a whole number{accepted}")
+        anyhow!("expected a whole number{accepted}")
     })
 }
 
@@ -45,23 +45,23 @@ mod tests {
     use std::num::{NonZeroU32, NonZeroU64};
 
     #[test]
-    fn an_error_names_the_value_and_what_is_accepted() {
+    fn an_error_states_the_accepted_range() {
         let error = |result: Result<()>| result.unwrap_err().to_string();
         assert_eq!(
             error(positive::<NonZeroU64>("0").map(drop)),
-            "invalid number '0': expected a whole number, 1 or more"
+            "expected a whole number, 1 or more"
         );
         assert_eq!(
             error(positive::<NonZeroU32>("4294967296").map(drop)),
-            "invalid number '4294967296': expected a whole number from 1 to 4294967295"
+            "expected a whole number from 1 to 4294967295"
         );
         assert_eq!(
             error(whole::<u64>("-1").map(drop)),
-            "invalid number '-1': expected a whole number, 0 or more"
+            "expected a whole number, 0 or more"
         );
         assert_eq!(
             error(within::<u8>("0", 1..=100).map(drop)),
-            "invalid number '0': expected a whole number from 1 to 100"
+            "expected a whole number from 1 to 100"
         );
         assert_eq!(positive::<NonZeroU32>("7").unwrap().get(), 7);
         assert_eq!(within::<u8>("100", 1..=100).unwrap(), 100);

@@ -94,7 +94,7 @@ impl From<&clap::Error> for OptionError {
         let accepted = text(ContextKind::ValidValue);
         let reason = match (error.kind(), error.source(), accepted) {
             (ErrorKind::MissingRequiredArgument, ..) => "missing".to_owned(),
-            (_, Some(source), _) => source.to_string(),
+            (_, Some(source), _) => format!("invalid value '{value}': {source}"),
             (_, None, Some(values)) => {
                 format!("invalid value '{value}': expected one of {values}")
             }
@@ -133,7 +133,10 @@ mod tests {
         );
         let size = error("memory", &[("block-size", Some("1 K"))]);
         assert_eq!(size.option.as_deref(), Some("block-size"));
-        assert!(size.reason.contains("invalid size '1 K'"), "{size:?}");
+        assert!(
+            size.reason.contains("invalid value '1 K': expected digits"),
+            "{size:?}"
+        );
         let missing = error("fileio", &[]);
         assert_eq!(missing.option.as_deref(), Some("mode"));
         let together = error(

@@ -129,12 +129,10 @@ impl SuiteArgs {
 }
 
 fn scale(text: &str) -> Result<f64> {
-    let scale: f64 = text
-        .parse()
-        .with_context(|| format!("invalid scale '{text}': expected a number"))?;
+    let scale: f64 = text.parse().context("expected a number")?;
     ensure!(
         scale > 0.0 && scale <= 1.0,
-        "invalid scale '{text}': expected more than 0 and at most 1; for longer runs, edit a \
+        "expected more than 0 and at most 1; for longer runs, edit a \
          profile (--show) and run it with --profile FILE"
     );
     Ok(scale)

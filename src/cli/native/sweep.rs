@@ -154,7 +154,7 @@ fn lead(typed: &str) -> Result<Duration> {
     let lead = positive_seconds(typed)?;
     ensure!(
         lead <= FURTHEST,
-        "invalid time '{typed}': expected at most {} seconds, the furthest common start that an \
+        "expected at most {} seconds, the furthest common start that an \
          instance waits for",
         FURTHEST.as_secs()
     );
@@ -162,9 +162,9 @@ fn lead(typed: &str) -> Result<Duration> {
 }
 
 fn environment(typed: &str) -> Result<SweepEnvironment> {
-    let (name, command) = typed.split_once('=').with_context(|| {
-        format!("invalid launcher '{typed}': expected ENV=COMMAND, such as docker='docker run ...'")
-    })?;
+    let (name, command) = typed
+        .split_once('=')
+        .context("expected ENV=COMMAND, such as docker='docker run ...'")?;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     ensure!(
         !name.is_empty() && name.chars().all(is_plain),

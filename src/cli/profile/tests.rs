@@ -155,7 +155,7 @@ fn an_invalid_profile_is_reported_with_line_key_and_accepted_values() {
             "test = \"cpu\"\nmax-prime = \"many\"",
             &[
                 ":5: ",
-                "max-prime: invalid number 'many': expected a whole number, 1 or more",
+                "max-prime: invalid value 'many': expected a whole number, 1 or more",
             ],
         ),
         ("test = \"cpu\"\nmax-prime = 0", &[":5: ", "max-prime: "]),
@@ -180,7 +180,7 @@ fn an_invalid_profile_is_reported_with_line_key_and_accepted_values() {
         ),
         (
             "test = \"cpu\"\ntime = \"long\"",
-            &[":5: ", "time: invalid time 'long'"],
+            &[":5: ", "time: invalid value 'long'"],
         ),
         (
             "test = \"memory\"\noper = \"stare\"",
@@ -191,7 +191,7 @@ fn an_invalid_profile_is_reported_with_line_key_and_accepted_values() {
         ),
         (
             "test = \"memory\"\nblock-size = \"1KB\"",
-            &[":5: ", "block-size: invalid size '1KB'", "8G"],
+            &[":5: ", "block-size: invalid value '1KB'", "8G"],
         ),
         (
             "test = \"memory\"\nblock-size = 6",

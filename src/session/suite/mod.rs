@@ -44,7 +44,7 @@ pub fn run(job: &SuiteJob) -> Result<Exit> {
     let missing = missing(&planned, &found);
     if job.resume && !job.quiet {
         let complete = complete_of(found.len(), found.len() + missing.len());
-        message!("{PREFIX}{complete} already");
+        message!("{PREFIX}resuming: {complete}");
     }
     let mut suite = Suite {
         job,
