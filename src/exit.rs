@@ -19,7 +19,7 @@ pub enum Exit {
     /// 2: a run hung and was abandoned (sysbench 0.4.12's `--forced-shutdown`).
     ForcedShutdown,
     /// 2: a comparison was inconclusive.
-    Untold,
+    Inconclusive,
     /// 128 + signal number: the run was interrupted and reported its partial result.
     Signal(Signal),
 }
@@ -45,7 +45,7 @@ impl Exit {
         match self {
             Self::Success => 0,
             Self::Failure => 1,
-            Self::Usage | Self::ForcedShutdown | Self::Untold => 2,
+            Self::Usage | Self::ForcedShutdown | Self::Inconclusive => 2,
             Self::Signal(signal) => 128 + signal as u8,
         }
     }

@@ -1,66 +1,65 @@
-//! `wbench compare` and `wbench show`: words become a question about results.
+//! Arguments of `wbench compare`.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
-use crate::compare::Question;
+use crate::compare::ComparisonOptions;
 use crate::compare::group::Grouping;
 use crate::compare::metric::Metric;
 use crate::compare::output::Format;
 use crate::compare::read::Input;
-use crate::compare::stats;
+use crate::compare::stats::SignificanceTest;
 use crate::output::Destination;
-use crate::report::ReportFormat;
 
-/// The words behind `wbench compare`.
+/// Arguments of `wbench compare`.
 #[derive(Debug, Args)]
 pub struct CompareArgs {
-    /// Result files, logs of sysbench 0.4.12 and 1.0, folders of them, - for standard input;
-    /// each is a group, the first the baseline
-    #[arg(required = true, value_name = "FILE|FOLDER")]
+    /// Result files, logs of sysbench 0.4.12 and 1.0, directories of these, or - for standard
+    /// input; each is a group, the first is the baseline
+    #[arg(required = true, value_name = "FILE|DIR")]
     inputs: Vec<PathBuf>,
 
     /// Group by a label, parameter or field of the results (env, host.kernel) instead
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
 
-    /// The group that the others are held against [default: the first]
+    /// Compare the other groups with this one [default: the first]
     #[arg(long, value_name = "GROUP")]
     baseline: Option<String>,
 
-    /// A second axis: a label, parameter or field (concurrency, threads)
+    /// Add a second axis: a label, parameter or field (concurrency, threads)
     #[arg(long, value_name = "NAME")]
     vary: Option<String>,
 
-    /// What to compare: rate, bandwidth, time, p50 to p99.9, latency-mean, fsync-p99, ...
-    /// [default: bandwidth, or the rate where no bytes are moved]
+    /// Compare these metrics: rate, bandwidth, time, p50 to p99.9, latency-mean, fsync-p99, ...
+    /// [default: bandwidth, or rate if no data is moved]
     #[arg(long = "metric", value_name = "METRIC", value_delimiter = ',')]
     metrics: Vec<Metric>,
 
-    /// How a difference is told from chance
-    #[arg(long, value_enum, default_value_t, value_name = "TEST")]
-    test: stats::Test,
+    /// Significance test
+    #[arg(long = "test", value_enum, default_value_t, value_name = "TEST")]
+    significance_test: SignificanceTest,
 
-    /// Count interrupted and failed runs too
+    /// Include interrupted and failed runs
     #[arg(long)]
     include_incomplete: bool,
 
-    /// Name what can't be read, and go on without it
+    /// Report unreadable input and continue without it
     #[arg(long)]
     skip_bad: bool,
 
-    /// Exit with 1 when a row is worse by more than this, and significantly so; with 2 when that
-    /// can't be told
+    /// Exit with status 1 if a row is significantly worse by more than this, with 2 if that is
+    /// inconclusive
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     fail_above: Option<f64>,
 
-    /// The form of the comparison
+    /// Output format
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
 
-    /// Write it to this file [default: standard output]
+    /// Write the comparison to this file [default: standard output]
     #[arg(
         long,
         short,
@@ -70,12 +69,12 @@ pub struct CompareArgs {
     )]
     output: Destination,
 
-    /// Colours in the table; auto: on a terminal, unless NO_COLOR is set
+    /// Color in the table
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     color: Color,
 }
 
-/// When a table has colours.
+/// When a table has colors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Color {
     /// On a terminal, unless NO_COLOR is set
@@ -87,27 +86,27 @@ pub enum Color {
     Never,
 }
 
-/// A comparison to be made.
+/// A comparison to make.
 #[derive(Debug)]
 pub struct CompareJob {
     /// Where the results are.
     pub inputs: Vec<Input>,
-    /// What is asked.
-    pub question: Question,
-    /// What can't be read is no reason to fail.
+    /// What to compare, and how.
+    pub options: ComparisonOptions,
+    /// Whether unreadable input is tolerated.
     pub skip_bad: bool,
-    /// The most percent by which a row may be worse.
+    /// The threshold in percent.
     pub fail_above: Option<f64>,
-    /// The form of the answer.
+    /// Output format.
     pub format: Format,
-    /// Where it goes.
+    /// Where the output goes.
     pub output: Destination,
-    /// When it has colours.
+    /// When it has colors.
     pub color: Color,
 }
 
 impl CompareArgs {
-    /// The job with every default filled in.
+    /// Returns the job with all defaults filled in.
     pub fn into_job(self) -> CompareJob {
         CompareJob {
             inputs: self
@@ -115,12 +114,12 @@ impl CompareArgs {
                 .iter()
                 .map(|path| path.as_path().into())
                 .collect(),
-            question: Question {
+            options: ComparisonOptions {
                 grouping: self.by.map_or(Grouping::Input, Grouping::By),
                 baseline: self.baseline,
                 vary: self.vary,
                 metrics: self.metrics,
-                test: self.test,
+                significance_test: self.significance_test,
                 include_incomplete: self.include_incomplete,
             },
             skip_bad: self.skip_bad,
@@ -128,41 +127,6 @@ impl CompareArgs {
             format: self.format,
             output: self.output,
             color: self.color,
-        }
-    }
-}
-
-/// The words behind `wbench show`.
-#[derive(Debug, Args)]
-pub struct ShowArgs {
-    /// Result files; - for standard input
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
-
-    /// The form of the report
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    format: ReportFormat,
-}
-
-/// Results to be shown again.
-#[derive(Debug)]
-pub struct ShowJob {
-    /// Where they are.
-    pub inputs: Vec<Input>,
-    /// How.
-    pub format: ReportFormat,
-}
-
-impl ShowArgs {
-    /// The job.
-    pub fn into_job(self) -> ShowJob {
-        ShowJob {
-            inputs: self
-                .files
-                .iter()
-                .map(|path| path.as_path().into())
-                .collect(),
-            format: self.format,
         }
     }
 }
@@ -181,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_percentage_is_taken_with_and_without_its_sign() {
+    fn a_percentage_is_accepted_with_and_without_its_sign() {
         assert_eq!(percent("5%").unwrap(), 5.0);
         assert_eq!(percent("2.5 %").unwrap(), 2.5);
         assert_eq!(percent("0").unwrap(), 0.0);

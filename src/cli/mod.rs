@@ -3,6 +3,7 @@
 pub mod compare;
 pub mod native;
 pub mod profile;
+pub mod show;
 pub mod sysbench;
 
 use std::ffi::{OsStr, OsString};

@@ -1,10 +1,12 @@
 //! Division of runs into groups.
 
-use anyhow::{Result, bail, ensure};
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
 
 use super::natural::natural_order;
 use super::read::Input;
-use super::run::Run;
+use super::run::ComparedRun;
 
 /// What defines a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +23,16 @@ pub struct Groups {
     /// Names of the groups.
     pub names: Vec<String>,
     /// For each run, in order, the index of its group in `names`.
-    pub of: Vec<usize>,
+    pub of_run: Vec<usize>,
+}
+
+/// A group with its runs.
+#[derive(Debug, Clone)]
+pub struct Group<'a> {
+    /// Name of the group.
+    pub name: &'a str,
+    /// Runs of the group.
+    pub runs: Vec<&'a ComparedRun>,
 }
 
 impl Groups {
@@ -29,7 +40,7 @@ impl Groups {
     ///
     /// Fails if no run has the field to group by, or if no group has the baseline's name.
     pub fn of(
-        runs: &[(usize, Run)],
+        runs: &[(usize, ComparedRun)],
         inputs: &[Input],
         grouping: &Grouping,
         baseline: Option<&str>,
@@ -37,9 +48,9 @@ impl Groups {
         let mut groups = match grouping {
             Grouping::Input => Self {
                 names: names(inputs),
-                of: runs.iter().map(|(input, _)| *input).collect(),
+                of_run: runs.iter().map(|(input, _)| *input).collect(),
             },
-            Grouping::By(name) => Self::by(runs, name)?,
+            Grouping::By(name) => Self::by(runs, name),
         };
         if let Some(baseline) = baseline {
             groups.put_first(baseline)?;
@@ -47,23 +58,18 @@ impl Groups {
         Ok(groups)
     }
 
-    fn by(runs: &[(usize, Run)], name: &str) -> Result<Self> {
-        let of_run: Vec<_> = runs.iter().map(|(_, run)| value(run, name)).collect();
-        ensure!(
-            runs.is_empty() || of_run.iter().any(Option::is_some),
-            "no result has a label, parameter or field '{name}'"
-        );
-        let told = |value: &Option<String>| match value {
-            Some(value) => value.clone(),
+    fn by(runs: &[(usize, ComparedRun)], name: &str) -> Self {
+        let value = |run: &ComparedRun| match run.value(name) {
+            Some(value) => value.to_owned(),
             None => format!("(no {name})"),
         };
-        let of_run: Vec<_> = of_run.iter().map(told).collect();
-        let mut names = of_run.clone();
+        let values: Vec<_> = runs.iter().map(|(_, run)| value(run)).collect();
+        let mut names = values.clone();
         names.sort_by(|a, b| natural_order(a, b));
         names.dedup();
-        let place = |value: &String| names.iter().position(|name| name == value);
-        let of = of_run.iter().filter_map(place).collect();
-        Ok(Self { names, of })
+        let place: BTreeMap<&str, usize> = names.iter().map(String::as_str).zip(0..).collect();
+        let of_run = values.iter().map(|value| place[value.as_str()]).collect();
+        Self { names, of_run }
     }
 
     fn put_first(&mut self, baseline: &str) -> Result<()> {
@@ -74,7 +80,7 @@ impl Groups {
             );
         };
         self.names[..=place].rotate_right(1);
-        for group in &mut self.of {
+        for group in &mut self.of_run {
             *group = match *group {
                 group if group == place => 0,
                 group if group < place => group + 1,
@@ -83,12 +89,22 @@ impl Groups {
         }
         Ok(())
     }
-}
 
-/// The value of a label, parameter or field in a run.
-pub fn value(run: &Run, name: &str) -> Option<String> {
-    let path = run.facts.resolve(name)?;
-    run.facts.get(path).map(Into::into)
+    /// The groups with their runs, given in the order in which they were grouped.
+    pub fn with_runs<'a>(&'a self, runs: &'a [(usize, ComparedRun)]) -> Vec<Group<'a>> {
+        let mut groups: Vec<_> = self
+            .names
+            .iter()
+            .map(|name| Group {
+                name,
+                runs: Vec::new(),
+            })
+            .collect();
+        for ((_, run), &group) in runs.iter().zip(&self.of_run) {
+            groups[group].runs.push(run);
+        }
+        groups
+    }
 }
 
 /// Short, distinct names of the inputs: the last path component, else the whole path, else a number
@@ -146,11 +162,11 @@ mod tests {
     fn the_baseline_comes_first_and_the_others_keep_their_order() {
         let mut groups = Groups {
             names: ["a", "b", "c"].map(String::from).into(),
-            of: vec![0, 1, 2, 1],
+            of_run: vec![0, 1, 2, 1],
         };
         groups.put_first("b").unwrap();
         assert_eq!(groups.names, ["b", "a", "c"]);
-        assert_eq!(groups.of, [1, 0, 2, 0]);
+        assert_eq!(groups.of_run, [1, 0, 2, 0]);
         let error = groups.put_first("d").unwrap_err().to_string();
         assert!(
             error.contains("'d'") && error.contains("b, a, c"),

@@ -6,30 +6,8 @@ use std::str::FromStr;
 use anyhow::{Error, Result, anyhow};
 use serde::{Serialize, Serializer};
 
-use super::run::PARAMS;
-use super::run::{Durations, Figures, Run};
-
-pub use crate::histogram::Percentile;
-
-/// Which durations a metric is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Of {
-    /// Durations of events.
-    Events,
-    /// Durations of fsyncs.
-    Fsyncs,
-}
-
-/// Which statistic of the durations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Point {
-    /// Arithmetic mean.
-    Mean,
-    /// Maximum.
-    Max,
-    /// A percentile.
-    At(Percentile),
-}
+use super::figures::{Durations, Figures};
+use crate::histogram::Percentile;
 
 /// A figure of a run that can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,31 +19,36 @@ pub enum Metric {
     /// Duration of the run.
     Time,
     /// A statistic of durations.
-    Latency(Of, Point),
+    Latency(Timed, Statistic),
+}
+
+/// What a duration is the duration of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timed {
+    /// An event.
+    Event,
+    /// An fsync.
+    Fsync,
+}
+
+/// A statistic of durations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statistic {
+    /// Arithmetic mean.
+    Mean,
+    /// Maximum.
+    Max,
+    /// A percentile.
+    Percentile(Percentile),
 }
 
 impl Metric {
     /// All metrics.
-    pub fn all() -> Vec<Self> {
-        let points = [Point::Mean, Point::Max]
-            .into_iter()
-            .chain(Percentile::ALL.map(Point::At));
-        let latencies = |of| points.clone().map(move |point| Self::Latency(of, point));
+    pub fn all() -> impl Iterator<Item = Self> {
+        let of = |timed| Statistic::all().map(move |statistic| Self::Latency(timed, statistic));
         [Self::Rate, Self::Bandwidth, Self::Time]
             .into_iter()
-            .chain(latencies(Of::Events))
-            .chain(latencies(Of::Fsyncs))
-            .collect()
-    }
-
-    /// The default metric of a run's test: bandwidth if its events move bytes, else their rate.
-    pub fn natural(run: &Run) -> Self {
-        let oper = run.facts.get(&format!("{PARAMS}oper"));
-        match run.test.as_str() {
-            "memory" if oper != Some("none") => Self::Bandwidth,
-            "fileio" => Self::Bandwidth,
-            _ => Self::Rate,
-        }
+            .chain(Timed::ALL.into_iter().flat_map(of))
     }
 
     /// Whether larger values are better.
@@ -84,35 +67,49 @@ impl Metric {
     }
 
     /// The metric's value in a run; `None` if unknown.
-    pub fn of(self, figures: &Figures) -> Option<f64> {
+    pub fn value(self, figures: &Figures) -> Option<f64> {
         match self {
             Self::Rate => figures.events_per_s,
             Self::Bandwidth => figures.mib_per_s,
             Self::Time => figures.wall_s,
-            Self::Latency(of, point) => of.durations(figures).at(point),
+            Self::Latency(timed, statistic) => statistic.value(timed.durations(figures)),
+        }
+    }
+
+    /// The percentile that the metric is, and of which durations.
+    pub fn percentile(self) -> Option<(Timed, Percentile)> {
+        match self {
+            Self::Latency(timed, Statistic::Percentile(percentile)) => Some((timed, percentile)),
+            _ => None,
         }
     }
 }
 
-impl Of {
+impl Timed {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Event, Self::Fsync];
+
     /// The durations of this kind in a run.
     pub fn durations(self, figures: &Figures) -> &Durations {
         match self {
-            Self::Events => &figures.latency,
-            Self::Fsyncs => &figures.fsync,
+            Self::Event => &figures.latency,
+            Self::Fsync => &figures.fsync,
         }
     }
 }
 
-impl Durations {
-    fn at(&self, point: Point) -> Option<f64> {
-        match point {
-            Point::Mean => self.mean,
-            Point::Max => self.max,
-            Point::At(wanted) => {
-                let mut told = self.percentiles.iter();
-                told.find_map(|&(percentile, ns)| (percentile == wanted).then_some(ns))
-            }
+impl Statistic {
+    /// All statistics.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let percentiles = Percentile::ALL.into_iter().map(Self::Percentile);
+        [Self::Mean, Self::Max].into_iter().chain(percentiles)
+    }
+
+    fn value(self, durations: &Durations) -> Option<f64> {
+        match self {
+            Self::Mean => durations.mean,
+            Self::Max => durations.max,
+            Self::Percentile(percentile) => durations.percentile(percentile),
         }
     }
 }
@@ -123,17 +120,26 @@ impl fmt::Display for Metric {
             Self::Rate => f.write_str("rate"),
             Self::Bandwidth => f.write_str("bandwidth"),
             Self::Time => f.write_str("time"),
-            Self::Latency(of, point) => {
-                let whose = match of {
-                    Of::Events => "latency",
-                    Of::Fsyncs => "fsync",
-                };
-                match point {
-                    Point::Mean => write!(f, "{whose}-mean"),
-                    Point::Max => write!(f, "{whose}-max"),
-                    Point::At(percentile) => write!(f, "{whose}-{percentile}"),
-                }
-            }
+            Self::Latency(timed, statistic) => write!(f, "{timed}-{statistic}"),
+        }
+    }
+}
+
+impl fmt::Display for Timed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Event => "latency",
+            Self::Fsync => "fsync",
+        })
+    }
+}
+
+impl fmt::Display for Statistic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mean => f.write_str("mean"),
+            Self::Max => f.write_str("max"),
+            Self::Percentile(percentile) => percentile.fmt(f),
         }
     }
 }
@@ -143,16 +149,11 @@ impl FromStr for Metric {
 
     /// Parses a metric's name; "latency-" may be omitted for percentiles of events.
     fn from_str(text: &str) -> Result<Self> {
-        let all = Self::all();
-        let named = |name: &str| {
-            all.iter()
-                .find(|metric| metric.to_string() == name)
-                .copied()
-        };
+        let named = |name: &str| Self::all().find(|metric| metric.to_string() == name);
         named(text)
             .or_else(|| named(&format!("latency-{text}")))
             .ok_or_else(|| {
-                let names: Vec<_> = all.iter().map(ToString::to_string).collect();
+                let names: Vec<_> = Self::all().map(|metric| metric.to_string()).collect();
                 anyhow!(
                     "unknown metric '{text}': expected one of {}",
                     names.join(", ")
@@ -176,7 +177,7 @@ mod tests {
         for metric in Metric::all() {
             assert_eq!(metric.to_string().parse::<Metric>().unwrap(), metric);
         }
-        let p99_9 = Metric::Latency(Of::Events, Point::At(Percentile::P99_9));
+        let p99_9 = Metric::Latency(Timed::Event, Statistic::Percentile(Percentile::P99_9));
         assert_eq!("p99.9".parse::<Metric>().unwrap(), p99_9);
         let error = "speed".parse::<Metric>().unwrap_err().to_string();
         assert!(error.contains("'speed'") && error.contains("bandwidth"));

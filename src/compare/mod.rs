@@ -2,17 +2,17 @@
 //! differed.
 //!
 //! Data flows one way: inputs are [`read`] into [`run`]s; runs are divided into [`group`]s and
-//! [`matching`] rows; each group of a row becomes a sample of a [`metric`], which [`stats`]
-//! compares with the baseline's; the whole [`comparison`] becomes text ([`output`]) or the result
-//! of a [`gate`]. Nothing here runs a workload.
+//! rows, one for each [`workload_key`]; each group of a row becomes a sample of a [`metric`], which
+//! [`stats`] compares with the baseline's; the whole [`comparison`] becomes text ([`output`]) or
+//! the result of a [`threshold`] check. Nothing here runs a workload.
 
 mod cells;
 pub mod comparison;
-pub mod environment;
-pub mod gate;
+pub mod differences;
+pub mod fields;
+pub mod figures;
 pub mod group;
 pub mod histogram;
-pub mod matching;
 pub mod metric;
 mod natural;
 pub mod output;
@@ -20,101 +20,112 @@ pub mod read;
 pub mod run;
 pub mod stats;
 pub mod threads;
+pub mod threshold;
+pub mod verdict;
+mod warnings;
+pub mod workload_key;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use rayon::prelude::*;
 
 use self::cells::Cells;
-use self::comparison::{Comparison, LeftOut};
-use self::environment::{Environment, Group};
+use self::comparison::{Comparison, ExcludedRun};
 use self::group::{Grouping, Groups};
-use self::matching::Work;
 use self::metric::Metric;
 use self::read::Input;
-use self::run::Run;
-use crate::result::Warning;
+use self::run::ComparedRun;
+use self::stats::SignificanceTest;
+use self::workload_key::WorkloadKey;
 
 /// What to compare, and how.
 #[derive(Debug, Clone)]
-pub struct Question {
+pub struct ComparisonOptions {
     /// What defines a group.
     pub grouping: Grouping,
     /// Name of the baseline group; `None` = the first.
     pub baseline: Option<String>,
     /// Label, parameter or field whose values form a second axis.
     pub vary: Option<String>,
-    /// Metrics to compare; empty = the natural metric of each test.
+    /// Metrics to compare; empty = bandwidth, or the rate of runs that move no data.
     pub metrics: Vec<Metric>,
     /// The significance test.
-    pub test: stats::Test,
+    pub significance_test: SignificanceTest,
     /// Whether interrupted and failed runs are included.
     pub include_incomplete: bool,
 }
 
-/// Compares the runs of several inputs.
+impl ComparisonOptions {
+    /// The names of the fields by which runs are grouped and varied.
+    fn axes(&self) -> Vec<&str> {
+        let by = match &self.grouping {
+            Grouping::By(name) => Some(name.as_str()),
+            Grouping::Input => None,
+        };
+        by.into_iter().chain(self.vary.as_deref()).collect()
+    }
+}
+
+/// Compares the runs of several inputs, each given with the index of its input.
 ///
 /// Fails if the runs cannot be grouped as requested or have no such baseline.
 pub fn compare(
     inputs: &[Input],
-    runs: Vec<(usize, Run)>,
-    question: &Question,
+    runs: Vec<(usize, ComparedRun)>,
+    options: &ComparisonOptions,
 ) -> Result<Comparison> {
-    let counts = |run: &Run| question.include_incomplete || run.is_complete();
-    let (runs, left_out): (Vec<_>, Vec<_>) = runs.into_iter().partition(|(_, run)| counts(run));
+    let (runs, excluded): (Vec<_>, Vec<_>) = runs
+        .into_iter()
+        .partition(|(_, run)| options.include_incomplete || run.is_complete());
+    let axes = options.axes();
+    check_axes(&axes, &runs)?;
     let groups = Groups::of(
         &runs,
         inputs,
-        &question.grouping,
-        question.baseline.as_deref(),
+        &options.grouping,
+        options.baseline.as_deref(),
     )?;
-    let axes: Vec<&str> = match &question.grouping {
-        Grouping::By(name) => Some(name.as_str()),
-        Grouping::Input => None,
-    }
-    .into_iter()
-    .chain(question.vary.as_deref())
-    .collect();
-    let works = runs
+    let keys: Vec<_> = runs
         .par_iter()
-        .map(|(_, run)| Work::of(run, &axes))
+        .map(|(_, run)| WorkloadKey::of(run, &axes))
         .collect();
-    let (works, of) = matching::match_up(works);
-    let mut cells = Cells::new(works.len(), groups.names.len());
-    let mut members: Vec<Vec<&Run>> = vec![Vec::new(); groups.names.len()];
-    for (((_, run), &work), &group) in runs.iter().zip(&of).zip(&groups.of) {
-        let vary = question.vary.as_deref();
-        let value = vary.map(|name| group::value(run, name).unwrap_or_else(|| "-".into()));
-        cells.put(work, value, group, run);
-        members[group].push(run);
+    let (keys, key_of_run) = workload_key::match_up(&keys);
+    let mut cells = Cells::new(keys.len(), groups.names.len());
+    for (((_, run), &key), &group) in runs.iter().zip(&key_of_run).zip(&groups.of_run) {
+        let vary = options.vary.as_deref();
+        let value = vary.map(|name| run.value(name).unwrap_or("-").to_owned());
+        cells.put(key, value, group, run);
     }
-    let unused_labels = environment::unused_labels(cells.iter());
-    let (mut sections, mut warnings) = cells.into_sections(works, question);
+    let with_runs = groups.with_runs(&runs);
+    let differences = differences::differences(&with_runs, &axes);
+    let mut warnings = warnings::of_groups(&with_runs, &differences);
+    let unused_labels = warnings::unused_labels(cells.iter());
+    let (mut sections, undecodable) = cells.into_sections(keys, options);
+    warnings.extend(undecodable);
+    warnings.extend(unused_labels.map(Into::into));
+    warnings.extend(warnings::incomplete(&with_runs));
     let corrected = comparison::correct(&mut sections);
-    let members: Vec<_> = groups
-        .names
-        .iter()
-        .zip(&members)
-        .map(|(name, runs)| Group { name, runs })
-        .collect();
-    let mut environment = Environment::of(&members, &axes);
-    environment.warnings.append(&mut warnings);
-    let doubts = unused_labels
-        .into_iter()
-        .chain(environment::incomplete(&members));
-    environment.warnings.extend(doubts.map(Warning::from));
     Ok(Comparison {
-        test: question.test,
-        groups: groups.names,
-        vary: question.vary.clone(),
+        significance_test: options.significance_test,
+        vary: options.vary.clone(),
         sections,
         corrected,
-        left_out: left_out
-            .into_iter()
-            .map(|(_, run)| LeftOut {
-                source: run.source,
-                status: run.status,
-            })
-            .collect(),
-        environment,
+        excluded: excluded.into_iter().map(ExcludedRun::from).collect(),
+        differences,
+        warnings,
+        groups: groups.names,
     })
+}
+
+/// Fails if no run has one of the fields by which runs are grouped or varied.
+fn check_axes(axes: &[&str], runs: &[(usize, ComparedRun)]) -> Result<()> {
+    let fields = || runs.iter().map(|(_, run)| &run.fields);
+    for name in axes {
+        if !runs.is_empty() && fields().all(|fields| fields.resolve(name).is_none()) {
+            bail!(
+                "no result has a label, parameter or field '{name}'{}",
+                fields::alternatives(name, fields())
+            );
+        }
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ pub mod env;
 mod measure;
 mod native;
 mod progress;
+mod show;
 mod suite;
 mod sweep;
 mod sysbench;

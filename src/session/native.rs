@@ -8,7 +8,7 @@ use anyhow::{Error, Result};
 
 use super::measure::{Measured, lock, measure as measured, prepare};
 use super::progress::{IntervalLines, RunProgress};
-use super::{PREFIX, compare, env, fail, remark, suite, sweep};
+use super::{PREFIX, compare, env, fail, remark, show, suite, sweep};
 use crate::cli::native::{Cli, Command, Output};
 use crate::exit::Exit;
 use crate::output::{self, Destination, ReservedDestination, WriteMethod, is_out_of_space};
@@ -84,7 +84,7 @@ fn execute(command: Command) -> Result<Exit> {
         Command::Sweep(job) => sweep::run(&job),
         Command::Env { dir, json } => env::run(&dir, json.as_ref()),
         Command::Compare(job) => Ok(compare::run(&job)),
-        Command::Show(job) => compare::show(&job),
+        Command::Show(job) => show::run(&job),
     }
 }
 

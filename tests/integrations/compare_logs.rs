@@ -40,7 +40,7 @@ fn every_number_in_a_log_of_sysbench_1_0_is_read_correctly() {
         number_between(&log, "95th percentile:", "\n").map(|ms| ms * 1e6),
     );
     assert_param(&run, "params.max_prime", "500");
-    assert!(run.facts.get("tool.version").unwrap().starts_with("1.0."));
+    assert!(run.fields.get("tool.version").unwrap().starts_with("1.0."));
 
     let log = sysbench_1_0(
         dir.path(),
@@ -111,9 +111,9 @@ fn a_log_shares_a_row_with_the_result_of_the_same_parameters() {
     fs::write(dir.path().join("old.log"), old).unwrap();
     let log = sysbench_1_0(dir.path(), "cpu --cpu-max-prime=500 --events=100 run");
     fs::write(dir.path().join("1.0.log"), log).unwrap();
-    let told = wbench("compare old.log 1.0.log new.json --format json");
-    let told: Value = serde_json::from_slice(&told).unwrap();
-    let rows = told["rows"].as_array().unwrap();
+    let comparison = wbench("compare old.log 1.0.log new.json --format json");
+    let comparison: Value = serde_json::from_slice(&comparison).unwrap();
+    let rows = comparison["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 1);
     let groups: Vec<_> = rows[0]["groups"]
         .as_array()

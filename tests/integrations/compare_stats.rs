@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
-use wbench::compare::stats::{MannWhitney, Sample, Test, Welch, holm};
+use wbench::compare::stats::{MannWhitney, Sample, SignificanceTest, Welch, holm};
 
 /// Runs the script on pairs of samples, after creating its environment if necessary.
 fn scipy(pairs: &[(Vec<f64>, Vec<f64>)]) -> Vec<Value> {
@@ -29,8 +29,9 @@ fn scipy(pairs: &[(Vec<f64>, Vec<f64>)]) -> Vec<Value> {
     drop(stdin);
     let output = script.wait_with_output().unwrap();
     assert!(output.status.success());
-    let told = String::from_utf8(output.stdout).unwrap();
-    told.lines()
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines
+        .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
 }
@@ -67,9 +68,9 @@ fn same(ours: f64, scipys: &Value, what: &str) {
 #[test]
 fn every_statistic_equals_that_of_scipy_for_the_same_samples() {
     let pairs = pairs();
-    let told = scipy(&pairs);
+    let reference = scipy(&pairs);
     let (mut exact, mut intervals) = (0, 0);
-    for ((a, b), scipy) in pairs.iter().zip(&told) {
+    for ((a, b), scipy) in pairs.iter().zip(&reference) {
         let of = format!("{} against {} values", b.len(), a.len());
         let (a, b) = (
             Sample::new(a.clone()).unwrap(),
@@ -90,7 +91,10 @@ fn every_statistic_equals_that_of_scipy_for_the_same_samples() {
         same(test.u(), &scipy["u"], &of);
         same(test.p(), &scipy["p_mann_whitney"], &of);
         same(Welch::of(&a, &b).unwrap().p(), &scipy["p_welch"], &of);
-        let change = Test::MannWhitney.compare(&a, &b).change.unwrap();
+        let change = SignificanceTest::MannWhitney
+            .compare(&a, &b)
+            .change
+            .unwrap();
         same(change.value, &scipy["shift"], &of);
         exact += usize::from(scipy["exact"] == true);
         if let Some(interval) = scipy.get("shift_interval") {
@@ -106,13 +110,13 @@ fn every_statistic_equals_that_of_scipy_for_the_same_samples() {
     }
     // The samples cover every case that the implementation distinguishes.
     assert!(exact > 10 && pairs.len() - exact > 10 && intervals > 5);
-    let p: Vec<f64> = told[..pairs.len()]
+    let p: Vec<f64> = reference[..pairs.len()]
         .iter()
         .map(|scipy| scipy["p_mann_whitney"].as_f64().unwrap())
         .collect();
     for (ours, scipys) in holm(&p)
         .iter()
-        .zip(told[pairs.len()]["holm"].as_array().unwrap())
+        .zip(reference[pairs.len()]["holm"].as_array().unwrap())
     {
         same(*ours, scipys, "Holm");
     }

@@ -233,6 +233,7 @@ fn both_packages_contain_documentation_completions_and_data_files() {
             "share/man/man1/sysbench.1.gz",
             "share/doc/wbench/README.md",
             "share/doc/wbench/manual.md",
+            "share/wbench/schema/wbench.compare-2.json",
             "share/wbench/schema/wbench.result-1.json",
         ] {
             assert!(files.contains(file), "{kind}: {file} is not in {files:?}");

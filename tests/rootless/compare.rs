@@ -1,4 +1,4 @@
-//! `wbench compare` and `wbench show`, from outside.
+//! The commands `wbench compare` and `wbench show`.
 
 use std::fs;
 use std::io::Write as _;
@@ -103,9 +103,9 @@ fn each_argument_is_a_group_and_the_first_is_the_baseline() {
     results.group("native", around(1000.0));
     results.group("same", around(1000.1));
     results.group("kvm", around(650.0));
-    let told = results.json("native/ same kvm");
-    assert_eq!(told["baseline"], "native");
-    let groups = told["rows"][0]["groups"].as_array().unwrap();
+    let comparison = results.json("native/ same kvm");
+    assert_eq!(comparison["baseline"], "native");
+    let groups = comparison["rows"][0]["groups"].as_array().unwrap();
     let verdicts: Vec<_> = groups.iter().map(|group| &group["verdict"]).collect();
     assert_eq!(
         verdicts,
@@ -124,9 +124,9 @@ fn each_argument_is_a_group_and_the_first_is_the_baseline() {
 fn identical_groups_do_not_differ_significantly() {
     let results = Results::new();
     results.group("a", around(1000.0));
-    let told = results.json("a a");
-    assert_eq!(told["groups"], json!(["a #1", "a #2"]));
-    let group = &told["rows"][0]["groups"][1];
+    let comparison = results.json("a a");
+    assert_eq!(comparison["groups"], json!(["a #1", "a #2"]));
+    let group = &comparison["rows"][0]["groups"][1];
     assert_eq!(
         (&group["verdict"], &group["p"]["raw"]),
         (&json!("undecided"), &json!(1.0))
@@ -168,9 +168,9 @@ fn one_label_defines_the_groups_and_another_a_second_axis() {
             }
         }
     }
-    let told = results.json("all --by env --baseline native --vary concurrency");
-    assert_eq!(told["groups"], json!(["native", "kvm"]));
-    let axis: Vec<_> = told["rows"]
+    let comparison = results.json("all --by env --baseline native --vary concurrency");
+    assert_eq!(comparison["groups"], json!(["native", "kvm"]));
+    let axis: Vec<_> = comparison["rows"]
         .as_array()
         .unwrap()
         .iter()
@@ -184,30 +184,114 @@ fn one_label_defines_the_groups_and_another_a_second_axis() {
     );
     let threads = results.json("all --by threads");
     assert_eq!(threads["groups"], json!(["1"]));
-    for (line, word) in [("--by nothing", "'nothing'"), ("--baseline xen", "'xen'")] {
-        let output = results.compare(&format!("all {line}"));
-        assert_eq!(output.status.code(), Some(2));
-        assert!(stderr(&output).contains(word), "{output:?}");
+    let output = results.compare("all --by env --baseline xen");
+    assert_eq!(output.status.code(), Some(2));
+    let message = stderr(&output);
+    assert!(
+        message.contains("'xen'") && message.contains("kvm, native"),
+        "{message}"
+    );
+}
+
+#[test]
+fn every_field_of_a_result_can_define_groups_and_the_second_axis() {
+    let results = Results::new();
+    let new = json!({ "a": { "deep": "old" }, "list": [1, 2], "flag": true, "none": null });
+    let mut result = results.result(1000.0, |r| r["field_of_the_future"] = new.clone());
+    results.put("runs/old.json", &result);
+    result["field_of_the_future"]["a"]["deep"] = json!("new");
+    results.put("runs/new.json", &result);
+    let comparison = results.json("runs --by field_of_the_future.a.deep");
+    assert_eq!(comparison["groups"], json!(["new", "old"]));
+    let mut fields = Vec::new();
+    scalar_fields(&result, "", &mut fields);
+    assert!(fields.len() > 60, "{fields:?}");
+    for field in fields {
+        let output = results.compare(&format!("runs --by {field} --vary {field} --format csv"));
+        assert_eq!(output.status.code(), Some(0), "{field}: {output:?}");
+    }
+}
+
+/// The dotted names of all values except histograms and what arrays contain.
+fn scalar_fields(value: &Value, name: &str, fields: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            for (member, value) in members.iter().filter(|(name, _)| *name != "histogram") {
+                let dot = if name.is_empty() { "" } else { "." };
+                scalar_fields(value, &format!("{name}{dot}{member}"), fields);
+            }
+        }
+        Value::Array(_) => {}
+        _ => fields.push(name.to_owned()),
     }
 }
 
 #[test]
-fn a_single_run_has_no_p_value_and_the_report_asks_for_repeats() {
+fn an_unknown_field_is_named_with_what_exists_instead() {
+    let results = Results::new();
+    let labelled = results.result(1.0, |r| r["labels"] = json!({ "env": "kvm", "rack": "3" }));
+    results.put("runs/0.json", &labelled);
+    for option in ["--by", "--vary"] {
+        let output = results.compare(&format!("runs {option} host.kernl"));
+        assert_eq!(output.status.code(), Some(2), "{option}");
+        let message = stderr(&output);
+        for part in [
+            "'host.kernl'",
+            "similar: host.kernel",
+            "labels: env, rack",
+            "parameters: ",
+            "max_prime",
+        ] {
+            assert!(message.contains(part), "{option}, {part}: {message}");
+        }
+    }
+}
+
+#[test]
+fn the_json_document_is_valid_by_its_published_schema() {
+    let results = Results::new();
+    results.group("a", around(1000.0));
+    results.group("b", around(500.0));
+    results.group("single", [100.0]);
+    let cut = results.result(1.0, |r| r["status"] = json!("interrupted"));
+    results.put("a/cut.json", &cut);
+    let other = results.result(5.0, |r| r["host"]["kernel"] = json!("other"));
+    results.put("b/other.json", &other);
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/wbench.compare-2.json");
+    let schema: Value = serde_json::from_slice(&fs::read(schema).unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for line in [
+        "a b single",
+        "a b --metric rate,bandwidth,p99 --vary threads --test welch",
+    ] {
+        let comparison = results.json(line);
+        let errors: Vec<_> = validator.iter_errors(&comparison).collect();
+        assert!(errors.is_empty(), "{line}: {errors:#?}");
+        assert_eq!(comparison["schema"], "wbench.compare/2");
+    }
+    assert_eq!(results.json("a b")["significance_test"], "mann-whitney");
+    let welch = results.json("a b --test welch");
+    assert_eq!(welch["significance_test"], "welch");
+    assert_eq!(welch["rows"][0]["test"], "cpu");
+}
+
+#[test]
+fn a_single_run_has_no_p_value_and_the_report_asks_for_more_runs() {
     let results = Results::new();
     results.group("a", [1000.0]);
     results.group("b", [500.0]);
     let group = &results.json("a b")["rows"][0]["groups"][1];
     assert_eq!((&group["n"], &group["p"]), (&json!(1), &Value::Null));
     assert_eq!(group["change_percent"]["value"], -50.0);
-    assert!(stdout(&results.compare("a b")).contains("needs repeats"));
+    assert!(stdout(&results.compare("a b")).contains("needs more runs"));
 }
 
 #[test]
 fn a_metric_that_a_test_lacks_has_no_row() {
     let results = Results::new();
     results.group("a", around(1000.0));
-    let told = results.json("a a --metric bandwidth,rate,fsync-p99");
-    let metrics: Vec<_> = told["rows"]
+    let comparison = results.json("a a --metric bandwidth,rate,fsync-p99");
+    let metrics: Vec<_> = comparison["rows"]
         .as_array()
         .unwrap()
         .iter()
@@ -217,7 +301,7 @@ fn a_metric_that_a_test_lacks_has_no_row() {
 }
 
 #[test]
-fn constant_values_do_not_differ_and_need_no_repeats() {
+fn constant_values_do_not_differ_and_need_no_more_runs() {
     let results = Results::new();
     results.group("a", [1000.0; 8]);
     assert_eq!(
@@ -231,7 +315,7 @@ fn constant_values_do_not_differ_and_need_no_repeats() {
 }
 
 #[test]
-fn the_gate_fails_only_if_a_metric_is_significantly_worse_than_the_threshold() {
+fn the_threshold_check_fails_only_if_a_metric_is_significantly_worse_than_the_threshold() {
     let results = Results::new();
     results.group("base", around(1000.0));
     results.group("much", around(900.0));
@@ -305,7 +389,7 @@ fn invalid_input_is_named_with_line_and_reason() {
     let results = Results::new();
     results.group("a", around(1000.0));
     let good = results.result(1000.0, |_| {}).to_string();
-    for (file, content, told) in [
+    for (file, content, message) in [
         ("empty.json", String::new(), ":1: it is empty"),
         (
             "text.txt",
@@ -315,7 +399,7 @@ fn invalid_input_is_named_with_line_and_reason() {
         (
             "foreign.json",
             "\n{\"a\": 1}".into(),
-            ":2: no result of wbench",
+            ":2: not a result of wbench",
         ),
         (
             "cut.json",
@@ -330,17 +414,17 @@ fn invalid_input_is_named_with_line_and_reason() {
         (
             "future.json",
             good.replace("result/1", "result/2"),
-            ":1: its schema wbench.result/2",
+            ":1: schema wbench.result/2 is not supported",
         ),
         (
             "env.json",
             good.replace("result/1", "env/1"),
-            ":1: its schema is wbench.env/1",
+            ":1: schema wbench.env/1 is not that of a result",
         ),
         (
             "lacks.json",
             good.replace("\"rates\"", "\"rods\""),
-            ":1: missing field `rates`",
+            ":1: rates.events_per_s is missing",
         ),
         (
             "log",
@@ -353,7 +437,7 @@ fn invalid_input_is_named_with_line_and_reason() {
         fs::write(&path, content).unwrap();
         let output = results.compare(&format!("a bad/{file}"));
         assert_eq!(output.status.code(), Some(2), "{file}");
-        let named = format!("bad/{file}{told}");
+        let named = format!("bad/{file}{message}");
         assert!(
             stderr(&output).contains(&named),
             "{named}: {}",
@@ -395,9 +479,9 @@ fn incomplete_runs_are_named_and_excluded_unless_requested() {
     results.group("a", around(1000.0));
     let cut = results.result(1.0, |r| r["status"] = json!("interrupted"));
     results.put("a/cut.json", &cut);
-    let told = results.json("a");
-    assert_eq!(told["rows"][0]["groups"][0]["n"], 8);
-    assert_eq!(told["left_out"][0]["source"], "a/cut.json");
+    let comparison = results.json("a");
+    assert_eq!(comparison["rows"][0]["groups"][0]["n"], 8);
+    assert_eq!(comparison["left_out"][0]["source"], "a/cut.json");
     let table = stdout(&results.compare("a"));
     assert!(
         table.contains("a/cut.json: excluded, because it was interrupted"),
@@ -426,12 +510,18 @@ fn files_arrays_lines_and_standard_input_give_the_same_answer() {
         .write_stdin(lines)
         .output()
         .unwrap();
-    let summary = |told: &Value| {
-        told["rows"][0]["groups"][0]
+    let summary = |comparison: &Value| {
+        comparison["rows"][0]["groups"][0]
             .to_string()
             .replace("standard input", "")
     };
-    let one = |told: Value| summary(&told).split_once("\"n\"").unwrap().1.to_owned();
+    let one = |comparison: Value| {
+        summary(&comparison)
+            .split_once("\"n\"")
+            .unwrap()
+            .1
+            .to_owned()
+    };
     let expected = one(results.json("a"));
     assert_eq!(one(results.json("array.json")), expected);
     assert_eq!(one(results.json("lines.jsonl")), expected);
@@ -468,8 +558,13 @@ fn percentiles_of_a_group_cover_all_of_its_events() {
     let mut together = all.remove(0);
     all.iter()
         .for_each(|histogram| together.add(histogram).unwrap());
-    let told = results.json("m --metric p99,p50");
-    for (row, percent) in told["rows"].as_array().unwrap().iter().zip([99.0, 50.0]) {
+    let comparison = results.json("m --metric p99,p50");
+    for (row, percent) in comparison["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip([99.0, 50.0])
+    {
         let group = &row["groups"][0];
         assert_eq!(group["merged"], together.value_at_percentile(percent));
         assert_eq!(group["latency_ns"]["events"], 1450);
@@ -507,14 +602,14 @@ fn other_differences_are_listed_once_and_suspicious_ones_are_warnings() {
     }
     let text = stdout(&results.compare("a b"));
     assert_eq!(text.matches("host.kernel: a: ").count(), 1, "{text}");
-    for told in [
+    for comparison in [
         "b: 9.9",
         "different clocks timed the events",
         "different versions of the program measured",
         "the clock drifted in 8 runs, by up to 350 ppm",
         "the hypervisor gave CPU time of this machine to others in 8 runs",
     ] {
-        assert!(text.contains(told), "{told}: {text}");
+        assert!(text.contains(comparison), "{comparison}: {text}");
     }
     let same = stdout(&results.compare("a a"));
     assert!(
@@ -538,11 +633,11 @@ fn colours_are_used_only_on_terminals_unless_requested() {
 fn a_comparison_is_written_to_the_output_file() {
     let results = Results::new();
     results.group("a", around(1000.0));
-    let output = results.compare("a --format markdown --output told.md");
+    let output = results.compare("a --format markdown --output comparison.md");
     assert!(output.stdout.is_empty() && output.status.success());
-    let told = fs::read_to_string(results.path().join("told.md")).unwrap();
-    assert_eq!(told, stdout(&results.compare("a --format markdown")));
-    assert!(told.starts_with("### cpu · rate in events/s, more is better\n\n| group | n |"));
+    let comparison = fs::read_to_string(results.path().join("comparison.md")).unwrap();
+    assert_eq!(comparison, stdout(&results.compare("a --format markdown")));
+    assert!(comparison.starts_with("### cpu · rate in events/s, more is better\n\n| group | n |"));
 }
 
 #[test]
@@ -599,7 +694,7 @@ fn one_unreadable_entry_does_not_hide_the_others_of_its_directory() {
     let named = stderr(&strict);
     assert!(
         named.contains("b/one/dangling.json:1: cannot follow this symbolic link: No such file")
-            && named.contains("b/sparse:1: it is no text: a NUL byte"),
+            && named.contains("b/sparse:1: it is not text: a NUL byte"),
         "{named}"
     );
     let tolerant = results.compare("a b --format json --skip-bad");
@@ -677,7 +772,7 @@ fn untrusted_text_cannot_control_the_terminal() {
     let row = table.lines().find(|line| line.contains("=red"));
     let row = row.expect("a row of the hostile group");
     assert!(
-        row.contains("\\nwbench: fine\\u{202e}end\\u{7f}") && row.ends_with("needs repeats"),
+        row.contains("\\nwbench: fine\\u{202e}end\\u{7f}") && row.ends_with("needs more runs"),
         "{table}"
     );
     // Machine formats contain the label unchanged.
@@ -855,6 +950,7 @@ fn impossible_figures_are_named() {
         let output = results.compare("a bad.json");
         assert_eq!(output.status.code(), Some(2), "{pointer}");
         let field = pointer[1..].replace('/', ".");
+        let value = bad.pointer(pointer).unwrap();
         let named =
             format!("bad.json:1: invalid {field} {value}: expected a number from 0 to 1e20");
         assert!(stderr(&output).contains(&named), "{}", stderr(&output));

@@ -22,7 +22,7 @@ use wbench::compare::group::Grouping;
 use wbench::compare::metric::Metric;
 use wbench::compare::output::Format;
 use wbench::compare::read::{Input, read, read_bytes};
-use wbench::compare::{Question, compare, stats};
+use wbench::compare::{ComparisonOptions, compare, stats};
 use wbench::histogram::Merger;
 use wbench::report::ReportFormat;
 use wbench::result::RunResult;
@@ -313,14 +313,14 @@ fn no_result_makes_a_report_panic_or_control_the_terminal() {
     let metrics = ["rate", "time", "p99", "latency-max", "fsync-p50"];
     let metrics: Vec<Metric> = metrics.map(|name| name.parse().unwrap()).into();
     let groupings = ["env", "host.hostname", "workload.threads"];
-    let question = (
+    let options = (
         prop::option::of(prop::sample::select(groupings.to_vec())),
         prop::option::of(prop::sample::select(groupings.to_vec())),
         any::<bool>(),
     );
     let inputs = (
         proptest::collection::vec(hostile_result(pattern), 1..4),
-        question,
+        options,
     );
     check(300, &inputs, |(documents, (by, vary, welch))| {
         let named: Vec<Input> = ["good", "hostile\u{1b}[2J\n"]
@@ -343,18 +343,18 @@ fn no_result_makes_a_report_panic_or_control_the_terminal() {
                 }
             }
         }
-        let question = Question {
+        let options = ComparisonOptions {
             grouping: by.map_or(Grouping::Input, |name| Grouping::By(name.into())),
             baseline: None,
             vary: vary.map(Into::into),
             metrics: metrics.clone(),
-            test: match welch {
-                true => stats::Test::Welch,
-                false => stats::Test::MannWhitney,
+            significance_test: match welch {
+                true => stats::SignificanceTest::Welch,
+                false => stats::SignificanceTest::MannWhitney,
             },
             include_incomplete: true,
         };
-        let Ok(comparison) = compare(&named, runs, &question) else {
+        let Ok(comparison) = compare(&named, runs, &options) else {
             return;
         };
         let formats = [
@@ -461,7 +461,7 @@ fn every_result_in_a_directory_tree_is_read_once_whatever_else_the_tree_contains
     check(100, &tree, |entries| {
         let root = tempfile::tempdir().unwrap();
         let mut directories = vec![root.path().to_owned()];
-        let (mut results, mut bad, mut skipped) = (0, 0, 0);
+        let (mut results, mut errors, mut skipped) = (0, 0, 0);
         for (parent, name, entry) in entries {
             let path: PathBuf = parent.get(&directories).join(name);
             if path.symlink_metadata().is_ok() {
@@ -474,7 +474,7 @@ fn every_result_in_a_directory_tree_is_read_once_whatever_else_the_tree_contains
                 }
                 Entry::NoResult => {
                     fs::write(&path, "no result").unwrap();
-                    bad += 1;
+                    errors += 1;
                 }
                 Entry::Fifo => {
                     mkfifo(&path, Mode::S_IRWXU).unwrap();
@@ -482,7 +482,7 @@ fn every_result_in_a_directory_tree_is_read_once_whatever_else_the_tree_contains
                 }
                 Entry::Dangling => {
                     symlink("/no/such/file", &path).unwrap();
-                    bad += 1;
+                    errors += 1;
                 }
                 Entry::LinkToDirectory(target) => {
                     symlink(target.get(&directories), &path).unwrap();
@@ -495,11 +495,11 @@ fn every_result_in_a_directory_tree_is_read_once_whatever_else_the_tree_contains
             }
         }
         let reading = read(&root.path().into());
-        if results + bad == 0 {
-            bad = 1;
+        if results + errors == 0 {
+            errors = 1;
         }
         assert_eq!(reading.runs.len(), results);
-        assert_eq!(reading.bad.len(), bad);
+        assert_eq!(reading.errors.len(), errors);
         assert_eq!(reading.skipped.len(), skipped);
     });
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use wbench::compare::metric::{Metric, Of, Percentile, Point};
+use wbench::compare::metric::{Metric, Statistic, Timed};
+use wbench::histogram::Percentile;
 
 use crate::common::logs::{
     assert_common, assert_metric, assert_param, number_between, read_one_run, read_runs,
@@ -18,13 +19,13 @@ fn check_0_4_12(log: &str) {
         .split_once("approx.")
         .and_then(|(_, rest)| Some(rest.split_once("percentile:")?.0.trim().parse().unwrap()));
     let percentile = percentile.and_then(Percentile::of_percent);
-    let told = number_between(log, "percentile:", "ms").filter(|ms| *ms < 1e7);
-    let metric = |percentile| Metric::Latency(Of::Events, Point::At(percentile));
-    match (percentile, told) {
+    let ms = number_between(log, "percentile:", "ms").filter(|ms| *ms < 1e7);
+    let metric = |percentile| Metric::Latency(Timed::Event, Statistic::Percentile(percentile));
+    match (percentile, ms) {
         (Some(percentile), Some(ms)) => {
             assert_metric(&run, &metric(percentile).to_string(), Some(ms * 1e6))
         }
-        (Some(percentile), None) => assert_eq!(metric(percentile).of(&run.figures), None),
+        (Some(percentile), None) => assert_eq!(metric(percentile).value(&run.figures), None),
         _ => {}
     }
     match run.test.as_str() {
@@ -95,7 +96,7 @@ fn every_number_in_a_report_in_the_format_of_0_4_12_is_read_correctly() {
         .lines()
         .position(|line| line.starts_with("Running the test"))
         .unwrap();
-    assert!(runs[0].source.line <= line && runs[0].source.line > 2);
+    assert!(runs[0].location.line <= line && runs[0].location.line > 2);
 }
 
 #[test]

@@ -18,7 +18,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use super::compare::{CompareArgs, CompareJob, ShowArgs, ShowJob};
+use super::compare::{CompareArgs, CompareJob};
+use super::show::{ShowArgs, ShowJob};
 use crate::output::Destination;
 use crate::plan::{FileHandling, FilePlan, RunPlan};
 

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use crate::compare::comparison::{Comparison, Row};
+use super::Exporter;
+use crate::compare::comparison::{Comparison, ComparisonRow, Entry};
 use crate::compare::stats::Estimate;
 use crate::terminal;
 
@@ -31,69 +32,81 @@ const HEAD: [&str; 22] = [
     "baseline",
 ];
 
-/// Formats the comparison as CSV (RFC 4180) with a header. Absent figures are empty.
-pub fn text(comparison: &Comparison) -> Result<String> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(HEAD)?;
-    for row in comparison.rows() {
-        for line in lines(comparison, row) {
-            writer.write_record(line)?;
+/// CSV (RFC 4180) with a header. Absent figures are empty.
+pub struct Csv;
+
+impl Exporter for Csv {
+    fn export(&self, comparison: &Comparison) -> Result<String> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(HEAD)?;
+        for row in comparison.rows() {
+            let row_fields = row_fields(comparison, row);
+            for (group, name, entry) in row.groups_with_runs() {
+                let fields = row_fields.iter().cloned();
+                writer.write_record(fields.chain(group_fields(group, name, entry)))?;
+            }
         }
+        Ok(String::from_utf8(writer.into_inner()?)?)
     }
-    Ok(String::from_utf8(writer.into_inner()?)?)
 }
 
-fn lines(comparison: &Comparison, row: Row<'_>) -> Vec<Vec<String>> {
-    let params = row.section.work.params.iter();
+/// The fields that all groups of a row share.
+fn row_fields(comparison: &Comparison, row: ComparisonRow<'_>) -> [String; 7] {
+    let params = row.section.key.params.iter();
     let params: Vec<_> = params
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
-    let of_row = [
-        text_field(&row.section.work.test),
+    [
+        text_field(&row.section.key.test),
         text_field(&params.join(" ")),
         text_field(comparison.vary.as_deref().unwrap_or_default()),
         text_field(row.point.value.as_deref().unwrap_or_default()),
         row.metric.to_string(),
         row.metric.unit().into(),
         row.metric.more_is_better().to_string(),
-    ];
-    let figure = |value: Option<f64>| value.map(|v| v.to_string()).unwrap_or_default();
-    let estimate = |estimate: Option<Estimate>, scale: f64| {
-        let interval = estimate.and_then(|e| e.interval);
-        [
-            estimate.map(|e| e.value),
-            interval.map(|i| i.low),
-            interval.map(|i| i.high),
-        ]
-        .map(|value| figure(value.map(|v| v * scale)))
-    };
-    row.told()
-        .map(|(place, group, entry)| {
-            let summary = &entry.summary;
-            let against = entry.against;
-            let p = against.and_then(|a| a.p);
-            let verdict = against.map(|a| a.verdict.name()).unwrap_or_default();
-            of_row
-                .iter()
-                .cloned()
-                .chain([
-                    text_field(group),
-                    summary.n.to_string(),
-                    summary.mean.to_string(),
-                ])
-                .chain([figure(summary.stddev)])
-                .chain(estimate(Some(summary.median), 1.0))
-                .chain([entry.merged.map(|ns| ns.to_string()).unwrap_or_default()])
-                .chain(estimate(against.and_then(|a| a.change), 100.0))
-                .chain([
-                    figure(p.map(|p| p.raw)),
-                    figure(p.map(|p| p.holm)),
-                    verdict.into(),
-                ])
-                .chain([(place == 0).to_string()])
-                .collect()
-        })
-        .collect()
+    ]
+}
+
+fn group_fields(group: usize, name: &str, entry: &Entry) -> [String; 15] {
+    let summary = &entry.summary;
+    let comparison = entry.comparison;
+    let [median, median_low, median_high] = estimate_fields(Some(summary.median), 1.0);
+    let change = comparison.and_then(|it| it.change);
+    let [change, change_low, change_high] = estimate_fields(change, 100.0);
+    let p = comparison.and_then(|it| it.p);
+    let verdict = comparison.map_or("", |it| it.verdict().name());
+    [
+        text_field(name),
+        summary.n.to_string(),
+        summary.mean.to_string(),
+        figure_field(summary.stddev),
+        median,
+        median_low,
+        median_high,
+        entry.merged.map(|ns| ns.to_string()).unwrap_or_default(),
+        change,
+        change_low,
+        change_high,
+        figure_field(p.map(|p| p.raw)),
+        figure_field(p.map(|p| p.holm)),
+        verdict.into(),
+        (group == 0).to_string(),
+    ]
+}
+
+fn figure_field(value: Option<f64>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+/// The value and the bounds of its confidence interval.
+fn estimate_fields(estimate: Option<Estimate>, scale: f64) -> [String; 3] {
+    let interval = estimate.and_then(|it| it.interval);
+    [
+        estimate.map(|it| it.value),
+        interval.map(|it| it.low),
+        interval.map(|it| it.high),
+    ]
+    .map(|value| figure_field(value.map(|value| value * scale)))
 }
 
 /// A field that comes from labels, parameters or file names.

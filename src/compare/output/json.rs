@@ -1,127 +1,220 @@
 //! JSON: one document for programs.
+//!
+//! `schema/wbench.compare-2.json` is the JSON Schema generated from these types.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::compare::comparison::{Comparison, Corrected, Entry, Row, Verdict};
-use crate::compare::environment::Environment;
+use super::Exporter;
+use crate::compare::comparison::{Comparison, ComparisonRow, Entry, ExcludedRun};
+use crate::compare::differences::Difference;
 use crate::compare::histogram::Merged;
 use crate::compare::metric::Metric;
-use crate::compare::stats::{ALPHA, CONFIDENCE, Estimate, Interval, Summary, Test};
+use crate::compare::stats::{
+    ALPHA, CONFIDENCE, ConfidenceInterval, Estimate, SignificanceTest, Summary,
+};
+use crate::compare::verdict::{CorrectedP, Verdict};
 use crate::histogram::Percentiles;
-use crate::result::Tool;
+use crate::result::{Tool, Warning};
 use crate::terminal;
 
 /// The schema of the document.
-const SCHEMA: &str = "wbench.compare/1";
+const SCHEMA: &str = "wbench.compare/2";
 
+/// One document.
+pub struct Json;
+
+impl Exporter for Json {
+    fn export(&self, comparison: &Comparison) -> Result<String> {
+        let document = ComparisonDocument::of(comparison);
+        let mut text = serde_json::to_string_pretty(&document)?;
+        text.push('\n');
+        Ok(terminal::json(text))
+    }
+}
+
+/// A comparison of groups of runs.
 #[derive(Serialize)]
-struct Document<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ComparisonDocument<'a> {
+    /// Identifier of this schema.
     schema: &'static str,
+    /// Program that made the comparison.
     tool: Tool,
-    test: Test,
+    /// Significance test.
+    significance_test: SignificanceTest,
+    /// Confidence level of every interval.
     confidence: f64,
+    /// Significance level: a difference is significant if `p.holm` is below this.
     alpha: f64,
     /// Number of p-values corrected together.
     corrected: usize,
-    baseline: Option<&'a String>,
+    /// Name of the group that the others are compared with; null without groups.
+    baseline: Option<&'a str>,
+    /// Names of the groups, baseline first.
     groups: &'a [String],
-    vary: Option<&'a String>,
-    rows: Vec<JsonRow<'a>>,
-    left_out: Vec<LeftOut<'a>>,
-    environment: &'a Environment,
+    /// Name of the second axis (`--vary`); null without one.
+    vary: Option<&'a str>,
+    /// One row for each test, parameters, value of the second axis and metric.
+    rows: Vec<RowDocument<'a>>,
+    /// Runs excluded because they did not end normally.
+    left_out: Vec<ExcludedRunDocument<'a>>,
+    /// What else differed, and what may mislead.
+    environment: EnvironmentDocument<'a>,
 }
 
+/// A metric of runs with the same test, parameters and value of the second axis.
 #[derive(Serialize)]
-struct JsonRow<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct RowDocument<'a> {
+    /// Name of the test.
     test: &'a str,
+    /// Parameters of the test, by their names in the result file.
     params: &'a BTreeMap<String, String>,
-    /// Value of the second axis.
-    value: Option<&'a String>,
+    /// Value of the second axis; null without one.
+    value: Option<&'a str>,
+    /// Name of the metric.
+    #[cfg_attr(test, schemars(with = "String"))]
     metric: Metric,
+    /// Unit of the metric's values.
     unit: &'static str,
+    /// Whether larger values are better.
     more_is_better: bool,
-    groups: Vec<JsonGroup<'a>>,
+    /// The groups that have such runs.
+    groups: Vec<GroupDocument<'a>>,
 }
 
+/// The figures of a group in a row.
 #[derive(Serialize)]
-struct JsonGroup<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct GroupDocument<'a> {
+    /// Name of the group.
     group: &'a str,
     #[serde(flatten)]
     summary: &'a Summary,
+    /// If the metric is a percentile, its value over the events of all runs; null otherwise.
     merged: Option<u64>,
+    /// Change against the baseline in percent; null for the baseline, or if a value is not positive.
     change_percent: Option<Estimate>,
-    p: Option<Corrected>,
+    /// Two-sided p-value; null for the baseline, or if a group has only one run.
+    p: Option<CorrectedP>,
+    /// Conclusion; null for the baseline.
     verdict: Option<Verdict>,
-    latency_ns: Option<Distribution>,
-    fsync_latency_ns: Option<Distribution>,
+    /// Durations of the events of all runs; null if a run has no histogram.
+    latency_ns: Option<MergedDocument>,
+    /// Durations of the fsyncs of all runs; null if a run has no histogram.
+    fsync_latency_ns: Option<MergedDocument>,
 }
 
+/// A run that is excluded.
 #[derive(Serialize)]
-struct LeftOut<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ExcludedRunDocument<'a> {
+    /// File and line of the run.
     source: String,
+    /// Status of the run.
     status: &'a str,
+}
+
+/// Differences between the runs, and warnings.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct EnvironmentDocument<'a> {
+    /// Fields whose values differ, by name.
+    differences: &'a [Difference],
+    /// Reasons to doubt the comparison.
+    warnings: &'a [Warning],
 }
 
 /// Percentiles over all events of a group's runs.
 #[derive(Serialize)]
-struct Distribution {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct MergedDocument {
+    /// Number of runs merged.
     runs: usize,
+    /// Number of events merged.
     events: u64,
     #[serde(flatten)]
     percentiles: Percentiles<u64>,
 }
 
-/// Formats the comparison as JSON.
-pub fn text(comparison: &Comparison) -> Result<String> {
-    let document = Document {
-        schema: SCHEMA,
-        tool: Tool::this(),
-        test: comparison.test,
-        confidence: CONFIDENCE,
-        alpha: ALPHA,
-        corrected: comparison.corrected,
-        baseline: comparison.groups.first(),
-        groups: &comparison.groups,
-        vary: comparison.vary.as_ref(),
-        rows: comparison.rows().map(JsonRow::of).collect(),
-        left_out: comparison
-            .left_out
-            .iter()
-            .map(|run| LeftOut {
-                source: run.source.to_string(),
-                status: &run.status,
-            })
-            .collect(),
-        environment: &comparison.environment,
-    };
-    let mut text = serde_json::to_string_pretty(&document)?;
-    text.push('\n');
-    Ok(terminal::json(text))
+impl<'a> ComparisonDocument<'a> {
+    fn of(comparison: &'a Comparison) -> Self {
+        Self {
+            schema: SCHEMA,
+            tool: Tool::this(),
+            significance_test: comparison.significance_test,
+            confidence: CONFIDENCE,
+            alpha: ALPHA,
+            corrected: comparison.corrected,
+            baseline: comparison.groups.first().map(String::as_str),
+            groups: &comparison.groups,
+            vary: comparison.vary.as_deref(),
+            rows: comparison.rows().map(RowDocument::of).collect(),
+            left_out: comparison
+                .excluded
+                .iter()
+                .map(ExcludedRunDocument::of)
+                .collect(),
+            environment: EnvironmentDocument {
+                differences: &comparison.differences,
+                warnings: &comparison.warnings,
+            },
+        }
+    }
 }
 
-impl<'a> JsonRow<'a> {
-    fn of(row: Row<'a>) -> Self {
-        let group = |(place, group, entry): (usize, &'a str, &'a Entry)| JsonGroup {
-            group,
-            summary: &entry.summary,
-            merged: entry.merged,
-            change_percent: entry.against.and_then(|a| a.change).map(percent),
-            p: entry.against.and_then(|a| a.p),
-            verdict: entry.against.map(|a| a.verdict),
-            latency_ns: row.point.latency[place].as_ref().map(Distribution::of),
-            fsync_latency_ns: row.point.fsync[place].as_ref().map(Distribution::of),
-        };
+impl<'a> RowDocument<'a> {
+    fn of(row: ComparisonRow<'a>) -> Self {
+        let groups = row.groups_with_runs();
         Self {
-            test: &row.section.work.test,
-            params: &row.section.work.params,
-            value: row.point.value.as_ref(),
+            test: &row.section.key.test,
+            params: &row.section.key.params,
+            value: row.point.value.as_deref(),
             metric: row.metric,
             unit: row.metric.unit(),
             more_is_better: row.metric.more_is_better(),
-            groups: row.told().map(group).collect(),
+            groups: groups
+                .map(|(group, name, entry)| GroupDocument::of(row, group, name, entry))
+                .collect(),
+        }
+    }
+}
+
+impl<'a> GroupDocument<'a> {
+    fn of(row: ComparisonRow<'a>, group: usize, name: &'a str, entry: &'a Entry) -> Self {
+        let comparison = entry.comparison.as_ref();
+        let merged = |groups: &[Option<Merged>]| groups[group].as_ref().map(MergedDocument::of);
+        Self {
+            group: name,
+            summary: &entry.summary,
+            merged: entry.merged,
+            change_percent: comparison.and_then(|it| it.change).map(percent),
+            p: comparison.and_then(|it| it.p),
+            verdict: comparison.map(|it| it.verdict()),
+            latency_ns: merged(&row.point.latency),
+            fsync_latency_ns: merged(&row.point.fsync),
+        }
+    }
+}
+
+impl<'a> ExcludedRunDocument<'a> {
+    fn of(run: &'a ExcludedRun) -> Self {
+        Self {
+            source: run.location.to_string(),
+            status: &run.status,
+        }
+    }
+}
+
+impl MergedDocument {
+    fn of(merged: &Merged) -> Self {
+        Self {
+            runs: merged.runs,
+            events: merged.events,
+            percentiles: merged.percentiles,
         }
     }
 }
@@ -129,19 +222,33 @@ impl<'a> JsonRow<'a> {
 fn percent(ratio: Estimate) -> Estimate {
     Estimate {
         value: ratio.value * 100.0,
-        interval: ratio.interval.map(|interval| Interval {
+        interval: ratio.interval.map(|interval| ConfidenceInterval {
             low: interval.low * 100.0,
             high: interval.high * 100.0,
         }),
     }
 }
 
-impl Distribution {
-    fn of(merged: &Merged) -> Self {
-        Self {
-            runs: merged.runs,
-            events: merged.events,
-            percentiles: merged.percentiles,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/wbench.compare-2.json");
+
+    #[test]
+    fn the_published_schema_matches_these_types() {
+        let schema = schemars::schema_for!(ComparisonDocument<'static>);
+        let mut schema = serde_json::to_value(schema).unwrap();
+        schema["title"] = "A comparison by wbench".into();
+        schema["properties"]["schema"]["const"] = SCHEMA.into();
+        let generated = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if std::env::var_os("WBENCH_WRITE_SCHEMA").is_some() {
+            std::fs::write(SCHEMA_FILE, &generated).unwrap();
         }
+        let published = std::fs::read_to_string(SCHEMA_FILE).unwrap();
+        assert!(
+            published == generated,
+            "schema/wbench.compare-2.json is out of date; `make schema` regenerates it"
+        );
     }
 }

@@ -2,39 +2,45 @@
 
 use std::fmt::Write as _;
 
-use super::layout::{self, Block};
+use anyhow::Result;
+
+use super::tables::TextTable;
+use super::{Exporter, notes, tables};
 use crate::compare::comparison::Comparison;
 use crate::terminal::{self, cell};
 
-/// Formats the comparison as GitHub Flavored Markdown.
-pub fn text(comparison: &Comparison) -> String {
-    let mut text = String::new();
-    for block in layout::blocks(comparison) {
-        _ = writeln!(text, "### {}\n\n{}", escaped(&block.title), table(&block));
-    }
-    for part in layout::parts(comparison) {
-        _ = writeln!(text, "**{}**\n", part.title);
-        for line in part.lines {
-            _ = writeln!(text, "- {}", escaped(&line));
+/// GitHub Flavored Markdown.
+pub struct Markdown;
+
+impl Exporter for Markdown {
+    fn export(&self, comparison: &Comparison) -> Result<String> {
+        let mut text = String::new();
+        for table in tables::all(comparison) {
+            writeln!(text, "### {}\n\n{}", escaped(&table.title), markup(&table))?;
         }
+        for notes in notes::all(comparison) {
+            writeln!(text, "**{}**\n", notes.title)?;
+            for line in notes.lines {
+                writeln!(text, "- {}", escaped(&line))?;
+            }
+            text.push('\n');
+        }
+        text.truncate(text.trim_end().len());
         text.push('\n');
+        Ok(text)
     }
-    text.truncate(text.trim_end().len());
-    text.push('\n');
-    text
 }
 
-fn table(block: &Block) -> String {
-    let row = |cells: &[String]| {
-        let cells: Vec<_> = cells.iter().map(|text| escaped(&cell(text))).collect();
+fn markup(table: &TextTable) -> String {
+    let row = |cells: &mut dyn Iterator<Item = &str>| {
+        let cells: Vec<_> = cells.map(|text| escaped(&cell(text))).collect();
         format!("| {} |\n", cells.join(" | "))
     };
-    let rule = vec!["---".to_owned(); block.head.len()];
-    let rows = block.rows.iter().map(|line| row(&line.cells));
-    [row(&block.head), row(&rule)]
-        .into_iter()
-        .chain(rows)
-        .collect()
+    let head = row(&mut table.columns.iter().map(|column| column.name.as_str()));
+    let rule = row(&mut table.columns.iter().map(|_| "---"));
+    let rows = table.rows.iter();
+    let rows = rows.map(|line| row(&mut line.cells.iter().map(String::as_str)));
+    [head, rule].into_iter().chain(rows).collect()
 }
 
 /// Puts text on one line and escapes the characters that have a meaning in Markdown.

@@ -3,14 +3,22 @@
 mod csv;
 mod html;
 mod json;
-mod layout;
 mod markdown;
+mod notes;
+mod numbers;
 mod table;
+mod tables;
 pub mod title;
 
 use anyhow::Result;
 
 use super::comparison::Comparison;
+
+/// Writes a comparison in one format.
+trait Exporter {
+    /// Formats the comparison.
+    fn export(&self, comparison: &Comparison) -> Result<String>;
+}
 
 /// An output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -29,14 +37,15 @@ pub enum Format {
 }
 
 impl Format {
-    /// Formats the comparison; `colours` affects the table only.
-    pub fn text(self, comparison: &Comparison, colours: bool) -> Result<String> {
-        match self {
-            Self::Table => Ok(table::text(comparison, colours)),
-            Self::Markdown => Ok(markdown::text(comparison)),
-            Self::Csv => csv::text(comparison),
-            Self::Json => json::text(comparison),
-            Self::Html => html::text(comparison),
-        }
+    /// Formats the comparison; `colors` affects the table only.
+    pub fn text(self, comparison: &Comparison, colors: bool) -> Result<String> {
+        let exporter: &dyn Exporter = match self {
+            Self::Table => &table::Table { colors },
+            Self::Markdown => &markdown::Markdown,
+            Self::Csv => &csv::Csv,
+            Self::Json => &json::Json,
+            Self::Html => &html::Html,
+        };
+        exporter.export(comparison)
     }
 }

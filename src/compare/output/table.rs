@@ -2,71 +2,75 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use anstyle::{AnsiColor, Style};
+use anyhow::Result;
 
-use super::layout::{self, Block};
-use crate::compare::comparison::{Comparison, Verdict};
-use crate::terminal::{cell, line};
+use super::tables::{Content, TextTable};
+use super::{Exporter, notes, tables};
+use crate::compare::comparison::Comparison;
+use crate::compare::verdict::Verdict;
+use crate::report::table::aligned_lines;
+use crate::terminal::line;
 
-/// Formats the comparison, with colour escape sequences if requested.
-pub fn text(comparison: &Comparison, colours: bool) -> String {
-    let mut text = String::new();
-    for block in layout::blocks(comparison) {
-        _ = writeln!(
-            text,
-            "{}\n{}\n",
-            line(&block.title),
-            aligned(&block, colours)
-        );
-    }
-    for part in layout::parts(comparison) {
-        _ = writeln!(text, "{}:", part.title);
-        for sentence in &part.lines {
-            _ = writeln!(text, "  {}", line(sentence));
-        }
-        text.push('\n');
-    }
-    while text.ends_with("\n\n") {
-        text.pop();
-    }
-    text
+/// Aligned columns.
+pub struct Table {
+    /// Whether verdicts have color escape sequences.
+    pub colors: bool,
 }
 
-fn aligned(block: &Block, colours: bool) -> String {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(block.head.iter().map(|name| Cell::new(cell(name))));
-    let figures = block.head.iter().position(|name| name == "n").unwrap_or(0);
-    for row in &block.rows {
-        let last = row.cells.len() - 1;
-        let cells = row.cells.iter().map(|text| cell(text)).enumerate();
-        table.add_row(cells.map(|(i, text)| match i == last {
-            true => Cell::new(coloured(&text, row.verdict.filter(|_| colours))),
-            false => Cell::new(text),
-        }));
-    }
-    for (i, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((if i == 0 { 2 } else { 0 }, 2));
-        if (figures..block.head.len() - 1).contains(&i) {
-            column.set_cell_alignment(CellAlignment::Right);
+impl Exporter for Table {
+    fn export(&self, comparison: &Comparison) -> Result<String> {
+        let mut text = String::new();
+        for table in tables::all(comparison) {
+            writeln!(text, "{}", line(&table.title))?;
+            for line in self.lines(table) {
+                writeln!(text, "{line}")?;
+            }
+            text.push('\n');
         }
+        for notes in notes::all(comparison) {
+            writeln!(text, "{}:", notes.title)?;
+            for sentence in &notes.lines {
+                writeln!(text, "  {}", line(sentence))?;
+            }
+            text.push('\n');
+        }
+        while text.ends_with("\n\n") {
+            text.pop();
+        }
+        Ok(text)
     }
-    let lines: Vec<String> = table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect();
-    lines.join("\n")
 }
 
-fn coloured(word: &str, verdict: Option<Verdict>) -> String {
-    let style = anstyle::Style::new();
+impl Table {
+    fn lines(&self, table: TextTable) -> Vec<String> {
+        let head: Vec<&str> = table.columns.iter().map(|it| it.name.as_str()).collect();
+        let is_figure = |place: usize| table.columns[place].content == Content::Figures;
+        let (verdicts, rows): (Vec<_>, Vec<_>) = table
+            .rows
+            .into_iter()
+            .map(|row| (row.verdict, row.cells))
+            .unzip();
+        let mut lines = aligned_lines(&head, rows, is_figure);
+        if self.colors {
+            for (line, verdict) in lines[1..].iter_mut().zip(verdicts) {
+                color_end(line, verdict);
+            }
+        }
+        lines
+    }
+}
+
+/// Colors the verdict with which a line ends.
+fn color_end(line: &mut String, verdict: Option<Verdict>) {
+    let style = Style::new();
     let style = match verdict {
-        Some(Verdict::Better) => style.fg_color(Some(anstyle::AnsiColor::Green.into())),
-        Some(Verdict::Worse) => style.fg_color(Some(anstyle::AnsiColor::Red.into())),
+        Some(Verdict::Better) => style.fg_color(Some(AnsiColor::Green.into())),
+        Some(Verdict::Worse) => style.fg_color(Some(AnsiColor::Red.into())),
         Some(Verdict::Undecided | Verdict::TooFew) => style.dimmed(),
-        None => return word.into(),
+        None => return,
     };
-    format!("{style}{word}{style:#}")
+    let text = verdict.map(|it| it.to_string()).unwrap_or_default();
+    line.truncate(line.len() - text.len());
+    line.push_str(&format!("{style}{text}{style:#}"));
 }

@@ -1,31 +1,24 @@
 //! Titles of sections and rows.
 
-use crate::compare::comparison::{Row, Section};
+use crate::compare::comparison::{ComparisonRow, Section};
 use crate::size::Size;
+
+/// Parameters that say what a test does: they come first, without their names.
+const MAIN: [&str; 2] = ["mode", "oper"];
 
 /// A section's test, and what distinguishes it from other sections of the test.
 pub fn of_section(section: &Section) -> String {
-    let params = &section.work.params;
-    // These say what a test does: they come first, without their names.
-    let main = ["mode", "oper"];
-    let leading = main
-        .iter()
-        .filter_map(|name| params.get(*name).map(String::as_str));
-    let mut words: Vec<String> = [section.work.test.as_str()]
-        .into_iter()
-        .chain(leading)
-        .map(Into::into)
-        .collect();
-    let others = section
-        .distinct
-        .iter()
-        .filter(|name| !main.contains(&name.as_str()));
-    words.extend(others.filter_map(|name| Some(param(name, params.get(name)?))));
-    words.join(" ")
+    let params = &section.key.params;
+    let main = MAIN.iter().filter_map(|name| params.get(*name)).cloned();
+    let distinct = section.distinct.iter();
+    let others = distinct.filter(|name| !MAIN.contains(&name.as_str()));
+    let others = others.filter_map(|name| Some(param(name, params.get(name)?)));
+    let test = std::iter::once(section.key.test.clone());
+    test.chain(main).chain(others).collect::<Vec<_>>().join(" ")
 }
 
 /// A row's section and its value of the second axis.
-pub fn of(row: Row<'_>) -> String {
+pub fn of(row: ComparisonRow<'_>) -> String {
     match &row.point.value {
         Some(value) => format!("{} at {value}", of_section(row.section)),
         None => of_section(row.section),

@@ -1,4 +1,4 @@
-//! The files below a directory that may hold results.
+//! The files below a directory that may contain results.
 
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io;
@@ -12,10 +12,10 @@ use anyhow::Error;
 pub struct Contents {
     /// Regular files, by name.
     pub files: Vec<PathBuf>,
-    /// Entries that are neither regular files nor directories, and what they are.
+    /// Entries that are neither regular files nor directories, and the kind of each.
     pub skipped: Vec<(PathBuf, &'static str)>,
     /// Entries that cannot be read.
-    pub bad: Vec<(PathBuf, Error)>,
+    pub errors: Vec<(PathBuf, Error)>,
 }
 
 impl Contents {
@@ -33,7 +33,7 @@ impl Contents {
         let entries = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         let mut entries = match entries {
             Ok(entries) => entries,
-            Err(error) => return self.bad.push((directory.to_owned(), error.into())),
+            Err(error) => return self.errors.push((directory.to_owned(), error.into())),
         };
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
@@ -44,7 +44,7 @@ impl Contents {
                 Ok(kind) if kind.is_dir() => self.add_directory(&entry.path()),
                 Ok(kind) if kind.is_symlink() => self.add_link(entry.path()),
                 Ok(kind) => self.add(entry.path(), kind),
-                Err(error) => self.bad.push((entry.path(), error.into())),
+                Err(error) => self.errors.push((entry.path(), error.into())),
             }
         }
     }
@@ -57,7 +57,7 @@ impl Contents {
             Ok(target) => self.add(link, target.file_type()),
             Err(error) => {
                 let error = Error::new(error).context("cannot follow this symbolic link");
-                self.bad.push((link, error));
+                self.errors.push((link, error));
             }
         }
     }
@@ -65,12 +65,12 @@ impl Contents {
     fn add(&mut self, path: PathBuf, kind: FileType) {
         match irregular(kind) {
             None => self.files.push(path),
-            Some(what) => self.skipped.push((path, what)),
+            Some(kind) => self.skipped.push((path, kind)),
         }
     }
 }
 
-/// Opens a file found in a directory; `Err` within `Ok` says what has replaced it since.
+/// Opens a file found in a directory; `Err` within `Ok` is the kind of what has replaced it since.
 ///
 /// Does not block on a FIFO without a writer or on a terminal.
 pub fn open(path: &Path) -> io::Result<Result<File, &'static str>> {
@@ -80,7 +80,7 @@ pub fn open(path: &Path) -> io::Result<Result<File, &'static str>> {
         .open(path)?;
     Ok(match irregular(file.metadata()?.file_type()) {
         None => Ok(file),
-        Some(what) => Err(what),
+        Some(kind) => Err(kind),
     })
 }
 

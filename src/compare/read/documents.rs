@@ -1,8 +1,9 @@
 //! JSON documents in a text: a single one, an array, or a sequence (JSON Lines).
 
-use anyhow::{Error, anyhow};
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
+
+use super::LineError;
 
 /// A document and its position.
 #[derive(Debug, Clone, Copy)]
@@ -13,34 +14,8 @@ pub struct Document<'a> {
     pub text: &'a str,
 }
 
-/// Why part of a file is not a result.
-#[derive(Debug)]
-pub struct Fault {
-    /// Line number, from 1.
-    pub line: usize,
-    /// The reason.
-    pub reason: Error,
-}
-
-impl Fault {
-    /// Converts a JSON parser's error; the parsed text begins at `first_line` of the file.
-    pub fn of_json(first_line: usize, error: &serde_json::Error) -> Self {
-        let line = first_line + error.line().saturating_sub(1);
-        // The parser's position is relative to the document, not to the file.
-        let told = error.to_string();
-        let reason = match told.split_once(" at line ") {
-            Some((reason, _)) => reason.to_owned(),
-            None => told,
-        };
-        Self {
-            line,
-            reason: anyhow!("{reason}"),
-        }
-    }
-}
-
 /// All documents in a text, and the error that ended reading early, if any.
-pub fn documents(text: &str) -> (Vec<Document<'_>>, Option<Fault>) {
+pub fn documents(text: &str) -> (Vec<Document<'_>>, Option<LineError>) {
     let mut found = Vec::new();
     let mut lines = Lines::new(text);
     let mut stream = Deserializer::from_str(text).into_iter::<&RawValue>();
@@ -48,21 +23,21 @@ pub fn documents(text: &str) -> (Vec<Document<'_>>, Option<Fault>) {
         let end = stream.byte_offset();
         let value = match value {
             Ok(value) => value.get(),
-            Err(error) => return (found, Some(Fault::of_json(1, &error))),
+            Err(error) => return (found, Some(LineError::of_json(1, &error))),
         };
         let line = lines.upto(end - value.len());
         match value.starts_with('[') {
             false => found.push(Document { line, text: value }),
             true => match serde_json::from_str::<Vec<&RawValue>>(value) {
-                Ok(members) => found.extend(members.iter().map(|member| {
-                    let text = member.get();
+                Ok(elements) => found.extend(elements.iter().map(|element| {
+                    let text = element.get();
                     let start = text.as_ptr() as usize - lines.text.as_ptr() as usize;
                     Document {
                         line: lines.upto(start),
                         text,
                     }
                 })),
-                Err(error) => return (found, Some(Fault::of_json(line, &error))),
+                Err(error) => return (found, Some(LineError::of_json(line, &error))),
             },
         }
     }
@@ -99,8 +74,8 @@ mod tests {
     use super::*;
 
     fn lines(text: &str) -> Vec<(usize, &str)> {
-        let (found, fault) = documents(text);
-        assert!(fault.is_none(), "{fault:?}");
+        let (found, error) = documents(text);
+        assert!(error.is_none(), "{error:?}");
         found.iter().map(|d| (d.line, d.text)).collect()
     }
 
@@ -114,8 +89,8 @@ mod tests {
 
     #[test]
     fn documents_before_an_error_are_read_and_the_error_has_its_line() {
-        let (found, fault) = documents("{}\n{\"a\":\n}\n");
+        let (found, error) = documents("{}\n{\"a\":\n}\n");
         assert_eq!(found.len(), 1);
-        assert_eq!(fault.unwrap().line, 3);
+        assert_eq!(error.unwrap().line, 3);
     }
 }

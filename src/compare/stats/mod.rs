@@ -24,16 +24,17 @@ pub const CONFIDENCE: f64 = 0.95;
 /// Significance level: a difference is significant if its corrected p-value is below this.
 pub const ALPHA: f64 = 0.05;
 
-/// Closed confidence interval: covers the true value with a probability of at least [`CONFIDENCE`].
+/// Closed confidence interval: covers the true value with a probability of at least 95 %.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Interval {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ConfidenceInterval {
     /// Lower bound.
     pub low: f64,
     /// Upper bound.
     pub high: f64,
 }
 
-impl Interval {
+impl ConfidenceInterval {
     fn map(self, monotone: impl Fn(f64) -> f64) -> Self {
         Self {
             low: monotone(self.low),
@@ -44,11 +45,12 @@ impl Interval {
 
 /// Point estimate from a sample, with its confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Estimate {
     /// The estimate.
     pub value: f64,
-    /// Confidence interval; `None` if the sample is too small for one at [`CONFIDENCE`].
-    pub interval: Option<Interval>,
+    /// Confidence interval; absent if the sample is too small for one.
+    pub interval: Option<ConfidenceInterval>,
 }
 
 impl Estimate {
@@ -63,7 +65,8 @@ impl Estimate {
 /// The significance test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub enum Test {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum SignificanceTest {
     /// Mann-Whitney U: ranks only, no assumption about the shape of the distribution
     #[default]
     MannWhitney,
@@ -91,7 +94,7 @@ pub struct PValue {
     pub smallest: f64,
 }
 
-impl Test {
+impl SignificanceTest {
     /// Size of the smallest sample that is tested.
     pub const SMALLEST_SAMPLE: usize = 2;
 
@@ -148,7 +151,7 @@ mod tests {
         #[test]
         fn swapping_the_groups_inverts_the_change_and_keeps_p(a in values(), b in values()) {
             let (a, b) = (sample(&a), sample(&b));
-            for test in [Test::MannWhitney, Test::Welch] {
+            for test in [SignificanceTest::MannWhitney, SignificanceTest::Welch] {
                 let (there, back) = (test.compare(&a, &b), test.compare(&b, &a));
                 prop_assert_eq!(there.direction, back.direction.reverse());
                 prop_assert!(close(there.p.unwrap().p, back.p.unwrap().p));
@@ -167,7 +170,7 @@ mod tests {
             // Scaling by a power of two is exact and creates no ties.
             let unit = 2f64.powi(power);
             let scaled = |values: &[f64]| sample(&values.iter().map(|v| v * unit).collect::<Vec<_>>());
-            for test in [Test::MannWhitney, Test::Welch] {
+            for test in [SignificanceTest::MannWhitney, SignificanceTest::Welch] {
                 let before = test.compare(&sample(&a), &sample(&b));
                 let after = test.compare(&scaled(&a), &scaled(&b));
                 prop_assert!(close(before.p.unwrap().p, after.p.unwrap().p));
@@ -177,7 +180,7 @@ mod tests {
 
         #[test]
         fn the_confidence_interval_contains_the_change(a in values(), b in values()) {
-            for test in [Test::MannWhitney, Test::Welch] {
+            for test in [SignificanceTest::MannWhitney, SignificanceTest::Welch] {
                 let change = test.compare(&sample(&a), &sample(&b)).change.unwrap();
                 if let Some(interval) = change.interval {
                     prop_assert!(interval.low <= change.value && change.value <= interval.high);
@@ -190,7 +193,7 @@ mod tests {
             a in values(), b in values(), factor in 0.01f64..100.0
         ) {
             let b: Vec<_> = b.iter().map(|v| v * factor).collect();
-            for test in [Test::MannWhitney, Test::Welch] {
+            for test in [SignificanceTest::MannWhitney, SignificanceTest::Welch] {
                 let outcome = test.compare(&sample(&a), &sample(&b));
                 let Some(interval) = outcome.change.unwrap().interval else { continue };
                 let p = outcome.p.unwrap().p;
@@ -206,7 +209,7 @@ mod tests {
     #[test]
     fn identical_groups_have_no_change_and_a_p_of_one() {
         let same = sample(&[3.0, 1.0, 2.0, 2.0, 5.0]);
-        for test in [Test::MannWhitney, Test::Welch] {
+        for test in [SignificanceTest::MannWhitney, SignificanceTest::Welch] {
             let outcome = test.compare(&same, &same);
             assert_eq!(outcome.p.unwrap().p, 1.0);
             assert!(outcome.change.unwrap().value.abs() < 1e-12);
@@ -215,7 +218,7 @@ mod tests {
 
     #[test]
     fn one_value_compared_with_many_has_a_change_and_no_p() {
-        for test in [Test::MannWhitney, Test::Welch] {
+        for test in [SignificanceTest::MannWhitney, SignificanceTest::Welch] {
             let outcome = test.compare(&sample(&[10.0]), &sample(&[12.0, 12.0, 12.0]));
             assert_eq!(outcome.p, None);
             let change = outcome.change.unwrap();
@@ -225,7 +228,8 @@ mod tests {
 
     #[test]
     fn a_baseline_of_zero_has_a_direction_but_no_change() {
-        let outcome = Test::MannWhitney.compare(&sample(&[0.0, 0.0]), &sample(&[1.0, 2.0]));
+        let outcome =
+            SignificanceTest::MannWhitney.compare(&sample(&[0.0, 0.0]), &sample(&[1.0, 2.0]));
         assert_eq!(outcome.change, None);
         assert_eq!(outcome.direction, Ordering::Greater);
     }
@@ -240,9 +244,9 @@ mod tests {
     fn about_5_percent_of_comparisons_of_equal_distributions_are_significant() {
         let mut rng = SmallRng::seed_from_u64(1);
         for (test, n) in [
-            (Test::MannWhitney, 20),
-            (Test::MannWhitney, 50),
-            (Test::Welch, 32),
+            (SignificanceTest::MannWhitney, 20),
+            (SignificanceTest::MannWhitney, 50),
+            (SignificanceTest::Welch, 32),
         ] {
             let mut draw = || Sample::new((0..n).map(|_| skewed(&mut rng)).collect()).unwrap();
             let different = (0..1000)
@@ -256,7 +260,7 @@ mod tests {
     #[test]
     fn about_95_percent_of_the_confidence_intervals_contain_the_true_change() {
         let mut rng = SmallRng::seed_from_u64(2);
-        for test in [Test::MannWhitney, Test::Welch] {
+        for test in [SignificanceTest::MannWhitney, SignificanceTest::Welch] {
             let hold = (0..1000)
                 .filter(|_| {
                     let mut draw = |factor: f64| {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use statrs::distribution::{Binomial, DiscreteCDF};
 
-use super::{CONFIDENCE, Estimate, Interval};
+use super::{CONFIDENCE, ConfidenceInterval, Estimate};
 
 /// One or more finite values in ascending order.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,14 +11,15 @@ pub struct Sample(Vec<f64>);
 
 /// Summary statistics of a sample, always with its size.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Summary {
     /// Number of values.
     pub n: usize,
     /// Arithmetic mean.
     pub mean: f64,
-    /// Estimated standard deviation of the population (divisor n - 1); `None` for one value.
+    /// Estimated standard deviation of the population (divisor n - 1); absent for one value.
     pub stddev: Option<f64>,
-    /// Median, with a confidence interval from six values on; see [`Sample::median`].
+    /// Median, with a confidence interval from six values on.
     pub median: Estimate,
 }
 
@@ -73,7 +74,7 @@ impl Sample {
                 false => beyond = middle,
             }
         }
-        let interval = (k > 0).then(|| Interval {
+        let interval = (k > 0).then(|| ConfidenceInterval {
             low: self.0[k - 1],
             high: self.0[n - k],
         });

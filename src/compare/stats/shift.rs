@@ -1,6 +1,6 @@
 //! The relative change that corresponds to the Mann-Whitney test.
 
-use super::{Estimate, Interval, MannWhitney, Sample};
+use super::{ConfidenceInterval, Estimate, MannWhitney, Sample};
 
 /// Ratio of a sample to its baseline minus 1: the median of the ratios of all pairs of their
 /// values. `None` if any value is zero or negative.
@@ -18,7 +18,7 @@ pub fn relative(baseline: &Sample, sample: &Sample, test: &MannWhitney) -> Optio
     let interval = test
         .critical_rank()
         .filter(|rank| *rank <= pairs.div_ceil(2))
-        .map(|rank| Interval {
+        .map(|rank| ConfidenceInterval {
             low: differences.kth(rank),
             high: differences.kth(pairs + 1 - rank),
         });

@@ -2,7 +2,7 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::{ALPHA, Estimate, Interval, Sample};
+use super::{ALPHA, ConfidenceInterval, Estimate, Sample};
 
 /// Two-sided test of whether two samples have the same mean.
 ///
@@ -79,7 +79,7 @@ pub fn relative(baseline: &Sample, sample: &Sample, test: Option<&Welch>) -> Opt
     })
 }
 
-fn fieller(baseline: &Sample, sample: &Sample, test: &Welch) -> Option<Interval> {
+fn fieller(baseline: &Sample, sample: &Sample, test: &Welch) -> Option<ConfidenceInterval> {
     let (a, b) = (baseline.mean(), sample.mean());
     let t2 = test.critical_t()?.powi(2);
     let (error_a, error_b) = (squared_error(baseline)?, squared_error(sample)?);
@@ -87,7 +87,7 @@ fn fieller(baseline: &Sample, sample: &Sample, test: &Welch) -> Option<Interval>
     let square = a * a - t2 * error_a;
     let constant = b * b - t2 * error_b;
     let root = ((a * b).powi(2) - square * constant).max(0.0).sqrt();
-    (square > 0.0).then(|| Interval {
+    (square > 0.0).then(|| ConfidenceInterval {
         low: (a * b - root) / square,
         high: (a * b + root) / square,
     })

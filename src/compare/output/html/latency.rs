@@ -1,51 +1,62 @@
 //! Chart of the durations of all events of each group by percentile, both axes logarithmic.
 
 use anyhow::Result;
-use plotters::prelude::*;
 
-use super::canvas::{self, BELOW, LEFT, MARGIN, failed};
+use super::chart::{self, Chart, Curve, Label, Tick};
+use super::scale::Scale;
 use crate::compare::histogram::Merged;
 use crate::format::duration;
 
-/// Draws the chart as SVG; `None` if no group has a histogram.
-pub fn chart(groups: &[Option<Merged>]) -> Result<Option<String>> {
+/// Draws the chart of the durations of these groups as SVG; `None` if no group has a histogram.
+pub fn svg(names: &[String], groups: &[Option<Merged>]) -> Result<Option<String>> {
     let curves: Vec<(usize, Vec<(f64, f64)>)> = groups
         .iter()
         .enumerate()
-        .filter_map(|(place, merged)| Some((place, curve(merged.as_ref()?))))
+        .filter_map(|(group, merged)| Some((group, points(merged.as_ref()?))))
         .collect();
-    let all = || curves.iter().flat_map(|(_, curve)| curve);
-    let decades = all().map(|(x, _)| *x).fold(1.0, f64::max);
-    let shortest = all().map(|(_, ns)| *ns).fold(f64::INFINITY, f64::min);
-    let longest = all().map(|(_, ns)| *ns).fold(1.0, f64::max);
-    if !shortest.is_finite() {
+    let points = || curves.iter().flat_map(|(_, points)| points);
+    let Some(shortest) = points().map(|(_, ns)| *ns).reduce(f64::min) else {
         return Ok(None);
+    };
+    let longest = points().map(|(_, ns)| *ns).fold(shortest, f64::max);
+    let decades = points().map(|(decades, _)| *decades).fold(1.0, f64::max);
+    let scale = Scale::logarithmic(shortest, longest);
+    let x = |share_decades: f64| chart::x(share_decades / decades);
+    let y = |ns: f64| chart::y(scale.share(ns));
+    let ticks = scale.ticks.iter().map(|&ns| Tick {
+        y: y(ns),
+        label: duration(ns),
+    });
+    let nines = (1..=decades as i32).map(|nines| (f64::from(nines), percent(nines)));
+    let labels = std::iter::once((2f64.log10(), "50 %".to_owned())).chain(nines);
+    Chart {
+        ticks: ticks.collect(),
+        curves: curves
+            .iter()
+            .map(|(group, points)| Curve {
+                points: points
+                    .iter()
+                    .map(|&(decades, ns)| (x(decades), y(ns)))
+                    .collect(),
+                color: chart::color_of_group(*group),
+                title: names[*group].clone(),
+            })
+            .collect(),
+        labels: labels
+            .map(|(decades, text)| Label {
+                x: x(decades),
+                text,
+            })
+            .collect(),
+        title: "percentile".into(),
+        ..Chart::default()
     }
-    let whole_decades = 10f64.powf(shortest.log10().floor())..10f64.powf(longest.log10().ceil());
-    let svg = canvas::svg(|area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(MARGIN)
-            .x_label_area_size(BELOW - MARGIN)
-            .y_label_area_size(LEFT)
-            .build_cartesian_2d(0.0..decades, whole_decades.log_scale())
-            .map_err(|error| failed(&error))?;
-        canvas::upright_axis(&mut chart, 8, &|ns| duration(*ns))?;
-        for (place, curve) in curves {
-            let (colour, _) = canvas::colour_of_group(place);
-            let line = LineSeries::new(curve, colour.stroke_width(2));
-            chart.draw_series(line).map_err(|error| failed(&error))?;
-        }
-        let labels: Vec<_> = std::iter::once((0.5f64, "50 %".to_owned()))
-            .chain((1..=decades as i32).map(|nines| (0.1f64.powi(nines), percent(nines))))
-            .map(|(above, text)| (chart.backend_coord(&(-above.log10(), shortest)).0, text))
-            .collect();
-        canvas::level_axis(area, &labels, "percentile")
-    })?;
-    Ok(Some(svg))
+    .svg()
+    .map(Some)
 }
 
 /// (Decades of the share above, nanoseconds); the last point is the maximum.
-fn curve(merged: &Merged) -> Vec<(f64, f64)> {
+fn points(merged: &Merged) -> Vec<(f64, f64)> {
     let decades = |percent: f64| -(1.0 - percent / 100.0).log10();
     let below_all = merged.curve.iter().filter(|(percent, _)| *percent < 100.0);
     let end = (merged.events as f64).log10().max(1.0);
@@ -53,7 +64,7 @@ fn curve(merged: &Merged) -> Vec<(f64, f64)> {
     below_all
         .map(|&(percent, ns)| (decades(percent), ns))
         .chain(longest)
-        .map(|(x, ns)| (x, (ns as f64).max(1.0)))
+        .map(|(decades, ns)| (decades, (ns as f64).max(1.0)))
         .collect()
 }
 

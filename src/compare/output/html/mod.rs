@@ -1,169 +1,182 @@
 //! A self-contained HTML page that loads nothing from a network.
 
 mod bars;
-mod canvas;
+mod chart;
 mod latency;
+mod scale;
 
 use anyhow::Result;
 use askama::Template;
 
-use super::layout::{self, Block, Part};
-use super::title;
-use crate::compare::comparison::{Comparison, Section, Table, Verdict};
+use super::notes::{self, Notes};
+use super::tables::{self, Column, Content, TextRow, TextTable};
+use super::{Exporter, numbers, title};
+use crate::compare::comparison::{Comparison, MetricTable, Section};
+use crate::compare::metric::Timed;
+use crate::compare::verdict::Verdict;
 use crate::terminal;
+
+/// An HTML page.
+pub struct Html;
+
+impl Exporter for Html {
+    fn export(&self, comparison: &Comparison) -> Result<String> {
+        let page = Page::of(comparison)?;
+        // The templates escape markup.
+        Ok(terminal::lines(&page.render()?).into_owned())
+    }
+}
 
 /// Content of the page: text and charts.
 #[derive(Template)]
 #[template(path = "compare.html")]
 struct Page {
     title: String,
-    groups: Vec<Group>,
+    groups: Vec<LegendEntry>,
     sections: Vec<PageSection>,
-    parts: Vec<Part>,
+    notes: Vec<Notes>,
 }
 
-struct Group {
+struct LegendEntry {
     name: String,
-    colour: String,
+    color: &'static str,
 }
 
 struct PageSection {
     title: String,
     params: String,
     tables: Vec<PageTable>,
-    distributions: Vec<Distribution>,
+    latencies: Vec<Figure>,
 }
 
 struct PageTable {
     headline: String,
-    caption: String,
-    bars: String,
-    head: Vec<String>,
+    bars: Figure,
+    columns: Vec<Column>,
     rows: Vec<PageRow>,
 }
 
 struct PageRow {
-    begins: bool,
-    cells: Vec<Cell>,
+    begins_axis_point: bool,
+    cells: Vec<PageCell>,
 }
 
-struct Cell {
-    name: String,
+struct PageCell {
+    column: String,
     class: &'static str,
     text: String,
 }
 
-struct Distribution {
+/// A chart with its caption.
+struct Figure {
     caption: String,
-    chart: String,
+    svg: String,
 }
 
-/// Formats the comparison as an HTML page.
-pub fn text(comparison: &Comparison) -> Result<String> {
-    let named = comparison.groups.iter().enumerate();
-    let sections: Result<Vec<_>> = comparison
-        .sections
-        .iter()
-        .map(|section| page_section(comparison, section))
-        .collect();
-    let page = Page {
-        title: format!("Comparison of {}", comparison.groups.join(", ")),
-        groups: named
-            .map(|(place, name)| Group {
-                name: name.clone(),
-                colour: canvas::colour_of_group(place).1,
-            })
-            .collect(),
-        sections: sections?,
-        parts: layout::parts(comparison),
-    };
-    // The template escapes markup; in the charts their library does.
-    Ok(terminal::lines(&page.render()?).into_owned())
+impl Page {
+    fn of(comparison: &Comparison) -> Result<Self> {
+        let names = comparison.groups.iter().enumerate();
+        let sections = comparison.sections.iter();
+        Ok(Self {
+            title: format!("Comparison of {}", comparison.groups.join(", ")),
+            groups: names
+                .map(|(group, name)| LegendEntry {
+                    name: name.clone(),
+                    color: chart::color_of_group(group),
+                })
+                .collect(),
+            sections: sections
+                .map(|section| PageSection::of(comparison, section))
+                .collect::<Result<_>>()?,
+            notes: notes::all(comparison).collect(),
+        })
+    }
 }
 
-fn page_section(comparison: &Comparison, section: &Section) -> Result<PageSection> {
-    let params = section.work.params.iter();
-    let params: Vec<_> = params
-        .map(|(name, value)| title::param(name, value))
-        .collect();
-    let tables = section.tables.iter();
-    let tables: Result<_> = tables
-        .map(|table| page_table(comparison, section, table))
-        .collect();
-    let mut distributions = Vec::new();
+impl PageSection {
+    fn of(comparison: &Comparison, section: &Section) -> Result<Self> {
+        let params = section.key.params.iter();
+        let params: Vec<_> = params
+            .map(|(name, value)| title::param(name, value))
+            .collect();
+        let tables = section.tables.iter();
+        Ok(Self {
+            title: title::of_section(section),
+            params: params.join(", "),
+            tables: tables
+                .map(|table| PageTable::of(comparison, section, table))
+                .collect::<Result<_>>()?,
+            latencies: latencies(comparison, section)?,
+        })
+    }
+}
+
+fn latencies(comparison: &Comparison, section: &Section) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
     for point in &section.points {
-        let of_point = [
-            ("latency of all events together", &point.latency),
-            ("latency of all fsyncs together", &point.fsync),
-        ];
-        for (what, groups) in of_point {
-            if let Some(chart) = latency::chart(groups)? {
-                distributions.push(Distribution {
-                    caption: caption(what, comparison, point.value.as_ref()),
-                    chart,
-                });
+        let vary = comparison.vary.as_ref().zip(point.value.as_ref());
+        let at = vary.map_or(String::new(), |(vary, value)| format!(", {vary} {value}"));
+        for timed in Timed::ALL {
+            let operations = match timed {
+                Timed::Event => "events",
+                Timed::Fsync => "fsyncs",
+            };
+            if let Some(svg) = latency::svg(&comparison.groups, point.durations(timed))? {
+                let caption = format!("latency of all {operations} together{at}");
+                figures.push(Figure { caption, svg });
             }
         }
     }
-    Ok(PageSection {
-        title: title::of_section(section),
-        params: params.join(", "),
-        tables: tables?,
-        distributions,
-    })
+    Ok(figures)
 }
 
-fn caption(what: &str, comparison: &Comparison, value: Option<&String>) -> String {
-    match comparison.vary.as_ref().zip(value) {
-        Some((vary, value)) => format!("{what}, {vary} {value}"),
-        None => what.into(),
+impl PageTable {
+    fn of(comparison: &Comparison, section: &Section, table: &MetricTable) -> Result<Self> {
+        let TextTable { columns, rows, .. } = TextTable::of(comparison, section, table);
+        let mut entries = table.rows.iter().flatten().flatten();
+        let what = match entries.any(|entry| entry.merged.is_some()) {
+            true => "of all events together",
+            false => "mean of the runs, with the standard deviation",
+        };
+        let vary = comparison.vary.as_ref();
+        let by = vary.map_or(String::new(), |vary| format!(" by {vary}"));
+        Ok(Self {
+            headline: tables::headline(table.metric),
+            bars: Figure {
+                caption: format!("{}{by}: {what}", numbers::with_unit(table.metric)),
+                svg: bars::svg(comparison, section, table)?,
+            },
+            rows: rows
+                .into_iter()
+                .map(|row| PageRow::of(row, &columns))
+                .collect(),
+            columns,
+        })
     }
 }
 
-fn page_table(comparison: &Comparison, section: &Section, table: &Table) -> Result<PageTable> {
-    let Block { head, rows, .. } = layout::block(comparison, section, table);
-    let rows = rows.into_iter().map(|line| PageRow {
-        begins: line.begins,
-        cells: line
-            .cells
-            .into_iter()
-            .zip(&head)
-            .map(|(text, name)| Cell {
-                class: class(name, comparison, line.verdict),
-                name: name.clone(),
-                text: terminal::cell(&text),
-            })
-            .collect(),
-    });
-    let along = match &comparison.vary {
-        Some(vary) => format!(" by {vary}"),
-        None => String::new(),
-    };
-    let mut entries = table.rows.iter().flatten().flatten();
-    let what = match entries.any(|entry| entry.merged.is_some()) {
-        true => "of all events together",
-        false => "mean of the runs, with the standard deviation",
-    };
-    Ok(PageTable {
-        headline: layout::headline(table.metric),
-        caption: format!("{}{along}: {what}", layout::with_unit(table.metric)),
-        bars: bars::chart(
-            section,
-            table,
-            comparison.groups.len(),
-            comparison.vary.as_deref().unwrap_or_default(),
-        )?,
-        rows: rows.collect(),
-        head,
-    })
+impl PageRow {
+    fn of(row: TextRow, columns: &[Column]) -> Self {
+        let cells = row.cells.iter().zip(columns);
+        Self {
+            begins_axis_point: row.begins_axis_point,
+            cells: cells
+                .map(|(text, column)| PageCell {
+                    column: column.name.clone(),
+                    class: class(column.content, row.verdict),
+                    text: terminal::cell(text),
+                })
+                .collect(),
+        }
+    }
 }
 
-fn class(column: &str, comparison: &Comparison, verdict: Option<Verdict>) -> &'static str {
-    match (column, verdict) {
-        ("verdict", Some(Verdict::Better)) => "word better",
-        ("verdict", Some(Verdict::Worse)) => "word worse",
-        ("verdict" | "group", _) => "word",
-        (name, _) if Some(name) == comparison.vary.as_deref() => "word",
+/// The class of a cell in the page's style.
+fn class(content: Content, verdict: Option<Verdict>) -> &'static str {
+    match (content, verdict) {
+        (Content::Figures, _) => "figure",
+        (Content::Verdicts, Some(Verdict::Better)) => "better",
+        (Content::Verdicts, Some(Verdict::Worse)) => "worse",
         _ => "",
     }
 }

@@ -1,0 +1,201 @@
+//! Converts text logs of sysbench 0.4.12 and 1.0 (cpu, memory, fileio) to runs.
+//!
+//! A log may contain several runs, with other commands' output between them. Parameters missing
+//! from a log stay unknown. Latencies have the log's resolution: 0.01 ms.
+
+mod figures;
+mod notation;
+mod params;
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+
+use self::notation::leading_number;
+use super::LineError;
+use crate::compare::fields::{Fields, FieldsBuilder, PARAMS, THREADS};
+use crate::compare::run::{ComparedRun, Location};
+use crate::result::Warning;
+use crate::warning::ComparisonWarning;
+
+/// Start of the first line of a log.
+const BANNER: &str = "sysbench ";
+
+/// Lines that only a run prints: its first, which is missing at low verbosity, and the heading of
+/// its statistics.
+const RUN: [&str; 2] = [
+    "Running the test with following options:",
+    "Test execution summary:",
+];
+
+/// Whether the text is a sysbench log: one of its lines is the banner of a supported version.
+pub fn is_log(text: &str) -> bool {
+    text.lines().any(|line| version(line).is_some())
+}
+
+/// The version in a banner, if supported.
+fn version(line: &str) -> Option<&str> {
+    let version = line.strip_prefix(BANNER)?.split([' ', ':']).next()?;
+    (version == "0.4.12" || version.starts_with("1.0.")).then_some(version)
+}
+
+/// All runs in a log, and an error for each that is incomplete or not understood.
+pub fn runs(text: &str, file: &Arc<str>) -> Vec<Result<ComparedRun, LineError>> {
+    let runs: Vec<_> = logs(text)
+        .filter(|log| log.lines.iter().any(|line| RUN.contains(line)))
+        .map(|log| log.run(file))
+        .collect();
+    match runs.is_empty() {
+        false => runs,
+        true => vec![Err(LineError {
+            line: text.lines().count().max(1),
+            reason: anyhow!("a log of sysbench without a run"),
+        })],
+    }
+}
+
+fn logs(text: &str) -> impl Iterator<Item = Log<'_>> {
+    let mut logs: Vec<Log> = Vec::new();
+    for (line, text) in (1..).zip(text.lines()) {
+        match (version(text), logs.last_mut()) {
+            (Some(version), _) => logs.push(Log {
+                version,
+                line,
+                lines: Vec::new(),
+            }),
+            (None, Some(log)) => log.lines.push(text.trim()),
+            (None, None) => {}
+        }
+    }
+    logs.into_iter()
+}
+
+/// The test of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LoggedTest {
+    Cpu,
+    Memory,
+    Fileio,
+}
+
+impl LoggedTest {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Fileio => "fileio",
+        }
+    }
+}
+
+/// The lines from one banner to the next.
+struct Log<'a> {
+    version: &'a str,
+    /// Line number of the banner.
+    line: usize,
+    /// The lines after the banner, without surrounding spaces.
+    lines: Vec<&'a str>,
+}
+
+impl<'a> Log<'a> {
+    /// The first value that a line has by this function.
+    fn find<T>(&self, value: impl Fn(&'a str) -> Option<T>) -> Option<T> {
+        self.lines.iter().copied().find_map(value)
+    }
+
+    /// Whether a line contains this text.
+    fn contains(&self, text: &str) -> bool {
+        self.lines.iter().any(|line| line.contains(text))
+    }
+
+    /// The rest of the first line with this prefix.
+    fn after(&self, prefix: &str) -> Option<&'a str> {
+        self.find(|line| line.strip_prefix(prefix)).map(str::trim)
+    }
+
+    /// The number after this prefix.
+    fn number(&self, prefix: &str) -> Option<f64> {
+        leading_number(self.after(prefix)?)
+    }
+
+    fn run(&self, file: &Arc<str>) -> Result<ComparedRun, LineError> {
+        let totals = self.totals().map_err(|reason| LineError {
+            line: self.line + self.lines.len(),
+            reason,
+        })?;
+        let test = self.test().map_err(|reason| LineError {
+            line: self.line,
+            reason,
+        })?;
+        Ok(ComparedRun {
+            location: Location {
+                file: Arc::clone(file),
+                line: self.line,
+            },
+            test: test.name().into(),
+            status: "complete".into(),
+            fields: self.fields(test),
+            figures: self.figures(test, totals),
+            warnings: self.warnings(test),
+        })
+    }
+
+    /// The test, by text that is printed at any verbosity.
+    fn test(&self) -> Result<LoggedTest> {
+        let marks = [
+            (LoggedTest::Cpu, "Maximum prime number checked"),
+            (LoggedTest::Cpu, "Prime numbers limit:"),
+            (LoggedTest::Memory, "ops/sec)"),
+            (LoggedTest::Memory, "Running memory speed test"),
+            (LoggedTest::Fileio, "Requests/sec executed"),
+            (LoggedTest::Fileio, "fsyncs/s:"),
+        ];
+        let mut found = marks.iter().filter(|(_, mark)| self.contains(mark));
+        let test = found.next().map(|(test, _)| *test);
+        test.context("unknown test: expected cpu, memory or fileio")
+    }
+
+    fn fields(&self, test: LoggedTest) -> Fields {
+        let mut fields = FieldsBuilder::default();
+        fields.insert("status", "complete");
+        fields.insert("tool.name", "sysbench");
+        fields.insert("tool.version", self.version);
+        fields.insert("workload.test", test.name());
+        if let Some(threads) = self.number("Number of threads:") {
+            fields.insert(THREADS, notation::whole(threads));
+        }
+        for (name, value) in self.params(test) {
+            fields.insert(&format!("{PARAMS}{name}"), value);
+        }
+        fields.finish()
+    }
+
+    fn warnings(&self, test: LoggedTest) -> Vec<Warning> {
+        let counts_fsyncs = test == LoggedTest::Fileio && self.version.starts_with("1.");
+        let warning = counts_fsyncs.then_some(ComparisonWarning::SysbenchFsyncs);
+        warning.map(Warning::from).into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_truncated_log_is_an_error_at_its_last_line() {
+        let log =
+            "noise\nsysbench 1.0.20 (using LuaJIT)\n\nRunning the test with following options:\n";
+        assert!(is_log(log));
+        let runs = runs(log, &"log".into());
+        assert_eq!(runs.len(), 1);
+        assert_eq!(runs[0].as_ref().unwrap_err().line, 4);
+    }
+
+    #[test]
+    fn logs_of_other_versions_are_not_recognised() {
+        assert!(!is_log(
+            "sysbench 0.5:  multi-threaded system evaluation benchmark\n"
+        ));
+        assert!(!is_log("we ran sysbench 0.4.12 there"));
+    }
+}
