@@ -21,13 +21,21 @@ const EVENTS_A_THREAD: u64 = 2_000;
 /// Threads beyond the number of CPUs would only wait for a CPU, for seconds if there are thousands;
 /// they add nothing to the cost of an event.
 pub fn measure<C: Clock>(setup: Setup, clock: C) -> Result<Harness> {
+    // Every field is listed, so that a new one is decided on here.
+    let Setup {
+        threads,
+        stack_size,
+        pin,
+        ..
+    } = setup;
     let setup = Setup {
-        threads: setup.threads.min(host::cpus() as usize),
+        threads: threads.min(host::cpus() as usize),
+        stack_size,
+        pin,
         max_time: None,
         forced_shutdown: None,
         interval: None,
         start_at: None,
-        ..setup
     };
     let events = EVENTS.max(EVENTS_A_THREAD.saturating_mul(setup.threads as u64));
     let mut costs = Vec::with_capacity(RUNS);

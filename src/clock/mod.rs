@@ -44,6 +44,9 @@ impl Ticks {
 pub struct Nanoseconds(pub u64);
 
 impl Nanoseconds {
+    /// Limit of a short duration, about 0.27 s; see [`Scale::short_nanoseconds`].
+    pub const MAX_SHORT: Self = Self(1 << 28);
+
     /// Converts to seconds.
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1e9
@@ -56,6 +59,8 @@ pub struct Scale {
     hz: f64,
     /// Nanoseconds per 2^32 ticks.
     multiplier: u64,
+    /// Most ticks of a short duration; a power of two less 1.
+    max_short_ticks: u64,
 }
 
 impl Scale {
@@ -64,7 +69,12 @@ impl Scale {
     /// Creates the scale of a clock with this rate.
     pub fn from_hz(hz: f64) -> Self {
         let multiplier = (1e9 / hz * (1u64 << Self::SHIFT) as f64).round() as u64;
-        Self { hz, multiplier }
+        let max_short_ticks = (Nanoseconds::MAX_SHORT.0 << Self::SHIFT) / multiplier.max(1);
+        Self {
+            hz,
+            multiplier,
+            max_short_ticks: (max_short_ticks + 1).next_power_of_two() / 2 - 1,
+        }
     }
 
     /// Ticks per second.
@@ -84,6 +94,20 @@ impl Scale {
         let product = u128::from(ticks) * u128::from(self.multiplier);
         let half = 1u128 << (Self::SHIFT - 1);
         Nanoseconds(((product + half) >> Self::SHIFT) as u64)
+    }
+
+    /// Returns whether none of these durations exceeds [`Nanoseconds::MAX_SHORT`]; false for some
+    /// that exceed a quarter of it.
+    #[inline(always)]
+    pub fn are_short(self, ticks: impl Iterator<Item = u64>) -> bool {
+        ticks.fold(0, |all, ticks| all | ticks) <= self.max_short_ticks
+    }
+
+    /// Converts ticks that [are short](Self::are_short), in 64 bits instead of 128.
+    #[inline(always)]
+    pub fn short_nanoseconds(self, ticks: u64) -> Nanoseconds {
+        let half = 1u64 << (Self::SHIFT - 1);
+        Nanoseconds((ticks * self.multiplier + half) >> Self::SHIFT)
     }
 
     /// Returns the reading this long after another, or [`Ticks::NEVER`] on overflow.
@@ -229,6 +253,21 @@ mod tests {
             let exact = ticks as f64 / hz * 1e9;
             let got = Scale::from_hz(hz).between(Ticks(77), Ticks(77 + ticks)).0 as f64;
             prop_assert!((got - exact).abs() <= 0.5 + exact * 1e-8, "{} for {}", got, exact);
+        }
+    }
+
+    #[test]
+    fn short_durations_convert_like_all_others_up_to_their_limit() {
+        for hz in [1e6, 24e6, 1e9, 2.6e9, 5e9] {
+            let scale = Scale::from_hz(hz);
+            let longest = scale.max_short_ticks;
+            assert!(scale.are_short([0, longest].into_iter()));
+            assert!(!scale.are_short([0, longest + 1].into_iter()));
+            assert!(scale.nanoseconds(longest) <= Nanoseconds::MAX_SHORT);
+            assert!(scale.nanoseconds(longest).0 * 5 > Nanoseconds::MAX_SHORT.0);
+            for ticks in [0, 1, longest / 3, longest] {
+                assert_eq!(scale.short_nanoseconds(ticks), scale.nanoseconds(ticks));
+            }
         }
     }
 

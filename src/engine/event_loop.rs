@@ -1,4 +1,8 @@
 //! The event loop: the only place where events follow each other.
+//!
+//! It is a closed loop: an event begins when the previous one has ended. A pacer belongs at the top of
+//! [`issue_all`], before an event is issued: it would wait for the intended start of the event, pass it
+//! to [`Recorder`] as the beginning, and bound the wait of [`Events::reap`] by it.
 
 use anyhow::Result;
 

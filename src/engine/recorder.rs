@@ -153,12 +153,15 @@ impl<C: Clock> Recorder<C> {
         })
     }
 
+    /// Counts the buffered events. The next event begins after that.
     #[inline(never)]
     fn record_buffered(&mut self) {
         self.buffer
             .record_into(&mut self.statistics.events, self.scale);
+        self.begin_event();
     }
 
+    /// Performs what is due. The next event begins after that.
     #[cold]
     fn pass_checkpoint(&mut self, now: Ticks) {
         self.record_buffered();
@@ -171,6 +174,7 @@ impl<C: Clock> Recorder<C> {
             .collector
             .flush(self.thread, interval, &mut self.statistics);
         self.checkpoint = self.next_checkpoint(now);
+        self.begin_event();
     }
 
     fn next_checkpoint(&self, now: Ticks) -> Ticks {
@@ -226,5 +230,64 @@ impl Schedule {
             },
             interval: setup.interval,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::super::statistics::TickBuffer;
+    use super::*;
+
+    thread_local!(static READINGS: Cell<u64> = const { Cell::new(0) });
+
+    /// A clock on which every reading is a microsecond after the previous one.
+    #[derive(Clone, Copy)]
+    struct StepClock;
+
+    impl Clock for StepClock {
+        fn start(self) -> Ticks {
+            READINGS.set(READINGS.get() + 1);
+            Ticks(READINGS.get() * 1000)
+        }
+
+        fn stop(self) -> Ticks {
+            self.start()
+        }
+
+        fn scale(self) -> Scale {
+            Scale::from_hz(1e9)
+        }
+    }
+
+    fn recorder(setup: Setup) -> Recorder<StepClock> {
+        let shared = RunState {
+            stopped: AtomicBool::new(false),
+            timed_out: AtomicBool::new(false),
+            collector: Collector::new(1, setup.interval),
+        };
+        let mut recorder = Recorder::new(StepClock, 0, Arc::new(shared));
+        recorder.open(Schedule::beginning(StepClock.start(), setup, StepClock));
+        recorder
+    }
+
+    #[test]
+    fn an_event_costs_one_reading_and_excludes_the_work_of_the_recorder() {
+        let setup = Setup {
+            interval: Some(Duration::from_micros(777)),
+            ..Setup::default()
+        };
+        let mut recorder = recorder(setup);
+        let events = 10 * TickBuffer::CAPACITY as u64;
+        let began = recorder.begin_event().0 / 1000;
+        (0..events).for_each(|_| recorder.end_event(Transfer::None));
+        let readings = READINGS.get() - began;
+        assert!((events + 10..events + 15).contains(&readings), "{readings}");
+        recorder.finish();
+        let (all, _) = recorder.shared.collector.totals();
+        let microsecond = crate::clock::Nanoseconds(1000);
+        assert_eq!(all.events.count(), events);
+        assert_eq!(all.events.range(), Some((microsecond, microsecond)));
     }
 }

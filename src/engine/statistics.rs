@@ -35,7 +35,10 @@ impl Default for TickBuffer {
 
 impl TickBuffer {
     /// Number of durations held: 1 KiB, small beside what the memory test measures in the L1 cache.
-    pub const CAPACITY: usize = 128;
+    pub const CAPACITY: usize = {
+        assert!(128 <= LatencyHistogram::MAX_BATCH);
+        128
+    };
 
     /// Adds a duration; returns true if the buffer is now full.
     #[inline(always)]
@@ -47,8 +50,11 @@ impl TickBuffer {
 
     /// Counts all held durations, and empties the buffer.
     pub fn record_into(&mut self, histogram: &mut LatencyHistogram, scale: Scale) {
-        let held = self.ticks[..self.len].iter();
-        histogram.record_all(held.map(|&ticks| scale.nanoseconds(ticks)));
+        let ticks = self.ticks[..self.len].iter().copied();
+        match scale.are_short(ticks.clone()) {
+            true => histogram.record_short(ticks.map(|ticks| scale.short_nanoseconds(ticks))),
+            false => ticks.for_each(|ticks| histogram.record(scale.nanoseconds(ticks))),
+        }
         self.len = 0;
     }
 }
