@@ -1,142 +1,131 @@
-//! wbench compared with Debian's sysbench 1.0 and fio, and with a bare loop that does the same work.
+//! wbench compared with sysbench, fio and bare loops that do the same work.
 //!
-//! `cargo bench --bench peers [-- PAIRS]` prints one line per comparison. The exit status is 1 if a
-//! target is missed.
+//! `cargo bench --bench peers [-- PAIRS] [-- NAME...]` prints one line per comparison whose name
+//! contains one of the arguments. The exit status is 1 if a target is missed.
 
 mod paired;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Instant;
 
+use anyhow::{Context, Result, ensure};
 use memmap2::MmapMut;
-use paired::{Comparison, median};
-use wbench::size::Size;
+use paired::{Comparison, Ranged, Target, WBENCH};
+use paired::{command, output, pairs, run_selected, sample, verdict, wbench_rate, wbench_step};
+use wbench::clock::{Clock, TimeSource};
+use wbench::plan::ClockChoice;
+use wbench::with_clock;
 use wbench::workload::fileio::requests::Lrand48;
-
-const WBENCH: &str = env!("CARGO_BIN_EXE_wbench");
-
-const AT_LEAST: f64 = f64::INFINITY;
 
 /// Files of the file I/O comparisons: small enough to fit in the page cache.
 const FILES: u32 = 4;
 const FILE_SIZE: u64 = 64 << 20;
+const SET: &str = "--files 4 --total-size 256M";
 const BLOCK: usize = 4096;
+const READS: usize = 300_000;
 
-fn main() -> ExitCode {
-    let pairs = std::env::args().find_map(|argument| argument.parse().ok());
-    let pairs = pairs.unwrap_or(9);
-    let dir = tempfile::tempdir_in(".").expect("a directory for test files");
-    let dir = dir.path();
-    prepare(dir);
-    let computing = [cpu(pairs), empty_events(pairs), two_threads(pairs)];
-    stay_on_one_cpu();
-    let reading = [cached_reads(pairs * 3, dir), direct_reads(pairs, dir)];
-    let started = start_time();
-    let small = size();
-    let all_met = computing.into_iter().chain(reading).all(|met| met);
-    match all_met && started && small {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    }
+type Benchmark = fn(&Path) -> Result<bool>;
+
+fn main() -> Result<ExitCode> {
+    let dir = paired::work_dir()?;
+    let benchmarks: [(&str, Benchmark); 7] = [
+        ("cpu", cpu),
+        ("sysbench 1.0 cpu", cpu_of_sysbench_1_0),
+        ("empty events", empty_events),
+        ("two threads", two_threads),
+        ("cached reads", cached_reads),
+        ("direct reads", direct_reads),
+        ("binary", binary),
+    ];
+    run_selected(&benchmarks, |run| run(dir.path()))
 }
 
-/// Pins this process and its children to one CPU. Its distance from the CPU that handles the device's
-/// interrupts changes rates by about 10 %, and the scheduler would choose it at random.
-fn stay_on_one_cpu() {
-    let last = core_affinity::get_core_ids().and_then(|mut cpus| cpus.pop());
-    let pinned = last.is_some_and(core_affinity::set_for_current);
-    assert!(pinned, "cannot pin this process to a CPU");
-}
-
-fn cpu(pairs: usize) -> bool {
+/// Runs the loop of sysbench 0.4.12's cpu test, compiled from its documentation.
+fn cpu(dir: &Path) -> Result<bool> {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peer/trial_division.c");
+    output(command(
+        dir,
+        &format!("cc -O2 -o trial_division {source} -lm"),
+    ))?;
     let comparison = Comparison {
-        name: "cpu events, max-prime 20000 : sysbench cpu",
+        name: "cpu, max-prime 20000 : sysbench 0.4.12's loop",
         unit: "events/s",
-        target: (0.98, 1.02),
+        target: Target::Within(0.97, 1.03),
     };
-    let ours = || wbench(&["cpu", "--events", "1000"]);
-    let theirs = || {
-        let arguments = [
-            "cpu",
-            "--cpu-max-prime=20000",
-            "--events=1000",
-            "--time=0",
-            "run",
-        ];
-        number_after(&output("sysbench", &arguments), "events per second:")
+    let ours = || wbench_rate(dir, "cpu --max-prime 20000 --events 1000");
+    let peer = || {
+        let rate = output(command(dir, "./trial_division 20000 1000"))?;
+        Ok(rate.trim().parse()?)
     };
-    comparison.run(pairs, ours, theirs).meets_target()
+    Ok(comparison.run(pairs(7), ours, peer)?.meets_target())
 }
 
-fn empty_events(pairs: usize) -> bool {
+/// sysbench 1.0 compares doubles in its loop, which is up to 7 % slower on some CPUs.
+fn cpu_of_sysbench_1_0(dir: &Path) -> Result<bool> {
+    let comparison = Comparison {
+        name: "cpu, max-prime 20000 : sysbench 1.0 cpu",
+        unit: "events/s",
+        target: Target::Within(0.97, 1.08),
+    };
+    let ours = || wbench_rate(dir, "cpu --max-prime 20000 --events 1000");
+    let peer = || {
+        let line = "sysbench cpu --cpu-max-prime=20000 --events=1000 --time=0 run";
+        number_after(&output(command(dir, line))?, "events per second:")
+    };
+    Ok(comparison.run(pairs(7), ours, peer)?.meets_target())
+}
+
+fn empty_events(dir: &Path) -> Result<bool> {
     let comparison = Comparison {
         name: "memory --oper none, 1 thread : sysbench memory none",
         unit: "events/s",
-        target: (4.0, AT_LEAST),
+        target: Target::AtLeast(5.0),
     };
-    let ours = || wbench(&["memory", "--oper", "none", "--total-size", "10G"]);
-    let theirs = || {
-        let arguments = [
-            "memory",
-            "--memory-oper=none",
-            "--memory-block-size=1K",
-            "--memory-total-size=5G",
-            "run",
-        ];
-        number_after(&output("sysbench", &arguments), "(")
+    let ours = || wbench_rate(dir, "memory --oper none --total-size 10G");
+    let peer = || {
+        let line = "sysbench memory --memory-oper=none --memory-block-size=1K \
+                    --memory-total-size=5G run";
+        number_after(&output(command(dir, line))?, "(")
     };
-    comparison.run(pairs, ours, theirs).meets_target()
+    Ok(comparison.run(pairs(7), ours, peer)?.meets_target())
 }
 
-fn two_threads(pairs: usize) -> bool {
+fn two_threads(dir: &Path) -> Result<bool> {
     let comparison = Comparison {
         name: "memory --oper none, 2 threads : 1 thread",
         unit: "events/s",
-        target: (1.9, AT_LEAST),
+        target: Target::AtLeast(1.95),
     };
-    let with = |threads| {
-        wbench(&[
-            "memory",
-            "--oper",
-            "none",
-            "--total-size",
-            "20G",
-            "--threads",
-            threads,
-        ])
-    };
-    comparison
-        .run(pairs, || with("2"), || with("1"))
-        .meets_target()
+    let line = "memory --oper none --total-size 20G --threads";
+    let with = |threads| move || wbench_rate(dir, &format!("{line} {threads}"));
+    Ok(comparison.run(pairs(7), with(2), with(1))?.meets_target())
 }
 
-fn cached_reads(pairs: usize, dir: &Path) -> bool {
+fn cached_reads(dir: &Path) -> Result<bool> {
+    prepare(dir)?;
     let comparison = Comparison {
-        name: "random 4K reads of cached files, 1 thread : bare pread loop",
+        name: "random 4K reads of cached files : bare timed pread loop",
         unit: "reads/s",
-        target: (0.95, AT_LEAST),
+        target: Target::AtLeast(0.96),
     };
-    let ours = || {
-        let dir = dir.to_str().expect("a name in UTF-8");
-        let job = job(dir);
-        let arguments = [
-            "fileio", "run", "--mode", "rndrd", "--flags", "none", "--events", "300000",
-        ];
-        wbench(&[&arguments[..], &as_strs(&job)[..]].concat())
-    };
-    comparison
-        .run(pairs, ours, || bare_preads(dir, 300_000))
-        .meets_target()
+    let line = format!("fileio run --mode rndrd --flags none --events {READS} {SET}");
+    let ours = || wbench_rate(dir, &line);
+    let peer = || bare_preads(dir, READS);
+    Ok(comparison.run(pairs(7) * 3, ours, peer)?.meets_target())
 }
 
-/// Reads the blocks of the random stream with bare preads at precomputed offsets.
-fn bare_preads(dir: &Path, reads: usize) -> f64 {
+/// Reads the blocks of the random stream at precomputed offsets with bare preads, and times each.
+///
+/// Runs on a second thread, as a worker thread of wbench: in a process with several threads, the
+/// kernel counts references to file descriptors.
+fn bare_preads(dir: &Path, reads: usize) -> Result<f64> {
     let files: Vec<File> = (0..FILES)
-        .map(|n| File::open(dir.join(format!("test_file.{n}"))).expect("a prepared file"))
-        .collect();
+        .map(|n| File::open(dir.join(format!("test_file.{n}"))))
+        .collect::<Result<_, _>>()?;
     let total = f64::from(FILES) * FILE_SIZE as f64;
     let mut positions = Lrand48::new(Default::default());
     let places: Vec<(usize, u64)> = (0..reads)
@@ -146,141 +135,97 @@ fn bare_preads(dir: &Path, reads: usize) -> f64 {
             ((position / FILE_SIZE) as usize, position % FILE_SIZE)
         })
         .collect();
+    let clock = TimeSource::establish(ClockChoice::Auto)?.clock;
+    let read_all = || with_clock!(clock, clock => timed_preads(&files, &places, clock));
+    thread::scope(|scope| scope.spawn(read_all).join().expect("no panic"))
+}
+
+fn timed_preads<C: Clock>(files: &[File], places: &[(usize, u64)], clock: C) -> Result<f64> {
     // Page-aligned like wbench's buffer: the alignment of the destination affects the speed.
-    let mut block = MmapMut::map_anon(BLOCK).expect("a block of memory");
+    let mut block = MmapMut::map_anon(BLOCK)?;
+    let mut durations = vec![0; places.len()];
     let start = Instant::now();
-    for &(file, offset) in &places {
-        files[file]
-            .read_exact_at(&mut block, offset)
-            .expect("a block");
+    let mut began = clock.start();
+    for (&(file, offset), duration) in places.iter().zip(&mut durations) {
+        files[file].read_exact_at(&mut block, offset)?;
+        let ended = clock.stop();
+        *duration = ended.since(began);
+        began = ended;
     }
-    reads as f64 / start.elapsed().as_secs_f64()
+    let rate = places.len() as f64 / start.elapsed().as_secs_f64();
+    ensure!(
+        durations.iter().all(|&ticks| ticks > 0),
+        "a read took no time"
+    );
+    Ok(rate)
 }
 
 /// Each run uses a new seed, so that caches below the device do not help, and drops the files' pages
-/// first, as fio does.
-fn direct_reads(pairs: usize, dir: &Path) -> bool {
+/// first, as fio does. All runs stay on one CPU: its distance from the CPU that handles the device's
+/// interrupts changes rates by about 10 %, and the scheduler would choose it at random.
+fn direct_reads(dir: &Path) -> Result<bool> {
+    let last = core_affinity::get_core_ids().and_then(|mut cpus| cpus.pop());
+    let pinned = last.is_some_and(core_affinity::set_for_current);
+    ensure!(pinned, "cannot pin this process to a CPU");
+    prepare(dir)?;
     let comparison = Comparison {
         name: "random 4K reads, O_DIRECT, 1 thread : fio psync",
         unit: "reads/s",
-        target: (0.97, AT_LEAST),
+        target: Target::AtLeast(0.97),
     };
-    let dir = dir.to_str().expect("a name in UTF-8");
     let mut seed = std::process::id();
     let ours = || {
-        let job = job(dir);
         seed = seed.wrapping_add(1);
-        let seed = seed.to_string();
-        let arguments = [
-            "fileio",
-            "run",
-            "--mode",
-            "rndrd",
-            "--time",
-            "2",
-            "--events",
-            "0",
-            "--drop-cache",
-            "--seed",
-            &seed,
-        ];
-        wbench(&[&arguments[..], &as_strs(&job)].concat())
+        let run = format!("fileio run --mode rndrd --time 2 --events 0 --drop-cache --seed {seed}");
+        wbench_rate(dir, &format!("{run} {SET}"))
     };
-    let theirs = || {
-        let names: Vec<String> = (0..FILES).map(|n| format!("{dir}/test_file.{n}")).collect();
-        let arguments = [
-            "--name=peer".to_owned(),
-            format!("--filename={}", names.join(":")),
-            "--ioengine=psync --direct=1 --rw=randread --bs=4k --norandommap --randrepeat=0"
-                .to_owned(),
-            "--file_service_type=random --time_based --runtime=2 --output-format=terse".to_owned(),
-        ];
-        let arguments = arguments.join(" ");
-        let arguments: Vec<&str> = arguments.split(' ').collect();
-        let terse = output("fio", &arguments);
+    let names: Vec<String> = (0..FILES).map(|n| format!("test_file.{n}")).collect();
+    let line = format!(
+        "fio --name=peer --filename={} --ioengine=psync --direct=1 --rw=randread --bs=4k \
+         --norandommap --randrepeat=0 --file_service_type=random --time_based --runtime=2 \
+         --output-format=terse",
+        names.join(":")
+    );
+    let peer = || {
+        let terse = output(command(dir, &line))?;
         // Field 8 of fio's terse format, version 3: the IOPS of reads.
-        terse
-            .split(';')
-            .nth(7)
-            .and_then(|iops| iops.parse().ok())
-            .expect("fio's terse output")
+        let iops = terse.split(';').nth(7).context("fio's terse output")?;
+        Ok(iops.parse()?)
     };
-    comparison.run(pairs, ours, theirs).meets_target()
+    Ok(comparison.run(pairs(7), ours, peer)?.meets_target())
 }
 
-fn start_time() -> bool {
+/// Time to start, and size.
+fn binary(dir: &Path) -> Result<bool> {
     let start = || {
         let start = Instant::now();
-        output(WBENCH, &["--version"]);
-        start.elapsed().as_secs_f64() * 1e3
+        output(command(dir, &format!("{WBENCH} --version")))?;
+        Ok(start.elapsed().as_secs_f64() * 1e3)
     };
-    let ms = median((0..100).map(|_| start()));
-    let met = Duration::from_secs_f64(ms / 1e3) < Duration::from_millis(2);
+    let times = sample((0..100).map(|_| start()).collect::<Result<_>>()?)?;
+    let fast = times.median().value < 2.0;
     println!(
-        "duration of wbench --version: {ms:.2} ms (median of 100), target < 2: {}",
-        verdict(met)
+        "wbench --version: {} ms, target below 2: {}",
+        Ranged(&times),
+        verdict(fast)
     );
-    met
-}
-
-fn size() -> bool {
-    let bytes = std::fs::metadata(WBENCH).expect("the binary").len();
-    let met = bytes <= 5 << 20;
+    let bytes = std::fs::metadata(WBENCH)?.len();
+    let small = bytes <= 5 << 20;
     println!(
-        "size of the binary: {:.2} MiB, target <= 5: {}",
+        "size of the binary: {:.2} MiB, target at most 5: {}",
         bytes as f64 / f64::from(1 << 20),
-        verdict(met)
+        verdict(small)
     );
-    met
+    Ok(fast && small)
 }
 
-fn verdict(met: bool) -> &'static str {
-    if met { "met" } else { "MISSED" }
+/// Prepares the files and reads them into the page cache.
+fn prepare(dir: &Path) -> Result<()> {
+    wbench_step(dir, &format!("fileio prepare --quiet {SET}"))?;
+    bare_preads(dir, 1_000_000).map(drop)
 }
 
-fn prepare(dir: &Path) {
-    let dir = dir.to_str().expect("a name in UTF-8");
-    let job = job(dir);
-    output(
-        WBENCH,
-        &[&["fileio", "prepare", "--quiet"][..], &as_strs(&job)[..]].concat(),
-    );
-    // Loads the files into the page cache for the cached comparison.
-    bare_preads(Path::new(dir), 1_000_000);
-}
-
-fn job(dir: &str) -> Vec<String> {
-    let total = Size(u64::from(FILES) * FILE_SIZE);
-    format!("--dir {dir} --files {FILES} --total-size {total}")
-        .split(' ')
-        .map(str::to_owned)
-        .collect()
-}
-
-fn as_strs(arguments: &[String]) -> Vec<&str> {
-    arguments.iter().map(String::as_str).collect()
-}
-
-fn wbench(arguments: &[&str]) -> f64 {
-    let json = output(WBENCH, &[arguments, &["--json", "-"]].concat());
-    let result: serde_json::Value = serde_json::from_str(&json).expect("a result");
-    result["rates"]["events_per_s"].as_f64().expect("a rate")
-}
-
-fn output(program: &str, arguments: &[&str]) -> String {
-    let done = Command::new(program)
-        .args(arguments)
-        .output()
-        .unwrap_or_else(|error| panic!("cannot run {program}: {error}; install it"));
-    assert!(
-        done.status.success(),
-        "{program} {arguments:?}: {}",
-        String::from_utf8_lossy(&done.stderr)
-    );
-    String::from_utf8_lossy(&done.stdout).into_owned()
-}
-
-fn number_after(text: &str, mark: &str) -> f64 {
+fn number_after(text: &str, mark: &str) -> Result<f64> {
     let lines = text
         .lines()
         .skip_while(|line| !line.contains("Threads started"));
@@ -289,5 +234,5 @@ fn number_after(text: &str, mark: &str) -> f64 {
         .map(|(_, rest)| rest);
     rest.filter_map(|rest| rest.split_whitespace().next()?.parse().ok())
         .next()
-        .unwrap_or_else(|| panic!("no number after '{mark}' in {text}"))
+        .with_context(|| format!("no number after '{mark}' in {text}"))
 }
