@@ -5,6 +5,7 @@
 
 pub mod logs;
 pub mod packaged;
+pub mod process;
 pub mod requests;
 pub mod result_file;
 pub mod ssh;
@@ -30,7 +31,7 @@ use tempfile::TempDir;
 pub const WBENCH: &str = env!("CARGO_BIN_EXE_wbench");
 
 /// How long a test waits before it considers something hung.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// An empty directory on the disk the program was built on; unlike /tmp, never a tmpfs.
 pub fn folder() -> TempDir {

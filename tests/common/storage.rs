@@ -4,10 +4,12 @@
 use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::common::{Running, WBENCH};
 
 /// Every mode of the file test.
 pub const MODES: [&str; 6] = ["seqwr", "seqrewr", "seqrd", "rndrd", "rndwr", "rndrw"];
@@ -58,7 +60,7 @@ impl Bench {
 
     /// `wbench fileio WORDS --dir DIR`.
     pub fn fileio(&self, words: &str) -> End {
-        self.with_dir(Command::new(wbench()), words).into()
+        self.with_dir(Command::new(WBENCH), words).into()
     }
 
     /// Like [`Bench::fileio`], with these strace(1) injections.
@@ -67,18 +69,13 @@ impl Bench {
         command.args(["-f", "-qq", "-o"]);
         command.arg(self.root.path().join("trace"));
         command.args(injections);
-        command.arg(wbench());
+        command.arg(WBENCH);
         self.with_dir(command, words).into()
     }
 
     /// Like [`Bench::fileio`], but does not wait.
-    pub fn start(&self, words: &str) -> Child {
-        self.command(Command::new(wbench()), words)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("wbench runs")
+    pub fn start(&self, words: &str) -> Running {
+        Running::start(self.command(Command::new(WBENCH), words))
     }
 
     fn with_dir(&self, command: Command, words: &str) -> Output {
@@ -107,7 +104,7 @@ impl Bench {
 
     /// Runs the sysbench dialect on these files.
     pub fn sysbench(&self, words: &str) -> End {
-        let mut command = Command::new(wbench());
+        let mut command = Command::new(WBENCH);
         command.arg("--test=fileio").args(words.split_whitespace());
         command.current_dir(&self.dir);
         command.output().expect("wbench runs").into()
@@ -211,11 +208,6 @@ impl End {
         }
         self
     }
-}
-
-/// The program under test.
-pub fn wbench() -> &'static str {
-    env!("CARGO_BIN_EXE_wbench")
 }
 
 /// A file system in a file, mounted until drop.

@@ -1,5 +1,7 @@
 //! Threads and the clock, as system calls show them.
 
+use std::path::Path;
+
 use crate::common::{allowed_cpus, assert_ended, folder, parsed, result_of, text, traced};
 
 #[test]
@@ -59,4 +61,15 @@ fn waiting_threads_do_not_search_for_work() {
     let created = run.calls("clone3");
     assert!(created <= most, "{created} of at most {most} threads");
     assert_eq!(parsed(&run.output.stdout)["totals"]["events"], 500);
+}
+
+#[test]
+fn an_event_of_the_threads_test_yields_as_often_as_asked() {
+    let yields = |words: &str| {
+        let run = traced(Path::new("."), words, &["trace=sched_yield"]);
+        assert_ended(&run.output, 0);
+        run.calls("sched_yield")
+    };
+    assert_eq!(yields("threads --yields 5 --events 7 --threads 2"), 35);
+    assert_eq!(yields("threads --yields 0 --events 7"), 0);
 }

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use crate::common::WBENCH;
 use crate::common::storage::{BACKENDS, Bench, End, MODES, Mounted};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 const MIB: u64 = 1 << 20;
 
@@ -203,14 +202,26 @@ fn prepared_files_have_no_unwritten_extent() {
             let listed = Command::new("filefrag").arg("-v").arg(&path).output();
             let listed = listed.expect("filefrag is needed for this test");
             let text = String::from_utf8_lossy(&listed.stdout);
-            assert!(
-                text.contains("1 extent") || text.contains("extents found"),
+            assert_eq!(
+                listed_blocks(&text),
+                (5 * MIB + 512).div_ceil(4096),
                 "{text}"
             );
             assert!(!text.contains("unwritten"), "{text}");
             assert!(!text.contains("delalloc"), "{text}");
         }
     }
+}
+
+/// The blocks of 4 KiB in all extents that `filefrag -v` lists, in lines such as
+/// `   0:        0..    1280:      34816..     36096:   1281:             last,eof`.
+fn listed_blocks(listing: &str) -> u64 {
+    let extents = listing.lines().filter_map(|line| {
+        let (number, rest) = line.split_once(':')?;
+        number.trim().parse::<u32>().ok()?;
+        rest.split(':').nth(2)?.trim().parse::<u64>().ok()
+    });
+    extents.sum()
 }
 
 /// Pseudo-random durations, the same in each run of the test.
@@ -268,8 +279,7 @@ fn a_killed_job_leaves_only_files_that_cleanup_removes(folder: &Path) {
             let bench = Bench::on(folder);
             let mut child = bench.start(&job);
             std::thread::sleep(moment);
-            child.kill().expect("a signal sent");
-            child.wait().expect("an end");
+            child.kill();
             bench
                 .fileio(&format!("cleanup {KILLED_SET}"))
                 .succeeded(&what);
@@ -512,8 +522,8 @@ fn a_signal_at_any_time_leaves_no_partial_result_and_no_files() {
         let what = format!("{words} {signal} after {moment:?}");
         let child = bench.start(&words);
         std::thread::sleep(moment);
-        kill(Pid::from_raw(child.id() as i32), signal).expect("a signal sent");
-        let end = End::from(child.wait_with_output().expect("an end"));
+        child.signal(signal);
+        let end = End::from(child.finish());
         let beside = std::fs::read_dir(bench.json().parent().expect("a folder"));
         let beside: Vec<String> = beside
             .expect("the folder of the result")

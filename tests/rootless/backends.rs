@@ -1,8 +1,10 @@
 //! Compares native AIO, io_uring and mmap with synchronous calls: same requests, none lost.
 
 use std::fs::File;
-use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
+use crate::common::Running;
 use crate::common::storage::{BACKENDS, Bench, End};
 
 const SET: &str = "--files 3 --total-size 1200K";
@@ -29,49 +31,32 @@ fn every_engine_counts_an_fsync_for_each_write_under_fsync_all() {
 fn a_file_truncated_during_a_run_ends_it_with_a_message() {
     for io in BACKENDS {
         let bench = Bench::prepared(SET);
-        let words = bench.run_words(&format!(
-            "{SET} --mode rndrd --events 0 --time 20 --io {io}"
-        ));
-        let child = bench.start(&words);
-        wait_until_open(&bench, child.id());
+        let run = started(&bench, io);
         let file = File::options().write(true).open(bench.file(1));
         file.expect("a test file").set_len(4096).expect("truncated");
-        let end = End::from(child.wait_with_output().expect("an end"));
+        let end = End::from(run.finish());
         end.failed_with(&["test_file.1", "offset"], io);
         assert_eq!(bench.result()["status"], "failed", "{io}");
     }
 }
 
-/// Waits until a run has opened its last file and its checks are done.
-fn wait_until_open(bench: &Bench, process: u32) {
-    let last = std::fs::canonicalize(bench.file(2)).expect("a test file");
-    let patience = Instant::now() + Duration::from_secs(10);
-    let open = || {
-        let links = std::fs::read_dir(format!("/proc/{process}/fd")).expect("descriptors");
-        links
-            .flatten()
-            .filter(|link| std::fs::read_link(link.path()).is_ok_and(|path| path == last))
-            .count()
-    };
-    while open() == 0 {
-        assert!(Instant::now() < patience, "the files are never opened");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    // The check of a file takes microseconds; the run's own descriptor stays open.
-    std::thread::sleep(Duration::from_millis(300));
+/// A run of random reads that only an error or a signal ends, in its first events.
+fn started(bench: &Bench, io: &str) -> Running {
+    let words = format!(
+        "run {SET} --mode rndrd --events 0 --time 0 --io {io} --report-interval 0.05 --json {}",
+        bench.json().display()
+    );
+    let run = bench.start(&words);
+    run.wait_for("events/s");
+    run
 }
 
 #[test]
 fn a_bus_error_outside_the_test_files_still_kills_the_process() {
     let bench = Bench::prepared(SET);
-    let words = bench.run_words(&format!(
-        "{SET} --mode rndrd --events 0 --time 20 --io mmap"
-    ));
-    let child = bench.start(&words);
-    wait_until_open(&bench, child.id());
-    let process = nix::unistd::Pid::from_raw(child.id() as i32);
-    nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGBUS).expect("a signal sent");
-    let end = End::from(child.wait_with_output().expect("an end"));
+    let run = started(&bench, "mmap");
+    run.signal(Signal::SIGBUS);
+    let end = End::from(run.finish());
     assert_eq!(end.signal, Some(libc::SIGBUS), "{end:?}");
 }
 

@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use predicates::prelude::*;
 use predicates::str::contains;
 
+use crate::common::process::{cpus_of_workers, worker_ticks};
 use crate::common::{
     Running, WBENCH, allowed_cpus, assert_ended, folder, number, parsed, result_in, result_of,
     text, tool, wbench,
@@ -35,23 +36,6 @@ fn a_cpu_event_transfers_no_data() {
     for name in ["bytes_read", "bytes_written", "reads", "writes", "fsyncs"] {
         assert_eq!(totals[name], 0, "{name}");
     }
-}
-
-/// CPU time that the worker threads of a process have used, in clock ticks of the kernel.
-pub fn worker_ticks(pid: Pid) -> u64 {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
-        .into_iter()
-        .flatten();
-    tasks
-        .flatten()
-        .filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok())
-        .filter(|stat| stat.contains("(worker-"))
-        .filter_map(|stat| {
-            let (_, fields) = stat.rsplit_once(") ")?;
-            // utime is field 14; the state, which follows the name, is field 3.
-            fields.split(' ').nth(11)?.parse::<u64>().ok()
-        })
-        .sum()
 }
 
 #[test]
@@ -160,23 +144,6 @@ fn the_clock_is_the_tsc_or_the_result_says_why_not() {
             .code(1)
             .stderr(contains(clock["reason"].as_str().unwrap())),
     };
-}
-
-/// The CPU affinity of a process's worker threads, as the kernel prints it.
-fn cpus_of_workers(pid: Pid) -> Vec<String> {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs");
-    tasks
-        .flatten()
-        // Threads that measure the harness come and go.
-        .filter_map(|task| std::fs::read_to_string(task.path().join("status")).ok())
-        .filter(|status| status.starts_with("Name:\tworker-"))
-        .filter_map(|status| {
-            let line = status
-                .lines()
-                .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
-            Some(line.trim().to_owned())
-        })
-        .collect()
 }
 
 /// The CPUs that the workers of this command may use once the run has started.

@@ -6,11 +6,11 @@ use nix::sys::signal::Signal;
 use predicates::prelude::*;
 use predicates::str::contains;
 
+use crate::common::process::worker_ticks;
 use crate::common::{
-    Running, WBENCH, assert_ended, assert_valid, folder, number, result_in, result_of, traced,
-    validator, wait_until, wbench,
+    Running, WBENCH, assert_ended, assert_valid, folder, number, result_in, result_of, validator,
+    wait_until, wbench,
 };
-use crate::cpu::worker_ticks;
 
 #[test]
 fn every_event_of_the_threads_test_runs_once_with_any_number_of_threads() {
@@ -21,17 +21,6 @@ fn every_event_of_the_threads_test_runs_once_with_any_number_of_threads() {
         assert_eq!(result["threads"].as_array().unwrap().len(), threads);
         assert_eq!(result["ended_by"], "work");
     }
-}
-
-#[test]
-fn an_event_of_the_threads_test_yields_as_often_as_asked() {
-    let yields = |words: &str| {
-        let run = traced(Path::new("."), words, &["trace=sched_yield"]);
-        assert_ended(&run.output, 0);
-        run.calls("sched_yield")
-    };
-    assert_eq!(yields("threads --yields 5 --events 7 --threads 2"), 35);
-    assert_eq!(yields("threads --yields 0 --events 7"), 0);
 }
 
 #[test]

@@ -1,13 +1,10 @@
 //! The memory test from outside.
 
-use std::fs::File;
 use std::path::Path;
 
-use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use predicates::prelude::*;
-use predicates::str::{contains, starts_with};
+use predicates::str::starts_with;
 
 use crate::common::{Running, assert_ended, number, result_of, wbench};
 
@@ -148,26 +145,6 @@ fn intervals_of_all_threads_add_up_to_all_bytes() {
     assert!((mib - written).abs() < 1e-3, "{mib} of {written} MiB");
 }
 
-const POOL: &str = "/proc/sys/vm/nr_hugepages";
-
-/// The pool of huge pages at a given size; drop restores it.
-struct Pool(String);
-
-impl Pool {
-    /// `None` if not permitted.
-    fn of(pages: u32) -> Option<Self> {
-        let before = std::fs::read_to_string(POOL).ok()?;
-        std::fs::write(POOL, pages.to_string()).ok()?;
-        Some(Self(before))
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        let _ = std::fs::write(POOL, &self.0);
-    }
-}
-
 fn free_huge_pages() -> u64 {
     let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap();
     let line = meminfo
@@ -176,40 +153,16 @@ fn free_huge_pages() -> u64 {
     line.map_or(0, |count| count.trim().parse().unwrap())
 }
 
-fn assert_that_hugetlb_is_as_the_pool() {
+#[test]
+fn huge_pages_come_from_the_pool_of_the_machine_or_are_refused() {
     let words = "memory --hugetlb --block-size 1M --total-size 16M";
     let free = free_huge_pages();
-    if free > 0 {
-        let result = result_of(Path::new("."), words);
-        assert_eq!(result["totals"]["events"], 16);
-        assert_eq!(result["workload"]["params"]["hugetlb"], true);
-    } else {
-        wbench(Path::new("."), words)
-            .assert()
+    let run = wbench(Path::new("."), words).assert();
+    match free {
+        0 => run
             .code(1)
             .stdout("")
-            .stderr(starts_with("wbench: --hugetlb: "))
-            .stderr(contains("vm.nr_hugepages").and(contains("panicked").not()));
-    }
-}
-
-// A single test, with a lock against other instances, because there is one pool. If the pool cannot
-// be changed, the test uses it unchanged.
-#[test]
-fn huge_pages_come_from_the_pool_and_an_empty_one_is_an_error_that_says_what_to_do() {
-    let pool = File::open(POOL).expect("a kernel with huge pages");
-    let _alone = Flock::lock(pool, FlockArg::LockExclusive).expect("a lock");
-    {
-        let _empty = Pool::of(0);
-        assert_that_hugetlb_is_as_the_pool();
-    }
-    {
-        let filled = Pool::of(8);
-        assert!(
-            filled.is_none() || free_huge_pages() > 0,
-            "the kernel gives no huge pages"
-        );
-        assert_that_hugetlb_is_as_the_pool();
-    }
-    assert_that_hugetlb_is_as_the_pool();
+            .stderr(starts_with("wbench: --hugetlb: ")),
+        _ => run.success(),
+    };
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use crate::common::process::workers;
 use crate::common::suite::{Place, SMALL, SMALL_NAMES, lines_in, names};
 use crate::common::{
     Running, assert_ended, assert_valid, names_in, parsed, result_in, result_of, text, validator,
@@ -342,7 +343,7 @@ name = "long"
 test = "cpu"
 max-prime = 10
 events = 0
-time = 1.5
+time = 4
 
 [[measurement]]
 name = "last"
@@ -353,39 +354,50 @@ events = 50
 
 #[test]
 fn a_signal_ends_a_suite_with_its_results_so_far_and_resume_completes_it() {
-    for (signal, status) in [
+    let signals = [
         (Signal::SIGHUP, 129),
         (Signal::SIGINT, 130),
         (Signal::SIGQUIT, 131),
         (Signal::SIGTERM, 143),
-    ] {
-        let place = Place::with(LONG);
-        let suite = place.start("");
-        wait_until("two results", || lines_in(&place.partial()) == 2);
-        std::thread::sleep(Duration::from_millis(300));
-        suite.signal(signal);
-        let output = suite.finish();
-        assert_ended(&output, status);
-        let results = place.results();
-        assert_eq!(names(&results), ["first", "files", "long"]);
-        assert_eq!(results[2]["status"], "interrupted");
-        assert_valid(&validator(), &results[2], "interrupted");
-        assert_eq!(place.test_files(), [""; 0]);
-        assert!(!place.partial().exists());
-        let table = text(&output.stdout);
-        assert!(
-            table.contains("interrupted") && table.contains("missing"),
-            "{table}"
-        );
-        assert!(text(&output.stderr).contains("--resume"));
+    ];
+    // At the same time, because they mostly wait.
+    std::thread::scope(|scope| {
+        for (signal, status) in signals {
+            scope.spawn(move || assert_that_a_signal_ends_a_suite(signal, status));
+        }
+    });
+}
 
-        let before = results;
-        assert_ended(&place.suite("--resume"), 0);
-        let results = place.results();
-        assert_eq!(names(&results), ["first", "files", "long", "last"]);
-        assert!(results.iter().all(|result| result["status"] == "complete"));
-        assert_eq!(results[..2], before[..2]);
-    }
+fn assert_that_a_signal_ends_a_suite(signal: Signal, status: i32) {
+    let place = Place::with(LONG);
+    let suite = place.start("");
+    wait_until("two results", || lines_in(&place.partial()) == 2);
+    // Those of the earlier measurements have ended before their results are written.
+    wait_until("the threads of the third", || {
+        !workers(suite.pid()).is_empty()
+    });
+    suite.signal(signal);
+    let output = suite.finish();
+    assert_ended(&output, status);
+    let results = place.results();
+    assert_eq!(names(&results), ["first", "files", "long"]);
+    assert_eq!(results[2]["status"], "interrupted");
+    assert_valid(&validator(), &results[2], "interrupted");
+    assert_eq!(place.test_files(), [""; 0]);
+    assert!(!place.partial().exists());
+    let table = text(&output.stdout);
+    assert!(
+        table.contains("interrupted") && table.contains("missing"),
+        "{table}"
+    );
+    assert!(text(&output.stderr).contains("--resume"));
+
+    let before = results;
+    assert_ended(&place.suite("--resume"), 0);
+    let results = place.results();
+    assert_eq!(names(&results), ["first", "files", "long", "last"]);
+    assert!(results.iter().all(|result| result["status"] == "complete"));
+    assert_eq!(results[..2], before[..2]);
 }
 
 #[test]

@@ -8,32 +8,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use crate::common::process::{children, status_kib};
 use crate::common::sweep::{TRIVIAL, Workspace, assert_each_once, error, instances, label};
 use crate::common::{Running, WBENCH, assert_ended, names_in, number, text, tool, wait_until};
-
-/// The children of a process, with their states.
-fn children(parent: i32) -> Vec<(i32, char)> {
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(|pid: i32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let mut after = stat.rsplit_once(')')?.1.split_whitespace();
-        let state = after.next()?.chars().next()?;
-        let of = after.next()?.parse::<i32>().ok()?;
-        (of == parent).then_some((pid, state))
-    })
-    .collect()
-}
-
-fn status_kib(pid: i32, name: &str) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    line.trim_start_matches(':')
-        .split_whitespace()
-        .next()?
-        .parse()
-        .ok()
-}
 
 #[test]
 fn two_hundred_instances_are_all_accounted_for_and_leave_nothing_behind() {
@@ -441,7 +418,7 @@ fn resume_refuses_results_from_different_conditions() {
 }
 
 /// Rounds of a sweep that may be interrupted by a signal; the last round is not.
-const INTERRUPTED_ROUNDS: u32 = 12;
+const INTERRUPTED_ROUNDS: u32 = 6;
 
 /// Seed of the random pauses: WBENCH_TEST_SEED to reproduce a test, otherwise different each time.
 fn seed() -> u32 {

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::process::Command;
 
-use crate::common::storage::{BACKENDS, Bench, wbench};
+use crate::common::WBENCH;
+use crate::common::storage::{BACKENDS, Bench};
 
 const BLOCK: u64 = 4096;
 const SET: &str = "--files 3 --total-size 120K --validate";
@@ -116,7 +117,7 @@ fn blocks_of_any_size_are_sealed_and_merged_requests_contain_several() {
 fn the_sysbench_dialect_detects_a_flipped_byte_too() {
     let bench = Bench::new();
     let sysbench = |words: &str| {
-        Command::new(wbench())
+        Command::new(WBENCH)
             .current_dir(&bench.dir)
             .args(
                 "--test=fileio --file-num=3 --file-total-size=120K --file-block-size=4K --validate"
