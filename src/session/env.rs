@@ -14,7 +14,7 @@ use crate::plan::ClockChoice;
 use crate::report::text;
 use crate::result::{ClockInfo, Host, Storage, Tool, Warning};
 use crate::warning;
-use crate::workload::fileio;
+use crate::workload::fileio::files;
 
 /// Schema of the JSON document.
 const SCHEMA: &str = "wbench.env/1";
@@ -42,7 +42,7 @@ pub fn run(dir: &Path, json: Option<&Destination>) -> Result<Exit> {
     let time = TimeSource::establish(ClockChoice::Auto)?;
     let host = host::fingerprint(&SystemRoot::default());
     let clock = time.info();
-    let direct_io = fileio::direct_io_in(dir);
+    let direct_io = files::direct_io_in(dir);
     let storage = host::storage(&SystemRoot::default(), dir);
     let environment = Environment {
         schema: SCHEMA,

@@ -12,8 +12,7 @@ use crate::plan::{FileHandling, FileioParams, RunPlan};
 use crate::result::RunResult;
 use crate::run::Run;
 use crate::terminal::message;
-use crate::workload::fileio::Access;
-use crate::workload::fileio::files::{Rule, TestFiles};
+use crate::workload::fileio::files::{FileLock, Ownership, TestFiles};
 use crate::workload::fileio::prepare;
 
 /// Prepares the files if necessary, then runs the test.
@@ -86,15 +85,15 @@ impl<'a> FileJob<'a> {
         let Some((params, files)) = plan.fileio() else {
             return Ok(None);
         };
-        let files = TestFiles::of(files, Rule::Stamp)?;
-        let access = match files.recreate() {
-            true => Access::Exclusive,
-            false => Access::of(params.mode),
+        let files = TestFiles::of(files, Ownership::Mark)?;
+        let file_lock = match files.recreate() {
+            true => FileLock::Exclusive,
+            false => FileLock::of(params.mode),
         };
-        lock(&files, access)?;
+        lock(&files, file_lock)?;
         let mut needed = needed(&files, params, handling)?;
-        if access == Access::Shared && !needed.is_empty() {
-            lock(&files, Access::Exclusive)?;
+        if file_lock == FileLock::Shared && !needed.is_empty() {
+            lock(&files, FileLock::Exclusive)?;
             // Another process may have changed the files between the two locks.
             needed = self::needed(&files, params, handling)?;
         }
@@ -111,30 +110,30 @@ impl<'a> FileJob<'a> {
         if self.needed.is_empty() {
             return Ok(());
         }
-        self.files.check_folder(self.params)?;
+        self.files.check_directory(self.params)?;
         let prepared = with_bar(&self.files, quiet, |written| {
             prepare::write(&self.files, &self.needed, written)
         });
         if prepared.is_err() {
             // Partially written files are useless. Report the first error, not this one.
-            let _ = self.files.remove_made();
+            let _ = self.files.remove_created();
         }
         prepared
     }
 
     fn finish(&self) -> Result<()> {
         match self.handling {
-            FileHandling::AsTheyAre | FileHandling::MakeAndKeep => self.files.keep_made(),
+            FileHandling::AsTheyAre | FileHandling::MakeAndKeep => self.files.keep_created(),
             FileHandling::Whole => self.files.keep(&self.present),
         }
-        self.files.remove_made()
+        self.files.remove_created()
     }
 }
 
 impl Drop for FileJob<'_> {
     fn drop(&mut self) {
         // For panics; otherwise `clean_up` has removed the files and reported errors.
-        let _ = self.files.remove_made();
+        let _ = self.files.remove_created();
     }
 }
 
@@ -145,13 +144,13 @@ fn needed(files: &TestFiles, params: &FileioParams, handling: FileHandling) -> R
     }
     match handling {
         FileHandling::AsTheyAre => files.check().map(|()| Vec::new()),
-        FileHandling::Whole | FileHandling::MakeAndKeep => files.to_complete(),
+        FileHandling::Whole | FileHandling::MakeAndKeep => files.files_to_complete(),
     }
 }
 
 /// Locks the files, or warns that they cannot be locked.
-pub fn lock(files: &TestFiles, access: Access) -> Result<()> {
-    if let Some(unlocked) = files.lock(access)? {
+pub fn lock(files: &TestFiles, lock: FileLock) -> Result<()> {
+    if let Some(unlocked) = files.lock(lock)? {
         message!("{PREFIX}{unlocked}");
     }
     Ok(())

@@ -18,8 +18,7 @@ use crate::report::text::Columns;
 use crate::result::RunResult;
 use crate::signal;
 use crate::terminal::{self, message};
-use crate::workload::fileio::Access;
-use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
+use crate::workload::fileio::files::{CleanUp, FileLock, Ownership, TestFiles};
 
 /// Runs the command given by the arguments.
 pub fn run(args: Vec<OsString>) -> Exit {
@@ -67,16 +66,16 @@ fn execute(command: Command) -> Result<Exit> {
                 message!("{PREFIX}{sentence}");
             }
             signal::watch()?;
-            let files = TestFiles::of(&files, Rule::Stamp)?;
-            lock(&files, Access::Exclusive)?;
+            let files = TestFiles::of(&files, Ownership::Mark)?;
+            lock(&files, FileLock::Exclusive)?;
             let unfinished = CleanUp(&files);
             prepare(&files, quiet)?;
-            unfinished.0.keep_made();
+            unfinished.0.keep_created();
             Ok(Exit::Success)
         }
         Command::Cleanup { files } => {
-            let files = TestFiles::of(&files, Rule::Stamp)?;
-            lock(&files, Access::Exclusive)?;
+            let files = TestFiles::of(&files, Ownership::Mark)?;
+            lock(&files, FileLock::Exclusive)?;
             files.remove()?;
             Ok(Exit::Success)
         }

@@ -19,8 +19,7 @@ use crate::run::Run;
 use crate::signal;
 use crate::terminal::message;
 use crate::warning::Code;
-use crate::workload::fileio::Access;
-use crate::workload::fileio::files::{CleanUp, Rule, TestFiles};
+use crate::workload::fileio::files::{CleanUp, FileLock, Ownership, TestFiles};
 use crate::workload::fileio::prepare::prepare as fill;
 
 const PREFIX: &str = "FATAL: ";
@@ -51,7 +50,7 @@ fn execute(invocation: &Invocation) -> Result<Exit> {
         Command::Prepare(plan) => prepare(plan, verbosity),
         Command::Cleanup(plan) => {
             print(&report::removing(verbosity))?;
-            locked(plan, Access::Exclusive, verbosity)?.remove()?;
+            locked(plan, FileLock::Exclusive, verbosity)?.remove()?;
             Ok(Exit::Success)
         }
         Command::Run { plan, validate } => measure(plan, *validate, verbosity),
@@ -62,10 +61,10 @@ fn prepare(plan: &FilePlan, verbosity: Verbosity) -> Result<Exit> {
     signal::watch()?;
     print(&report::preparing(verbosity, &plan.set))?;
     warn_of_rounding(plan, verbosity)?;
-    let files = locked(plan, Access::Exclusive, verbosity)?;
+    let files = locked(plan, FileLock::Exclusive, verbosity)?;
     let unfinished = CleanUp(&files);
     fill(&files, &mut |_| {})?;
-    unfinished.0.keep_made();
+    unfinished.0.keep_created();
     Ok(Exit::Success)
 }
 
@@ -119,7 +118,7 @@ fn print_warning(verbosity: Verbosity, sentence: &str) {
 
 /// Returns the files of a run, locked and in the required state.
 fn files_of_run(plan: &FilePlan, params: &FileioParams, verbosity: Verbosity) -> Result<TestFiles> {
-    let files = locked(plan, Access::of(params.mode), verbosity)?;
+    let files = locked(plan, FileLock::of(params.mode), verbosity)?;
     if !params.mode.creates_files() {
         files.check()?;
     }
@@ -127,9 +126,9 @@ fn files_of_run(plan: &FilePlan, params: &FileioParams, verbosity: Verbosity) ->
 }
 
 /// Locks the test files, or warns that they cannot be locked.
-fn locked(plan: &FilePlan, access: Access, verbosity: Verbosity) -> Result<TestFiles> {
-    let files = TestFiles::of(plan, Rule::Name)?;
-    if let Some(unlocked) = files.lock(access)? {
+fn locked(plan: &FilePlan, lock: FileLock, verbosity: Verbosity) -> Result<TestFiles> {
+    let files = TestFiles::of(plan, Ownership::Name)?;
+    if let Some(unlocked) = files.lock(lock)? {
         print_warning(verbosity, &unlocked.to_string());
     }
     Ok(files)

@@ -9,9 +9,9 @@ use crate::format::mib_or_gib;
 use crate::host::free_bytes;
 use crate::plan::{FilePlan, OpenFlags, RunPlan};
 use crate::result::{EndedBy, RunResult};
-use crate::workload::fileio::files::{Rule, TestFiles};
+use crate::workload::fileio::files::direct_io_in;
+use crate::workload::fileio::files::{FileLock, Ownership, TestFiles};
 use crate::workload::fileio::prepare;
-use crate::workload::fileio::{Access, direct_io_in};
 
 /// Files of the current measurement and their state. They are locked from the first measurement
 /// that needs them to the last.
@@ -56,8 +56,8 @@ impl SuiteFiles {
         let Some((params, wanted)) = plan.fileio() else {
             return Ok(());
         };
-        let files = TestFiles::of(wanted, Rule::Stamp)?;
-        lock(&files, Access::Exclusive)?;
+        let files = TestFiles::of(wanted, Ownership::Mark)?;
+        lock(&files, FileLock::Exclusive)?;
         files.check_replaceable()?;
         let dir = wanted.dir.display();
         ensure!(
@@ -94,7 +94,7 @@ impl SuiteFiles {
             set.state = State::Incomplete;
             // Remove files now: the run must not spend time on it.
             set.files.remove()?;
-            set.files.sync_folder()?;
+            set.files.sync_directory()?;
         } else {
             set.make(written)?;
         }
@@ -114,7 +114,7 @@ impl SuiteFiles {
                 set.state = State::Incomplete;
                 match set.existed {
                     true => Ok(()),
-                    false => set.files.remove_made(),
+                    false => set.files.remove_created(),
                 }
             }
             _ => Ok(()),
@@ -127,8 +127,8 @@ impl SuiteFiles {
             return Ok(());
         };
         match self.keep || set.existed {
-            true => set.files.keep_made(),
-            false => set.files.remove_made()?,
+            true => set.files.keep_created(),
+            false => set.files.remove_created()?,
         }
         Ok(())
     }
@@ -157,8 +157,8 @@ impl Drop for SuiteFiles {
 
 impl CurrentSet {
     fn of(plan: &FilePlan) -> Result<Self> {
-        let files = TestFiles::of(plan, Rule::Stamp)?;
-        lock(&files, Access::Exclusive)?;
+        let files = TestFiles::of(plan, Ownership::Mark)?;
+        lock(&files, FileLock::Exclusive)?;
         let existed = !files.are_absent()?;
         Ok(Self {
             // Larger existing files are accepted, as for a single run.
@@ -184,7 +184,7 @@ impl CurrentSet {
             Err(error) => State::Failed(format!("{error:#}")),
         };
         if made.is_err() && !self.existed {
-            self.files.remove_made()?;
+            self.files.remove_created()?;
         }
         made
     }

@@ -21,7 +21,7 @@ use rustix::io::retry_on_intr;
 use crate::beneath;
 use crate::lock_holder;
 use crate::sweep::token::token;
-use crate::workload::fileio::leftover::remove_test_files;
+use crate::workload::fileio::files::remove_test_files;
 
 /// Maximum number of entries listed when a directory is not removed.
 const MAX_LISTED: usize = 3;

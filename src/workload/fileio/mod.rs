@@ -1,78 +1,89 @@
 //! The file I/O test: reads, writes and fsyncs of a set of files.
 
-mod aio;
-mod birth;
-mod cache;
-mod content;
-mod direct;
+mod data;
 pub mod files;
-mod holes;
-pub mod leftover;
-mod lock;
-mod mark;
-mod mmap;
-mod one_by_one;
-mod pattern;
+mod io_engine;
+mod job;
 pub mod prepare;
 mod queued;
-mod refusal;
+mod request_memory;
 pub mod requests;
-mod seal;
-mod sigbus;
-mod source;
-mod sync;
+mod synchronous;
 mod transfer;
-mod uring;
 pub mod validate;
 
-use std::hint;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Error, Result};
-use nix::errno::Errno;
-use nix::unistd::{fdatasync, fsync};
+use anyhow::Result;
 
 use crate::clock::Clock;
-use crate::engine::{EventLoop, EventSource, Progress, Recorder, Worker};
-use crate::plan::{FileioParams, FsyncMode, IoMode, Seed};
+use crate::engine::{EventLoop, EventSource, Progress, Worker};
+use crate::plan::{FileioParams, IoMode, Seed};
 
-pub use direct::is_supported_in as direct_io_in;
-pub use lock::Access;
-
-use aio::Aio;
-use files::TestFiles;
-use mmap::{Mapped, Mappings};
-use one_by_one::OneByOne;
+use files::{OpenFiles, TestFiles};
+use io_engine::{Aio, EngineSetup, IoEngine, Mmap, Psync, Uring};
+use job::Job;
 use queued::Queued;
-use requests::{Extent, Requests};
-use sync::Calls;
-use transfer::{TransferError, retry};
-use uring::Uring;
-use validate::{Claim, Validator};
+use requests::Requests;
+use synchronous::Synchronous;
+use validate::Validator;
+
+/// Defines, for each I/O engine, the state that its threads share and its worker.
+macro_rules! io_engines {
+    ($($mode:ident => $worker:ident<$engine:ty>,)+) => {
+        /// State of the I/O engine that all threads share.
+        #[derive(Debug)]
+        enum SharedEngine {
+            $($mode(<$engine as IoEngine>::Shared),)+
+        }
+
+        impl SharedEngine {
+            fn new(mode: IoMode, setup: EngineSetup) -> Result<Self> {
+                Ok(match mode {
+                    $(IoMode::$mode => Self::$mode(<$engine>::share(setup)?),)+
+                })
+            }
+        }
+
+        /// One worker thread. The event loop is compiled for each I/O engine.
+        #[derive(Debug)]
+        #[allow(missing_docs, reason = "the variants are those of `IoMode`")]
+        pub enum FileioWorker {
+            $($mode($worker<$engine>),)+
+        }
+
+        impl FileioWorker {
+            fn new(job: Arc<Job>, engine: &SharedEngine, thread: usize) -> Result<Self> {
+                Ok(match engine {
+                    $(SharedEngine::$mode(shared) => {
+                        Self::$mode($worker::new(job, shared, thread)?)
+                    })+
+                })
+            }
+        }
+
+        impl Worker for FileioWorker {
+            fn run<C: Clock>(&mut self, events: EventLoop<'_, C>) -> Result<()> {
+                match self {
+                    $(Self::$mode(worker) => events.run(worker),)+
+                }
+            }
+        }
+    };
+}
+
+io_engines! {
+    Sync => Synchronous<Psync>,
+    Aio => Queued<Aio>,
+    Uring => Queued<Uring>,
+    Mmap => Synchronous<Mmap>,
+}
 
 /// Requests to a set of files.
 #[derive(Debug)]
 pub struct Fileio {
-    params: FileioParams,
-    requests: Requests,
-    test_files: Arc<TestFiles>,
-    files: Vec<OwnedFd>,
-    backend: Backend,
-    /// Expected block contents, under `--validate`.
-    validator: Option<Arc<Validator>>,
-    /// Completed writes: the final fsyncs wait for all writes handed out.
-    writes_done: AtomicU64,
-}
-
-/// The access method, with the state that all threads share.
-#[derive(Debug)]
-enum Backend {
-    Sync,
-    Aio,
-    Uring,
-    Mmap(Arc<Mappings>),
+    job: Arc<Job>,
+    engine: SharedEngine,
 }
 
 impl Fileio {
@@ -84,105 +95,18 @@ impl Fileio {
         test_files: Arc<TestFiles>,
         validator: Option<Arc<Validator>>,
     ) -> Result<Self> {
-        let files = match params.mode.creates_files() {
-            true => test_files.create(params)?,
-            false => test_files.open(params)?,
-        };
-        let backend = match params.io_mode {
-            IoMode::Sync => Backend::Sync,
-            IoMode::Aio => Backend::Aio,
-            IoMode::Uring => Backend::Uring,
-            IoMode::Mmap => {
-                let writable = params.mode.writes();
-                Backend::Mmap(Arc::new(Mappings::of(&test_files, &files, writable)?))
-            }
+        let requests = Requests::new(params, test_files.set(), seed, max_requests);
+        let files = Arc::new(OpenFiles::open(test_files, params)?);
+        let setup = EngineSetup {
+            files: files.clone(),
+            writes: params.mode.writes(),
+            fsync_mode: params.fsync_mode,
+            depth: params.depth.get(),
         };
         Ok(Self {
-            requests: Requests::new(params, test_files.set(), seed, max_requests),
-            params: params.clone(),
-            test_files,
-            files,
-            backend,
-            validator,
-            writes_done: AtomicU64::new(0),
+            engine: SharedEngine::new(params.io_mode, setup)?,
+            job: Arc::new(Job::new(params.clone(), requests, files, validator)),
         })
-    }
-
-    fn flush(&self, file: u32) -> Result<()> {
-        let descriptor = &self.files[file as usize];
-        let flushed = match self.params.fsync_mode {
-            FsyncMode::Fsync => retry(|| fsync(descriptor)),
-            FsyncMode::Fdatasync => retry(|| fdatasync(descriptor)),
-        };
-        flushed.map_err(|errno| self.flush_failed(file, errno))
-    }
-
-    #[cold]
-    fn flush_failed(&self, file: u32, errno: Errno) -> Error {
-        let call = match self.params.fsync_mode {
-            FsyncMode::Fsync => "fsync",
-            FsyncMode::Fdatasync => "fdatasync",
-        };
-        let path = self.test_files.path_of(file);
-        Error::new(errno).context(format!("{call} of {}", path.display()))
-    }
-
-    #[cold]
-    fn failed(&self, doing: &'static str, extent: Extent, moved: nix::Result<usize>) -> Error {
-        TransferError {
-            doing,
-            path: self.test_files.path_of(extent.file),
-            offset: extent.offset,
-            len: extent.len,
-            moved,
-        }
-        .into()
-    }
-
-    /// Compares the data read with the expected content.
-    fn check(&self, claim: &Claim, data: &[u8]) -> Result<()> {
-        let Some(validator) = &self.validator else {
-            return Ok(());
-        };
-        validator
-            .check(claim, data)
-            .map_err(|mismatch| mismatch.at(self.test_files.path_of(mismatch.file())).into())
-    }
-
-    fn release(&self, claim: Claim) {
-        if let Some(validator) = &self.validator {
-            validator.release(claim);
-        }
-    }
-
-    /// Notes that a write was acknowledged.
-    #[inline]
-    fn write_ended(&self, claim: Option<Claim>) {
-        if let Some(claim) = claim {
-            self.release(claim);
-        }
-        self.writes_done.fetch_add(1, Ordering::Release);
-    }
-
-    /// Waits for the writes of other threads, so that the fsyncs cover them; returns false if the
-    /// run ends first.
-    fn all_writes_done<C: Clock>(&self, recorder: &Recorder<C>) -> bool {
-        let done = || self.writes_done.load(Ordering::Acquire) >= self.requests.writes_given();
-        wait_for(recorder, || done().then_some(())).is_some()
-    }
-}
-
-/// Polls until there is an answer; `None` if the run ends first.
-fn wait_for<C: Clock, T>(recorder: &Recorder<C>, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
-    loop {
-        if let Some(answer) = ask() {
-            return Some(answer);
-        }
-        if !recorder.is_open() {
-            return None;
-        }
-        std::thread::yield_now();
-        hint::spin_loop();
     }
 }
 
@@ -190,45 +114,10 @@ impl EventSource for Fileio {
     type Worker = FileioWorker;
 
     fn worker(self: Arc<Self>, thread: usize) -> Result<FileioWorker> {
-        Ok(match &self.backend {
-            Backend::Sync => FileioWorker::Sync(OneByOne::new(self, Calls, thread)?),
-            Backend::Mmap(mappings) => {
-                let mapped = Mapped(mappings.clone());
-                FileioWorker::Mmap(OneByOne::new(self, mapped, thread)?)
-            }
-            Backend::Aio => {
-                let queue = |fileio: &Fileio, _: &mut [u8]| Aio::new(fileio);
-                FileioWorker::Aio(Queued::new(self, thread, queue)?)
-            }
-            Backend::Uring => FileioWorker::Uring(Queued::new(self, thread, Uring::new)?),
-        })
+        FileioWorker::new(self.job.clone(), &self.engine, thread)
     }
 
     fn progress(&self) -> Progress {
-        self.requests.progress()
-    }
-}
-
-/// One worker thread. The loop is compiled for each access method.
-#[derive(Debug)]
-pub enum FileioWorker {
-    /// Blocking system calls.
-    Sync(OneByOne<Calls>),
-    /// Native AIO.
-    Aio(Queued<Aio>),
-    /// io_uring.
-    Uring(Queued<Uring>),
-    /// Memory mappings.
-    Mmap(OneByOne<Mapped>),
-}
-
-impl Worker for FileioWorker {
-    fn run<C: Clock>(&mut self, events: EventLoop<'_, C>) -> Result<()> {
-        match self {
-            Self::Sync(worker) => events.run(worker),
-            Self::Aio(worker) => events.run(worker),
-            Self::Uring(worker) => events.run(worker),
-            Self::Mmap(worker) => events.run(worker),
-        }
+        self.job.requests.progress()
     }
 }

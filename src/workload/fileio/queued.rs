@@ -1,6 +1,6 @@
 //! A worker thread that keeps several requests in flight in a kernel queue.
 //!
-//! It draws from the request stream whenever there is room, so requests are submitted in stream
+//! It draws from the request stream whenever a tag is free, so requests are submitted in stream
 //! order. A request is timed from just before it is submitted until its completion is seen. Each is
 //! submitted separately: with a batch, the device would wait for the last request, and the
 //! completions would come as a batch. An fsync of the stream has the same place as for a thread
@@ -8,201 +8,145 @@
 //! fsync covers the writes before it, and no request's time includes an fsync that it did not wait
 //! for. The fsync that follows each write under fsync-all goes through the queue itself.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Error, Result, ensure};
-use memmap2::MmapMut;
+use anyhow::{Error, Result};
 use nix::errno::Errno;
 
-use super::Fileio;
-use super::pattern;
-use super::requests::{Drawn, Extent, Request};
-use super::source::{Stamper, map, stream_of};
-use super::validate::Claim;
+use super::io_engine::{Completion, Operation, QueuedEngine};
+use super::job::{Job, wait_for};
+use super::request_memory::RequestMemory;
+use super::requests::{Extent, ReadBatch, Request};
+use super::validate::{BlockLock, Validator};
 use crate::clock::{Clock, Ticks};
-use crate::engine::Transfer;
-use crate::engine::{Events, Issued, Recorder};
-
-/// A kernel operation.
-#[derive(Debug, Clone, Copy)]
-pub enum Operation {
-    /// Read the extent into memory.
-    Read(Extent, *mut u8),
-    /// Write memory to the extent.
-    Write(Extent, *const u8),
-    /// Flush this file.
-    Flush(u32),
-}
-
-/// A completed operation.
-#[derive(Debug, Clone, Copy)]
-pub struct Completion {
-    /// The token that it was pushed with.
-    pub token: u32,
-    /// Bytes moved.
-    pub moved: nix::Result<usize>,
-}
-
-/// A kernel queue.
-///
-/// Dropping it waits until the kernel no longer uses the memory of any operation.
-pub trait Queue {
-    /// Adds an operation for the next [`Queue::submit`].
-    ///
-    /// # Safety
-    ///
-    /// The operation's memory must be valid for its length, and used by nothing else, until its
-    /// completion was returned or the queue was dropped.
-    unsafe fn push(&mut self, token: u32, operation: Operation);
-
-    /// Returns the number of operations pushed whose completion was not returned yet.
-    fn in_flight(&self) -> usize;
-
-    /// Submits the pushed operations, as many as the kernel accepts now.
-    ///
-    /// An error concerns the queue, not an operation: what was not submitted is then dropped.
-    fn submit(&mut self) -> nix::Result<()>;
-
-    /// Submits the rest, waits for at least one completion, and returns all that are available.
-    ///
-    /// Returns without any after `timeout`, if given and if the kernel supports such a wait. Errors
-    /// are those of [`Queue::submit`].
-    fn wait(&mut self, done: &mut Vec<Completion>, timeout: Option<Duration>) -> nix::Result<()>;
-}
+use crate::engine::{Events, Issued, Recorder, Transfer};
 
 /// One worker thread.
 #[derive(Debug)]
-pub struct Queued<Q> {
+pub struct Queued<E> {
     /// Declared before the memory, so that it is dropped first.
-    queue: Q,
-    memory: Memory,
-    fileio: Arc<Fileio>,
-    drawn: Drawn,
-    /// Requests in flight, by token.
-    flights: Vec<Option<Flight>>,
-    free: Vec<u32>,
-    done: Vec<Completion>,
+    engine: E,
+    memory: RequestMemory,
+    batch: ReadBatch,
+    /// Requests in flight, by tag.
+    in_flight: Vec<Option<IoUnit>>,
+    free_tags: Vec<u32>,
+    completions: Vec<Completion>,
+    job: Arc<Job>,
 }
 
 /// A request in flight.
 #[derive(Debug)]
-struct Flight {
+struct IoUnit {
     extent: Extent,
     start: Ticks,
     stage: Stage,
-    claim: Option<Claim>,
+    lock: Option<BlockLock>,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Stage {
-    Reading,
-    /// The source is this part of the write memory.
-    Writing(u32),
-    /// Written at this time; the fsync that belongs to it is in flight.
-    Flushing(Ticks),
+    Read,
+    Write {
+        /// Number of the write buffer.
+        buffer: u32,
+    },
+    /// The fsync that belongs to a write.
+    Flush {
+        /// When the write completed.
+        written: Ticks,
+    },
 }
 
-impl<Q: Queue> Queued<Q> {
-    /// Creates the worker of a thread, with a queue over its memory.
-    pub(super) fn new(
-        fileio: Arc<Fileio>,
-        thread: usize,
-        queue: impl FnOnce(&Fileio, &mut [u8]) -> Result<Q>,
-    ) -> Result<Self> {
-        let depth = fileio.params.depth.get();
-        let mut memory = Memory::new(&fileio, thread)?;
+impl<E: QueuedEngine> Queued<E> {
+    /// Creates the worker of a thread.
+    pub fn new(job: Arc<Job>, engine: &E::Shared, thread: usize) -> Result<Self> {
+        let depth = job.params.depth.get();
+        let mut memory = RequestMemory::new(&job.params, thread)?;
         Ok(Self {
-            queue: queue(&fileio, &mut memory.bytes)?,
+            // SAFETY: the memory is dropped after the engine.
+            engine: unsafe { E::new(engine, memory.bytes()) }?,
             memory,
-            fileio,
-            drawn: Drawn::default(),
-            flights: (0..depth).map(|_| None).collect(),
-            free: (0..depth).rev().collect(),
-            done: Vec::with_capacity(depth as usize),
+            batch: ReadBatch::default(),
+            in_flight: (0..depth).map(|_| None).collect(),
+            free_tags: (0..depth).rev().collect(),
+            completions: Vec::with_capacity(depth as usize),
+            job,
         })
     }
 
     fn read<C: Clock>(&mut self, recorder: &mut Recorder<C>, extent: Extent) -> Result<Issued> {
-        let mut claim = None;
-        if self.fileio.validator.is_some() {
-            claim = self.claim(recorder, |fileio| {
-                fileio.validator.as_ref()?.claim_read(extent)
-            })?;
-            if claim.is_none() {
+        let mut lock = None;
+        if self.job.validator.is_some() {
+            lock = self.lock(recorder, |validator| validator.try_lock_for_read(extent))?;
+            if lock.is_none() {
                 return Ok(Issued::Exhausted);
             }
         }
-        let token = self.take_token();
-        let target = self.memory.target(token, extent.len).as_mut_ptr();
+        let tag = self.take_tag();
+        let buffer = self.memory.read_buffer(tag, extent.len).as_mut_ptr();
         let start = recorder.begin_event();
-        self.takes_off(token, extent, start, Stage::Reading, claim);
-        // SAFETY: the token's part of the memory belongs to this request until it completes.
-        unsafe { self.queue.push(token, Operation::Read(extent, target)) };
-        self.queue.submit().map_err(queue_failed)?;
+        self.in_flight[tag as usize] = Some(IoUnit {
+            extent,
+            start,
+            stage: Stage::Read,
+            lock,
+        });
+        // SAFETY: the tag's read buffer belongs to this request until it completes.
+        unsafe { self.engine.push(tag, Operation::Read(extent, buffer)) };
+        self.engine.submit().map_err(queue_error)?;
         Ok(Issued::Pending)
     }
 
     fn write<C: Clock>(&mut self, recorder: &mut Recorder<C>, extent: Extent) -> Result<Issued> {
-        let mut claim = None;
-        if self.fileio.validator.is_some() {
-            claim = self.claim(recorder, |fileio| {
-                fileio.validator.as_ref()?.claim_write(extent)
-            })?;
-            if claim.is_none() {
+        let mut lock = None;
+        if self.job.validator.is_some() {
+            lock = self.lock(recorder, |validator| validator.try_lock_for_write(extent))?;
+            if lock.is_none() {
                 return Ok(Issued::Exhausted);
             }
         }
-        let (part, data) = self.memory.next_source(extent);
-        if let (Some(validator), Some(claim)) = (&self.fileio.validator, &claim) {
-            validator.seal(claim, data);
+        let (buffer, data) = self.memory.take_write_buffer(extent);
+        if let (Some(validator), Some(lock)) = (&self.job.validator, &lock) {
+            validator.write_headers(lock, data);
         }
-        let source = data.as_ptr();
-        let token = self.take_token();
+        let data = data.as_ptr();
+        let tag = self.take_tag();
         let start = recorder.begin_event();
-        self.takes_off(token, extent, start, Stage::Writing(part), claim);
-        // SAFETY: the part is taken from the free ones, and returned on completion.
-        unsafe { self.queue.push(token, Operation::Write(extent, source)) };
-        self.queue.submit().map_err(queue_failed)?;
+        self.in_flight[tag as usize] = Some(IoUnit {
+            extent,
+            start,
+            stage: Stage::Write { buffer },
+            lock,
+        });
+        // SAFETY: the write buffer was free, and is freed on completion.
+        unsafe { self.engine.push(tag, Operation::Write(extent, data)) };
+        self.engine.submit().map_err(queue_error)?;
         Ok(Issued::Pending)
     }
 
-    /// Takes a token for a request; one is free whenever a request is drawn from the stream.
-    fn take_token(&mut self) -> u32 {
-        self.free
+    /// Takes a tag for a request; one is free whenever a request is drawn from the stream.
+    fn take_tag(&mut self) -> u32 {
+        self.free_tags
             .pop()
-            .expect("a request is drawn where there is room")
+            .expect("a request is drawn only if a tag is free")
     }
 
-    fn takes_off(
-        &mut self,
-        token: u32,
-        extent: Extent,
-        start: Ticks,
-        stage: Stage,
-        claim: Option<Claim>,
-    ) {
-        self.flights[token as usize] = Some(Flight {
-            extent,
-            start,
-            stage,
-            claim,
-        });
-    }
-
-    /// Claims blocks for validation; `None` if the run ends before they are free.
-    fn claim<C: Clock>(
+    /// Locks blocks for validation; `None` if the run ends before they are free.
+    fn lock<C: Clock>(
         &mut self,
         recorder: &mut Recorder<C>,
-        claim: impl Fn(&Fileio) -> Option<Claim>,
-    ) -> Result<Option<Claim>> {
-        if let Some(claim) = claim(&self.fileio) {
-            return Ok(Some(claim));
+        try_lock: impl Fn(&Validator) -> Option<BlockLock>,
+    ) -> Result<Option<BlockLock>> {
+        let job = self.job.clone();
+        let try_lock = || job.validator.as_deref().and_then(&try_lock);
+        if let Some(lock) = try_lock() {
+            return Ok(Some(lock));
         }
-        // A waiting thread holds no claims, so that no two wait for each other.
+        // A waiting thread holds no locks, so that no two wait for each other.
         self.complete_all(recorder)?;
-        Ok(super::wait_for(recorder, || claim(&self.fileio)))
+        Ok(wait_for(recorder, try_lock))
     }
 
     /// Waits for at least one completion, or until the timeout, and records all that are available.
@@ -212,77 +156,78 @@ impl<Q: Queue> Queued<Q> {
         recorder: &mut Recorder<C>,
         timeout: Option<Duration>,
     ) -> Result<Ticks> {
-        let mut done = std::mem::take(&mut self.done);
-        let waited = self.queue.wait(&mut done, timeout);
+        let mut completions = std::mem::take(&mut self.completions);
+        let waited = self.engine.wait(&mut completions, timeout);
         let end = recorder.now();
-        let mut result = waited.map_err(queue_failed);
-        for completion in done.drain(..) {
+        let mut result = waited.map_err(queue_error);
+        for completion in completions.drain(..) {
             result = result.and(self.complete(recorder, completion, end));
         }
-        self.done = done;
+        self.completions = completions;
         result.map(|()| end)
     }
 
     fn complete<C: Clock>(
         &mut self,
         recorder: &mut Recorder<C>,
-        Completion { token, moved }: Completion,
+        Completion { tag, moved }: Completion,
         end: Ticks,
     ) -> Result<()> {
-        let flight = self.flights.get_mut(token as usize).and_then(Option::take);
-        let Some(flight) = flight else {
-            anyhow::bail!("the kernel completed request {token}, which is not in flight");
+        let unit = self.in_flight.get_mut(tag as usize).and_then(Option::take);
+        let Some(unit) = unit else {
+            anyhow::bail!("the kernel completed request {tag}, which is not in flight");
         };
-        let Flight { extent, start, .. } = flight;
-        let fileio = &*self.fileio;
-        match flight.stage {
-            Stage::Reading => {
-                self.free.push(token);
+        let IoUnit { extent, start, .. } = unit;
+        let job = &*self.job;
+        match unit.stage {
+            Stage::Read => {
+                self.free_tags.push(tag);
                 if moved != Ok(extent.len) {
-                    return Err(fileio.failed("reading", extent, moved));
+                    return Err(job.files.transfer_error("reading", extent, moved));
                 }
                 recorder.record_event(start, end, Transfer::Read(extent.len as u64));
-                if let Some(claim) = flight.claim {
-                    fileio.check(&claim, self.memory.target(token, extent.len))?;
-                    fileio.release(claim);
+                if let (Some(validator), Some(lock)) = (&job.validator, unit.lock) {
+                    let data = self.memory.read_buffer(tag, extent.len);
+                    job.end_validated_read(validator, lock, data)?;
                 }
             }
-            Stage::Writing(part) => {
-                self.memory.give_back(part);
+            Stage::Write { buffer } => {
+                self.memory.free_write_buffer(buffer);
                 if moved != Ok(extent.len) {
-                    self.free.push(token);
-                    return Err(fileio.failed("writing", extent, moved));
+                    self.free_tags.push(tag);
+                    return Err(job.files.transfer_error("writing", extent, moved));
                 }
-                if fileio.params.fsync_all {
-                    self.flights[token as usize] = Some(Flight {
-                        stage: Stage::Flushing(end),
-                        ..flight
+                if job.params.fsync_all {
+                    self.in_flight[tag as usize] = Some(IoUnit {
+                        stage: Stage::Flush { written: end },
+                        ..unit
                     });
                     // SAFETY: a flush has no memory.
-                    unsafe { self.queue.push(token, Operation::Flush(extent.file)) };
+                    unsafe { self.engine.push(tag, Operation::Flush(extent.file)) };
                 } else {
-                    self.free.push(token);
+                    self.free_tags.push(tag);
                     recorder.record_event(start, end, Transfer::Write(extent.len as u64));
-                    fileio.write_ended(flight.claim);
+                    job.end_write(unit.lock);
                 }
             }
-            Stage::Flushing(written) => {
-                self.free.push(token);
-                moved.map_err(|errno| self.flush_failed(extent.file, errno))?;
+            Stage::Flush { written } => {
+                self.free_tags.push(tag);
+                moved.map_err(|errno| self.flush_error(extent.file, errno))?;
                 recorder.record_event(start, end, Transfer::Write(extent.len as u64));
                 recorder.record_fsync(written, end);
-                fileio.write_ended(flight.claim);
+                job.end_write(unit.lock);
             }
         }
         Ok(())
     }
 
     #[cold]
-    fn flush_failed(&self, file: u32, errno: Errno) -> Error {
-        let error = self.fileio.flush_failed(file, errno);
+    fn flush_error(&self, file: u32, errno: Errno) -> Error {
+        let fsync_mode = self.job.params.fsync_mode;
+        let error = self.job.files.flush_error(file, fsync_mode, errno);
         match errno {
             Errno::EINVAL => error.context(
-                "this kernel has no asynchronous fsync (Linux has it since 4.18): take --io sync, \
+                "this kernel has no asynchronous fsync (Linux has it since 4.18): use --io sync, \
                  or no --fsync-all",
             ),
             _ => error,
@@ -290,7 +235,7 @@ impl<Q: Queue> Queued<Q> {
     }
 
     fn complete_all<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<()> {
-        while self.queue.in_flight() > 0 {
+        while self.engine.in_flight() > 0 {
             self.wait(recorder, None)?;
         }
         Ok(())
@@ -298,17 +243,17 @@ impl<Q: Queue> Queued<Q> {
 
     fn flush<C: Clock>(&self, recorder: &mut Recorder<C>, file: u32) -> Result<Issued> {
         recorder.begin_event();
-        self.fileio.flush(file)?;
+        self.job.files.flush(file, self.job.params.fsync_mode)?;
         Ok(Issued::Flushed)
     }
 }
 
-impl<Q: Queue> Events for Queued<Q> {
+impl<E: QueuedEngine> Events for Queued<E> {
     fn issue<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<Issued> {
-        if self.free.is_empty() {
+        if self.free_tags.is_empty() {
             return Ok(Issued::Full);
         }
-        match self.fileio.requests.next(&mut self.drawn) {
+        match self.job.requests.next(&mut self.batch) {
             Some(Request::Read(extent)) => self.read(recorder, extent),
             Some(Request::Write(extent)) => self.write(recorder, extent),
             Some(Request::Fsync(file)) => {
@@ -317,7 +262,7 @@ impl<Q: Queue> Events for Queued<Q> {
             }
             Some(Request::FinalFsync(file)) => {
                 self.complete_all(recorder)?;
-                match self.fileio.all_writes_done(recorder) {
+                match self.job.wait_for_writes(recorder) {
                     true => self.flush(recorder, file),
                     false => Ok(Issued::Exhausted),
                 }
@@ -344,67 +289,6 @@ impl<Q: Queue> Events for Queued<Q> {
 }
 
 #[cold]
-fn queue_failed(errno: Errno) -> Error {
+fn queue_error(errno: Errno) -> Error {
     Error::new(errno).context("the kernel's queue of requests (see --io) failed")
-}
-
-/// The memory of one thread's requests: a part for each read in flight, and random bytes for
-/// writes, in parts that are used in turn.
-#[derive(Debug)]
-struct Memory {
-    /// Page-aligned, as O_DIRECT requires: the parts for reads, then those for writes.
-    bytes: MmapMut,
-    part: usize,
-    reads: usize,
-    free_sources: VecDeque<u32>,
-    stamper: Stamper,
-}
-
-impl Memory {
-    fn new(fileio: &Fileio, thread: usize) -> Result<Self> {
-        let params = &fileio.params;
-        let part = usize::try_from(params.request_size())?;
-        let depth = params.depth.get() as usize;
-        let reads = if params.mode.reads() { depth } else { 0 };
-        let writes = match params.mode.writes() {
-            true => depth.max(pattern::pool_size(part) / part),
-            false => 0,
-        };
-        ensure!(part > 0, "a request moves a byte at least");
-        let mut bytes = map((reads + writes) * part)?;
-        let (targets, sources) = bytes.split_at_mut(reads * part);
-        targets.fill(1);
-        pattern::fill(sources, stream_of(thread));
-        Ok(Self {
-            bytes,
-            part,
-            reads,
-            free_sources: (0..writes as u32).collect(),
-            stamper: Stamper::new(thread),
-        })
-    }
-
-    /// Returns the target of a token's read.
-    fn target(&mut self, token: u32, len: usize) -> &mut [u8] {
-        let at = token as usize * self.part;
-        &mut self.bytes[at..at + len]
-    }
-
-    /// Returns stamped data for a write, and the number of its part.
-    ///
-    /// There are at least as many parts as tokens, so a free token implies a free part.
-    fn next_source(&mut self, extent: Extent) -> (u32, &mut [u8]) {
-        let part = self
-            .free_sources
-            .pop_front()
-            .expect("as many parts as tokens");
-        let at = (self.reads + part as usize) * self.part;
-        let data = &mut self.bytes[at..at + extent.len];
-        self.stamper.stamp(data, extent);
-        (part, data)
-    }
-
-    fn give_back(&mut self, part: u32) {
-        self.free_sources.push_back(part);
-    }
 }

@@ -1,30 +1,32 @@
 //! Tests on files in temporary directories.
 
-use super::super::prepare::prepare;
 use super::*;
+use crate::plan::FilePlan;
+use crate::workload::fileio::prepare::prepare;
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::num::NonZeroU32;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{FileExt, symlink};
 
 fn set(files: u32, file_size: u64) -> FileSet {
     let files = NonZeroU32::new(files).unwrap();
     FileSet::new(file_size * u64::from(files.get()), files, 512).unwrap()
 }
 
-fn test_files(folder: &tempfile::TempDir, rule: Rule) -> TestFiles {
+fn test_files(dir: &tempfile::TempDir, ownership: Ownership) -> TestFiles {
     let plan = FilePlan {
-        dir: folder.path().to_owned(),
+        dir: dir.path().to_owned(),
         set: set(3, 5120),
         validate: false,
         recreate: false,
     };
-    TestFiles::of(&plan, rule).unwrap()
+    TestFiles::of(&plan, ownership).unwrap()
 }
 
 #[test]
 fn prepared_files_have_their_size_and_pass_the_check() {
-    let folder = tempfile::tempdir().unwrap();
-    let files = test_files(&folder, Rule::Stamp);
+    let dir = tempfile::tempdir().unwrap();
+    let files = test_files(&dir, Ownership::Mark);
     let mut bytes = 0;
     prepare(&files, &mut |n| bytes += n).unwrap();
     files.check().unwrap();
@@ -38,8 +40,8 @@ fn prepared_files_have_their_size_and_pass_the_check() {
 #[test]
 fn prepared_data_is_reproducible_and_repeats_no_sector() {
     let contents = || {
-        let folder = tempfile::tempdir().unwrap();
-        let files = test_files(&folder, Rule::Stamp);
+        let dir = tempfile::tempdir().unwrap();
+        let files = test_files(&dir, Ownership::Mark);
         prepare(&files, &mut |_| {}).unwrap();
         (0..3)
             .flat_map(|f| std::fs::read(files.path_of(f)).unwrap())
@@ -55,8 +57,8 @@ fn prepared_data_is_reproducible_and_repeats_no_sector() {
 
 #[test]
 fn missing_files_are_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let error = test_files(&folder, Rule::Stamp)
+    let dir = tempfile::tempdir().unwrap();
+    let error = test_files(&dir, Ownership::Mark)
         .check()
         .unwrap_err()
         .to_string();
@@ -65,8 +67,8 @@ fn missing_files_are_named() {
 
 #[test]
 fn a_file_that_is_too_small_is_reported_with_both_sizes() {
-    let folder = tempfile::tempdir().unwrap();
-    let files = test_files(&folder, Rule::Stamp);
+    let dir = tempfile::tempdir().unwrap();
+    let files = test_files(&dir, Ownership::Mark);
     prepare(&files, &mut |_| {}).unwrap();
     File::options()
         .write(true)
@@ -83,8 +85,8 @@ fn a_file_that_is_too_small_is_reported_with_both_sizes() {
 
 #[test]
 fn a_foreign_file_is_not_used_replaced_or_removed() {
-    let folder = tempfile::tempdir().unwrap();
-    let files = test_files(&folder, Rule::Stamp);
+    let dir = tempfile::tempdir().unwrap();
+    let files = test_files(&dir, Ownership::Mark);
     let foreign = vec![7; 5120];
     std::fs::write(files.path_of(1), &foreign).unwrap();
     assert!(prepare(&files, &mut |_| {}).is_err());
@@ -102,11 +104,11 @@ fn a_foreign_file_is_not_used_replaced_or_removed() {
 #[test]
 fn an_empty_file_is_recognized_only_if_this_program_created_it() {
     // In the source directory, because the mark needs a file system with extended attributes.
-    let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
-    let killed = test_files(&folder, Rule::Stamp);
+    let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let killed = test_files(&dir, Ownership::Mark);
     killed.create_one(0).unwrap();
     File::create(killed.path_of(1)).unwrap();
-    let files = test_files(&folder, Rule::Stamp);
+    let files = test_files(&dir, Ownership::Mark);
     let error = files.remove().unwrap_err().to_string();
     assert!(error.contains("test_file.1"), "{error}");
     assert!(!files.path_of(0).exists() && files.path_of(1).exists());
@@ -115,13 +117,13 @@ fn an_empty_file_is_recognized_only_if_this_program_created_it() {
 #[test]
 fn a_marked_file_with_foreign_content_is_not_used_replaced_or_removed() {
     // On the source's file system, because the mark is an extended attribute.
-    let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
-    let files = test_files(&folder, Rule::Stamp);
+    let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let files = test_files(&dir, Ownership::Mark);
     prepare(&files, &mut |_| {}).unwrap();
     // Like a shell redirection or an editor: the inode and its attributes stay.
     let precious = vec![7; 5120];
     std::fs::write(files.path_of(1), &precious).unwrap();
-    let files = test_files(&folder, Rule::Stamp);
+    let files = test_files(&dir, Ownership::Mark);
     for failed in [files.check(), prepare(&files, &mut |_| {}), files.remove()] {
         let error = failed.unwrap_err().to_string();
         assert!(error.contains("test_file.1"), "{error}");
@@ -132,14 +134,14 @@ fn a_marked_file_with_foreign_content_is_not_used_replaced_or_removed() {
 
 #[test]
 fn an_incomplete_file_is_unfit_and_prepare_rewrites_it() {
-    let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
     let plan = FilePlan {
-        dir: folder.path().to_owned(),
+        dir: dir.path().to_owned(),
         set: set(3, 64 << 10),
         validate: false,
         recreate: false,
     };
-    let files = TestFiles::of(&plan, Rule::Stamp).unwrap();
+    let files = TestFiles::of(&plan, Ownership::Mark).unwrap();
     prepare(&files, &mut |_| {}).unwrap();
     // The first and the last block exist, as after a killed run with requests in flight.
     let whole = std::fs::read(files.path_of(1)).unwrap();
@@ -152,10 +154,10 @@ fn an_incomplete_file_is_unfit_and_prepare_rewrites_it() {
         "{error}"
     );
     assert!(error.contains("offset 8192"), "{error}");
-    let by_name = TestFiles::of(&plan, Rule::Name).unwrap();
+    let by_name = TestFiles::of(&plan, Ownership::Name).unwrap();
     assert!(by_name.have_holes().unwrap());
     by_name.check().unwrap();
-    assert_eq!(files.to_complete().unwrap(), [1]);
+    assert_eq!(files.files_to_complete().unwrap(), [1]);
     prepare(&files, &mut |_| {}).unwrap();
     files.check().unwrap();
     assert!(!by_name.have_holes().unwrap());
@@ -164,16 +166,16 @@ fn an_incomplete_file_is_unfit_and_prepare_rewrites_it() {
 
 #[test]
 fn only_temporary_files_of_a_killed_process_are_removed() {
-    let folder = tempfile::tempdir().unwrap();
-    let files = test_files(&folder, Rule::Stamp);
+    let dir = tempfile::tempdir().unwrap();
+    let files = test_files(&dir, Ownership::Mark);
     prepare(&files, &mut |_| {}).unwrap();
-    let path = |name: &str| folder.path().join(name);
+    let path = |name: &str| dir.path().join(name);
     File::create(path(".test_file.0.wbench-17")).unwrap();
     std::fs::rename(files.path_of(2), path(".test_file.2.wbench-17")).unwrap();
     std::fs::write(path(".test_file.1.wbench-17"), "precious").unwrap();
     File::create(path(".test_file.1.other-17")).unwrap();
     files.remove().unwrap();
-    let mut names: Vec<_> = std::fs::read_dir(folder.path())
+    let mut names: Vec<_> = std::fs::read_dir(dir.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
@@ -183,24 +185,24 @@ fn only_temporary_files_of_a_killed_process_are_removed() {
 
 #[test]
 fn a_file_that_replaced_a_created_one_is_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    let files = test_files(&folder, Rule::Stamp);
+    let dir = tempfile::tempdir().unwrap();
+    let files = test_files(&dir, Ownership::Mark);
     prepare(&files, &mut |_| {}).unwrap();
     // Both exist at once, so their inode numbers differ.
-    let other = folder.path().join("other");
+    let other = dir.path().join("other");
     std::fs::write(&other, "precious").unwrap();
     std::fs::rename(&other, files.path_of(1)).unwrap();
-    files.remove_made().unwrap();
+    files.remove_created().unwrap();
     assert_eq!(std::fs::read(files.path_of(1)).unwrap(), b"precious");
     assert!(!files.path_of(0).exists());
 }
 
 #[test]
 fn a_symbolic_link_is_never_followed() {
-    for rule in [Rule::Name, Rule::Stamp] {
-        let folder = tempfile::tempdir().unwrap();
-        let files = test_files(&folder, rule);
-        let target = folder.path().join("precious");
+    for ownership in [Ownership::Name, Ownership::Mark] {
+        let dir = tempfile::tempdir().unwrap();
+        let files = test_files(&dir, ownership);
+        let target = dir.path().join("precious");
         std::fs::write(&target, vec![1; 5120]).unwrap();
         symlink(&target, files.path_of(0)).unwrap();
         let error = prepare(&files, &mut |_| {}).unwrap_err().to_string();
@@ -212,14 +214,14 @@ fn a_symbolic_link_is_never_followed() {
 
 #[test]
 fn complete_files_are_not_rewritten() {
-    let folder = tempfile::tempdir().unwrap();
-    let files = test_files(&folder, Rule::Stamp);
+    let dir = tempfile::tempdir().unwrap();
+    let files = test_files(&dir, Ownership::Mark);
     prepare(&files, &mut |_| {}).unwrap();
     let before = std::fs::metadata(files.path_of(2))
         .unwrap()
         .modified()
         .unwrap();
-    prepare(&test_files(&folder, Rule::Stamp), &mut |_| {}).unwrap();
+    prepare(&test_files(&dir, Ownership::Mark), &mut |_| {}).unwrap();
     let after = std::fs::metadata(files.path_of(2))
         .unwrap()
         .modified()
@@ -229,12 +231,12 @@ fn complete_files_are_not_rewritten() {
 
 #[test]
 fn only_created_files_are_removed() {
-    let folder = tempfile::tempdir().unwrap();
-    prepare(&test_files(&folder, Rule::Stamp), &mut |_| {}).unwrap();
-    std::fs::remove_file(folder.path().join("test_file.1")).unwrap();
-    let files = test_files(&folder, Rule::Stamp);
+    let dir = tempfile::tempdir().unwrap();
+    prepare(&test_files(&dir, Ownership::Mark), &mut |_| {}).unwrap();
+    std::fs::remove_file(dir.path().join("test_file.1")).unwrap();
+    let files = test_files(&dir, Ownership::Mark);
     prepare(&files, &mut |_| {}).unwrap();
     drop(CleanUp(&files));
-    assert!(folder.path().join("test_file.0").exists());
-    assert!(!folder.path().join("test_file.1").exists());
+    assert!(dir.path().join("test_file.0").exists());
+    assert!(!dir.path().join("test_file.1").exists());
 }

@@ -7,14 +7,14 @@ use memmap2::MmapOptions;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::unistd::fsync;
 
-use super::transfer::retry;
+use crate::workload::fileio::transfer::retry;
 
 /// cachestat(2), since Linux 6.5; the same number on all architectures.
 const SYS_CACHESTAT: libc::c_long = 451;
 
 /// `struct cachestat_range` of `linux/mman.h`.
 #[repr(C)]
-struct Range {
+struct CacheStatRange {
     offset: u64,
     len: u64,
 }
@@ -44,7 +44,7 @@ pub(super) fn resident_bytes(file: &File, size: u64) -> Option<u64> {
 }
 
 fn cachestat(file: &File, size: u64) -> Option<u64> {
-    let range = Range {
+    let range = CacheStatRange {
         offset: 0,
         len: size,
     };

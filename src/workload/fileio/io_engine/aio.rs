@@ -10,11 +10,10 @@ use anyhow::{Error, Result};
 use nix::errno::Errno;
 use nix::sys::time::TimeSpec;
 
-use super::Fileio;
-use super::queued::{Completion, Operation, Queue};
-use super::requests::Extent;
-use super::transfer::retry;
+use super::{Completion, EngineSetup, IoEngine, Operation, QueuedEngine};
 use crate::plan::FsyncMode;
+use crate::workload::fileio::requests::Extent;
+use crate::workload::fileio::transfer::retry;
 
 /// `aio_context_t`.
 type ContextId = libc::c_ulong;
@@ -46,17 +45,17 @@ const FDSYNC: u16 = 3;
 /// `struct io_event`.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C)]
-struct Event {
+struct IoEvent {
     data: u64,
     iocb: u64,
     result: i64,
     second_result: i64,
 }
 
-/// Pause between retries, and their number, when the kernel lacks resources for a request and no
+/// Delay between retries, and their number, when the kernel lacks resources for a request and no
 /// completion would free any.
-const PAUSE: Duration = Duration::from_millis(1);
-const PATIENCE: u32 = 1000;
+const RETRY_DELAY: Duration = Duration::from_millis(1);
+const MAX_RETRIES: u32 = 1000;
 
 /// AIO context of one thread.
 #[derive(Debug)]
@@ -69,78 +68,52 @@ pub struct Aio {
     /// Argument array of io_submit(2).
     pointers: Vec<*mut Iocb>,
     in_kernel: usize,
-    events: Vec<Event>,
+    events: Vec<IoEvent>,
+}
+
+impl IoEngine for Aio {
+    type Shared = EngineSetup;
+
+    fn share(setup: EngineSetup) -> Result<EngineSetup> {
+        Ok(setup)
+    }
 }
 
 impl Aio {
-    /// Creates a context for the configured queue depth.
-    pub(super) fn new(fileio: &Fileio) -> Result<Self> {
-        let depth = fileio.params.depth.get();
-        let mut context: ContextId = 0;
-        // SAFETY: the kernel writes one aio_context_t, which must be 0 beforehand.
-        let made = unsafe { libc::syscall(libc::SYS_io_setup, depth, &raw mut context) };
-        Errno::result(made).map_err(|errno| {
-            let advice = match errno {
-                Errno::EAGAIN => {
-                    ": more than the sysctl fs.aio-max-nr allows; raise it, or take a smaller depth \
-                     or fewer threads"
-                }
-                Errno::ENOSYS | Errno::EPERM => {
-                    ": this kernel has no native AIO, or a seccomp profile (of a container, for \
-                     instance) forbids it; take --io sync"
-                }
-                _ => "",
-            };
-            Error::new(errno).context(format!("asking for {depth} asynchronous requests{advice}"))
-        })?;
-        Ok(Self {
-            context,
-            files: fileio.files.iter().map(AsRawFd::as_raw_fd).collect(),
-            flush: match fileio.params.fsync_mode {
-                FsyncMode::Fsync => FSYNC,
-                FsyncMode::Fdatasync => FDSYNC,
-            },
-            pushed: Vec::with_capacity(depth as usize),
-            pointers: Vec::with_capacity(depth as usize),
-            in_kernel: 0,
-            events: vec![Event::default(); depth as usize],
-        })
-    }
-
-    fn iocb(&self, token: u32, file: u32, opcode: u16) -> Iocb {
+    fn iocb(&self, tag: u32, file: u32, opcode: u16) -> Iocb {
         Iocb {
-            data: token.into(),
+            data: tag.into(),
             opcode,
             descriptor: self.files[file as usize] as u32,
             ..Iocb::default()
         }
     }
 
-    fn transfer(&self, token: u32, opcode: u16, extent: Extent, memory: *const u8) -> Iocb {
+    fn transfer(&self, tag: u32, opcode: u16, extent: Extent, memory: *const u8) -> Iocb {
         Iocb {
             buffer: memory as u64,
             bytes: extent.len as u64,
             offset: extent.offset as i64,
-            ..self.iocb(token, extent.file, opcode)
+            ..self.iocb(tag, extent.file, opcode)
         }
     }
 
     /// Submits as many pushed requests as the kernel accepts: all, or at least one if it has none
     /// in flight.
-    fn hand_over(&mut self) -> nix::Result<()> {
-        let mut patience = PATIENCE;
+    fn submit_pushed(&mut self) -> nix::Result<()> {
+        let mut retries_left = MAX_RETRIES;
         while !self.pushed.is_empty() {
             match retry(|| self.io_submit()) {
                 Ok(0) | Err(Errno::EAGAIN) => {
                     if self.in_kernel > 0 {
                         return Ok(());
                     }
-                    patience = patience.checked_sub(1).ok_or(Errno::EAGAIN)?;
-                    std::thread::sleep(PAUSE);
+                    retries_left = retries_left.checked_sub(1).ok_or(Errno::EAGAIN)?;
+                    std::thread::sleep(RETRY_DELAY);
                 }
-                Ok(taken) => {
-                    self.pushed.drain(..taken);
-                    self.in_kernel += taken;
+                Ok(accepted) => {
+                    self.pushed.drain(..accepted);
+                    self.in_kernel += accepted;
                 }
                 Err(errno) => return Err(errno),
             }
@@ -154,7 +127,7 @@ impl Aio {
             .extend(self.pushed.iter_mut().map(|iocb| &raw mut *iocb));
         // SAFETY: the pointers are to this many structures, which the kernel copies; the caller of
         // `push` keeps their memory valid.
-        let taken = unsafe {
+        let accepted = unsafe {
             libc::syscall(
                 libc::SYS_io_submit,
                 self.context,
@@ -162,7 +135,7 @@ impl Aio {
                 self.pointers.as_ptr(),
             )
         };
-        Errno::result(taken).map(|taken| taken as usize)
+        Errno::result(accepted).map(|accepted| accepted as usize)
     }
 
     fn io_getevents(&mut self, timeout: Option<Duration>) -> nix::Result<usize> {
@@ -186,12 +159,33 @@ impl Aio {
     }
 }
 
-impl Queue for Aio {
-    unsafe fn push(&mut self, token: u32, operation: Operation) {
+impl QueuedEngine for Aio {
+    unsafe fn new(setup: &EngineSetup, _memory: &mut [u8]) -> Result<Self> {
+        let depth = setup.depth;
+        let mut context: ContextId = 0;
+        // SAFETY: the kernel writes one aio_context_t, which must be 0 beforehand.
+        let created = unsafe { libc::syscall(libc::SYS_io_setup, depth, &raw mut context) };
+        Errno::result(created).map_err(|errno| setup_error(errno, depth))?;
+        let descriptors = setup.files.descriptors();
+        Ok(Self {
+            context,
+            files: descriptors.iter().map(AsRawFd::as_raw_fd).collect(),
+            flush: match setup.fsync_mode {
+                FsyncMode::Fsync => FSYNC,
+                FsyncMode::Fdatasync => FDSYNC,
+            },
+            pushed: Vec::with_capacity(depth as usize),
+            pointers: Vec::with_capacity(depth as usize),
+            in_kernel: 0,
+            events: vec![IoEvent::default(); depth as usize],
+        })
+    }
+
+    unsafe fn push(&mut self, tag: u32, operation: Operation) {
         self.pushed.push(match operation {
-            Operation::Read(extent, memory) => self.transfer(token, PREAD, extent, memory),
-            Operation::Write(extent, memory) => self.transfer(token, PWRITE, extent, memory),
-            Operation::Flush(file) => self.iocb(token, file, self.flush),
+            Operation::Read(extent, memory) => self.transfer(tag, PREAD, extent, memory),
+            Operation::Write(extent, memory) => self.transfer(tag, PWRITE, extent, memory),
+            Operation::Flush(file) => self.iocb(tag, file, self.flush),
         });
     }
 
@@ -200,19 +194,23 @@ impl Queue for Aio {
     }
 
     fn submit(&mut self) -> nix::Result<()> {
-        let handed_over = self.hand_over();
-        if handed_over.is_err() {
+        let submitted = self.submit_pushed();
+        if submitted.is_err() {
             self.pushed.clear();
         }
-        handed_over
+        submitted
     }
 
-    fn wait(&mut self, done: &mut Vec<Completion>, timeout: Option<Duration>) -> nix::Result<()> {
+    fn wait(
+        &mut self,
+        completions: &mut Vec<Completion>,
+        timeout: Option<Duration>,
+    ) -> nix::Result<()> {
         self.submit()?;
         let got = retry(|| self.io_getevents(timeout))?;
         self.in_kernel -= got;
-        done.extend(self.events[..got].iter().map(|event| Completion {
-            token: event.data as u32,
+        completions.extend(self.events[..got].iter().map(|event| Completion {
+            tag: event.data as u32,
             moved: match usize::try_from(event.result) {
                 Ok(moved) => Ok(moved),
                 Err(_) => Err(Errno::from_raw(-event.result as i32)),
@@ -228,4 +226,21 @@ impl Drop for Aio {
         // everything in flight, so that the memory may be freed afterwards.
         unsafe { libc::syscall(libc::SYS_io_destroy, self.context) };
     }
+}
+
+fn setup_error(errno: Errno, depth: u32) -> Error {
+    let advice = match errno {
+        Errno::EAGAIN => {
+            ": more than the sysctl fs.aio-max-nr allows; raise it, or use a smaller depth or fewer \
+             threads"
+        }
+        Errno::ENOSYS | Errno::EPERM => {
+            ": this kernel has no native AIO, or a seccomp profile (of a container, for instance) \
+             forbids it; use --io sync"
+        }
+        _ => "",
+    };
+    Error::new(errno).context(format!(
+        "setting up native AIO for {depth} requests in flight{advice}"
+    ))
 }

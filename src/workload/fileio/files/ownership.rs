@@ -1,13 +1,13 @@
-//! How wbench recognizes its own test files.
+//! The ownership mark, by which wbench recognizes its own test files.
 //!
 //! A file is marked before it has a name: by an extended attribute or, on file systems without user
-//! attributes, by a stamped first sector. The attribute survives when foreign data replaces ours,
-//! so it never suffices alone. A file is ours if
+//! attributes, by a stamped first sector. The attribute survives when another program replaces the
+//! data, so it never suffices alone. A file is marked if
 //!
-//! - its data begins with our stamp, or
-//! - it has the attribute, and is empty, contains only zeros, or its first non-zero bytes are our
+//! - its data begins with a stamp, or
+//! - it has the attribute, and is empty, contains only zeros, or its first non-zero bytes are a
 //!   stamp: requests complete out of order, so the beginning of a file that a killed run leaves may
-//!   still be unwritten.
+//!   be unwritten.
 
 use std::fs::File;
 use std::io;
@@ -17,7 +17,7 @@ use memmap2::MmapMut;
 use rustix::fs::{SeekFrom, XattrFlags, fgetxattr, fsetxattr, seek};
 
 use super::direct::Uncached;
-use super::pattern;
+use crate::workload::fileio::data::pattern;
 
 const ATTRIBUTE: &str = "user.wbench";
 
@@ -25,7 +25,7 @@ const ATTRIBUTE: &str = "user.wbench";
 const CHUNK: usize = 64 << 10;
 
 /// Marks an empty file as test file `number` of a set whose files have `size` bytes.
-pub(super) fn put_on(file: &File, number: u32, size: u64) -> io::Result<()> {
+pub(super) fn mark(file: &File, number: u32, size: u64) -> io::Result<()> {
     if fsetxattr(file, ATTRIBUTE, b"1", XattrFlags::empty()).is_ok() {
         return Ok(());
     }
@@ -35,8 +35,8 @@ pub(super) fn put_on(file: &File, number: u32, size: u64) -> io::Result<()> {
     file.write_all_at(&sector[..len], 0)
 }
 
-/// Returns whether wbench created the file and no foreign data has replaced ours.
-pub(super) fn is_on(file: &File) -> io::Result<bool> {
+/// Returns whether wbench created the file, and no other program has replaced its data.
+pub(super) fn is_marked(file: &File) -> io::Result<bool> {
     let file = Uncached::new(file);
     let mut chunk = MmapMut::map_anon(CHUNK)?;
     if !has_attribute(file.file()) {
@@ -64,10 +64,10 @@ fn first_nonzero_bytes(file: &Uncached<'_>, chunk: &mut [u8]) -> io::Result<Opti
         let start = data / CHUNK as u64 * CHUNK as u64;
         let read = file.read_at(chunk, start)?;
         if let Some(first) = chunk[..read].iter().position(|&byte| byte != 0) {
-            let mut bytes = chunk[first..read.min(first + pattern::MARK)].to_vec();
-            if bytes.len() < pattern::MARK && read == CHUNK {
+            let mut bytes = chunk[first..read.min(first + pattern::MAGIC_LEN)].to_vec();
+            if bytes.len() < pattern::MAGIC_LEN && read == CHUNK {
                 let next = file.read_at(chunk, start + CHUNK as u64)?;
-                bytes.extend(&chunk[..next.min(pattern::MARK - bytes.len())]);
+                bytes.extend(&chunk[..next.min(pattern::MAGIC_LEN - bytes.len())]);
             }
             return Ok(Some(bytes));
         }
@@ -105,52 +105,52 @@ mod tests {
     }
 
     #[test]
-    fn a_marked_file_is_ours_if_it_is_empty_or_its_first_data_is_ours() {
+    fn a_file_with_the_attribute_is_marked_if_it_is_empty_or_its_first_data_is_stamped() {
         let file = file();
-        put_on(&file, 3, 1 << 20).unwrap();
+        mark(&file, 3, 1 << 20).unwrap();
         assert!(
             has_attribute(&file),
             "the source is on a file system without attributes"
         );
         assert_eq!(file.metadata().unwrap().len(), 0);
-        assert!(is_on(&file).unwrap());
+        assert!(is_marked(&file).unwrap());
         file.set_len(1 << 20).unwrap();
-        assert!(is_on(&file).unwrap());
+        assert!(is_marked(&file).unwrap());
         for offset in [700 << 10, (64 << 10) - 4096, 0] {
             file.write_all_at(&stamped(offset), offset).unwrap();
-            assert!(is_on(&file).unwrap(), "{offset}");
+            assert!(is_marked(&file).unwrap(), "{offset}");
         }
     }
 
     #[test]
-    fn a_marked_file_with_foreign_data_is_not_ours() {
+    fn foreign_data_removes_the_mark() {
         for offset in [0, 4096, 300_000, (64 << 10) - 3] {
             let file = file();
-            put_on(&file, 0, 1 << 20).unwrap();
+            mark(&file, 0, 1 << 20).unwrap();
             file.write_all_at(b"precious", offset).unwrap();
             file.write_all_at(&stamped(400_000), 400_000).unwrap();
-            assert!(!is_on(&file).unwrap(), "{offset}");
+            assert!(!is_marked(&file).unwrap(), "{offset}");
         }
     }
 
     #[test]
-    fn an_unmarked_file_is_ours_only_if_it_begins_with_a_stamp() {
+    fn a_file_without_the_attribute_is_marked_only_if_it_begins_with_a_stamp() {
         let file = file();
-        assert!(!is_on(&file).unwrap());
+        assert!(!is_marked(&file).unwrap());
         file.write_all_at(&[0; 4096], 0).unwrap();
-        assert!(!is_on(&file).unwrap());
+        assert!(!is_marked(&file).unwrap());
         file.write_all_at(&stamped(4096), 4096).unwrap();
-        assert!(!is_on(&file).unwrap());
+        assert!(!is_marked(&file).unwrap());
         file.write_all_at(&stamped(0), 0).unwrap();
-        assert!(is_on(&file).unwrap());
+        assert!(is_marked(&file).unwrap());
     }
 
     #[test]
     fn a_stamp_across_two_chunks_is_recognized() {
         let file = file();
-        put_on(&file, 0, 1 << 20).unwrap();
+        mark(&file, 0, 1 << 20).unwrap();
         let offset = CHUNK as u64 - 3;
         file.write_all_at(&stamped(offset), offset).unwrap();
-        assert!(is_on(&file).unwrap());
+        assert!(is_marked(&file).unwrap());
     }
 }

@@ -4,7 +4,6 @@
 //! block, the same code runs on every CPU, and none of it may be optimized away.
 
 use std::hint;
-use std::os::fd::OwnedFd;
 use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -12,26 +11,64 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use anyhow::{Context, Result, bail};
 use memmap2::{MmapOptions, MmapRaw};
 
-use super::Fileio;
-use super::files::TestFiles;
-use super::one_by_one::Access;
-use super::requests::Extent;
-use super::sigbus::Guard;
+use super::sigbus::SigbusGuard;
+use super::{EngineSetup, IoEngine, SynchronousEngine};
+use crate::workload::fileio::files::OpenFiles;
+use crate::workload::fileio::requests::Extent;
+
+/// Access to files through mappings of whole files.
+#[derive(Debug)]
+pub struct Mmap(Arc<Mappings>);
 
 /// The mappings of a set of files.
 #[derive(Debug)]
 pub struct Mappings {
     /// Declared before the mappings, so that it is dropped first.
-    guard: Guard,
+    guard: SigbusGuard,
     /// In file order.
-    files: Vec<MmapRaw>,
+    mappings: Vec<MmapRaw>,
+    files: Arc<OpenFiles>,
+}
+
+impl IoEngine for Mmap {
+    type Shared = Arc<Mappings>;
+
+    fn share(setup: EngineSetup) -> Result<Arc<Mappings>> {
+        Mappings::of(setup.files, setup.writes).map(Arc::new)
+    }
+}
+
+impl SynchronousEngine for Mmap {
+    fn new(shared: &Arc<Mappings>) -> Self {
+        Self(shared.clone())
+    }
+
+    #[inline(always)]
+    fn read(&self, extent: Extent, buffer: &mut [u8]) -> Result<()> {
+        load(self.0.bytes(extent), buffer);
+        hint::black_box(buffer);
+        self.0.check("loading from")
+    }
+
+    #[inline(always)]
+    fn write(&self, extent: Extent, data: &[u8]) -> Result<()> {
+        store(self.0.bytes(extent), data);
+        self.0.check("storing to")
+    }
+
+    fn flush(&self, file: u32) -> Result<()> {
+        let mapping = &self.0.mappings[file as usize];
+        mapping
+            .flush()
+            .with_context(|| format!("msync of {}", self.0.files.path_of(file).display()))
+    }
 }
 
 impl Mappings {
     /// Maps whole files, either writable or for loads only.
-    pub(super) fn of(test_files: &TestFiles, files: &[OwnedFd], writable: bool) -> Result<Self> {
-        let len = usize::try_from(test_files.set().file_size)?;
-        let map = |(number, file): (u32, &OwnedFd)| {
+    fn of(files: Arc<OpenFiles>, writable: bool) -> Result<Self> {
+        let len = usize::try_from(files.file_size())?;
+        let map = |(number, file)| {
             let mut options = MmapOptions::new();
             options.len(len);
             let mapped = match writable {
@@ -39,22 +76,23 @@ impl Mappings {
                 false => options.map_raw_read_only(file),
             };
             mapped.with_context(|| {
-                format!(
-                    "mapping {} bytes of {}",
-                    len,
-                    test_files.path_of(number).display()
-                )
+                let path = files.path_of(number);
+                format!("mapping {len} bytes of {}", path.display())
             })
         };
-        let files: Vec<MmapRaw> = (0..).zip(files).map(map).collect::<Result<_>>()?;
+        let mappings: Vec<MmapRaw> = (0..)
+            .zip(files.descriptors())
+            .map(map)
+            .collect::<Result<_>>()?;
         Ok(Self {
-            guard: Guard::over(&files)?,
+            guard: SigbusGuard::over(&mappings)?,
+            mappings,
             files,
         })
     }
 
     fn bytes(&self, extent: Extent) -> &[AtomicU8] {
-        let mapping = &self.files[extent.file as usize];
+        let mapping = &self.mappings[extent.file as usize];
         let offset = extent.offset as usize;
         assert!(offset + extent.len <= mapping.len());
         // SAFETY: within the mapping, which lives as long as self; other threads and the kernel may
@@ -64,48 +102,22 @@ impl Mappings {
     }
 
     /// Fails if the kernel could not provide a page of a mapping.
-    fn check(&self, doing: &str, fileio: &Fileio) -> Result<()> {
+    fn check(&self, doing: &str) -> Result<()> {
         let Some(address) = self.guard.fault() else {
             return Ok(());
         };
-        for (number, mapping) in (0..).zip(&self.files) {
+        for (number, mapping) in (0..).zip(&self.mappings) {
             let start = mapping.as_mut_ptr() as usize;
             if (start..start + mapping.len()).contains(&address) {
                 bail!(
-                    "{doing} offset {} of {}: the kernel can't provide the page (SIGBUS): the file \
-                     was truncated, the disk is full, or reading it failed",
+                    "{doing} offset {} of {}: the kernel cannot provide the page (SIGBUS): the \
+                     file was truncated, the disk is full, or reading it failed",
                     address - start,
-                    fileio.test_files.path_of(number).display()
+                    self.files.path_of(number).display()
                 );
             }
         }
-        bail!("{doing} a mapped file: a page could not be had (SIGBUS)")
-    }
-}
-
-/// Access to files through their mappings.
-#[derive(Debug)]
-pub struct Mapped(pub Arc<Mappings>);
-
-impl Access for Mapped {
-    #[inline(always)]
-    fn read(&self, fileio: &Fileio, extent: Extent, target: &mut [u8]) -> Result<()> {
-        load(self.0.bytes(extent), target);
-        hint::black_box(target);
-        self.0.check("loading from", fileio)
-    }
-
-    #[inline(always)]
-    fn write(&self, fileio: &Fileio, extent: Extent, source: &[u8]) -> Result<()> {
-        store(self.0.bytes(extent), source);
-        self.0.check("storing to", fileio)
-    }
-
-    fn flush(&self, fileio: &Fileio, file: u32) -> Result<()> {
-        let path = fileio.test_files.path_of(file);
-        self.0.files[file as usize]
-            .flush()
-            .with_context(|| format!("msync of {}", path.display()))
+        bail!("{doing} a mapped file: the kernel cannot provide a page (SIGBUS)")
     }
 }
 

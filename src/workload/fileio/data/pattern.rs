@@ -1,7 +1,7 @@
 //! The data written: incompressible, and the same on every host.
 //!
 //! Each sector of 512 bytes is random except for a 16-byte stamp at its start: a magic number, by
-//! which the tool recognizes its files, and a number that no other sector of the run has, so that
+//! which wbench recognizes its files, and a number that no other sector of the run has, so that
 //! deduplicating storage finds no two equal blocks.
 
 use rand::rngs::Xoshiro256PlusPlus;
@@ -13,15 +13,15 @@ pub const SECTOR: usize = 512;
 /// Unit in bytes that every device with O_DIRECT accepts.
 pub const PAGE: usize = 4096;
 
-/// The first 8 bytes of a sector that this tool wrote.
+/// The first 8 bytes of a sector that wbench wrote.
 const MAGIC: u64 = u64::from_le_bytes(*b"wbench\x00\x01");
 
 /// The seed of all data.
 const SEED: u64 = 0x5eed_0f77_be9c_0001;
 
-/// Minimum random data that a thread writes from, in bytes: more than the window of file system
+/// Minimum size of a thread's write buffer, in bytes: more than the window of file system
 /// compressors (zstd on a ZFS record of at most 1 MiB), so that they find no repetition.
-const POOL: usize = 1 << 20;
+const MIN_BUFFER: usize = 1 << 20;
 
 /// Fills memory with the random bytes of a stream, which are the same on every host.
 pub fn fill(bytes: &mut [u8], stream: u64) {
@@ -30,8 +30,8 @@ pub fn fill(bytes: &mut [u8], stream: u64) {
     Xoshiro256PlusPlus::seed_from_u64(SEED ^ stream).fill_bytes(bytes);
 }
 
-/// Number of leading bytes by which a file of this tool is recognized.
-pub const MARK: usize = 8;
+/// Length of the magic number in bytes.
+pub const MAGIC_LEN: usize = 8;
 
 /// Stamps each sector of a part of a file, counted from the part's start.
 #[inline]
@@ -39,29 +39,29 @@ pub fn stamp(bytes: &mut [u8], file: u32, offset: u64, serial: u64) {
     let unique = (u64::from(file) << 40) ^ serial.rotate_left(20);
     let places = offset / SECTOR as u64..;
     for (place, sector) in places.zip(bytes.chunks_mut(SECTOR)) {
-        let mark = MAGIC.to_le_bytes().into_iter();
+        let magic = MAGIC.to_le_bytes().into_iter();
         let number = (unique ^ place).to_le_bytes();
         // A sector cut short at the end of the part gets what fits.
         sector
             .iter_mut()
-            .zip(mark.chain(number))
+            .zip(magic.chain(number))
             .for_each(|(to, from)| *to = from);
     }
 }
 
-/// Returns whether a file that begins like this was written by this tool.
-pub fn is_stamped(start: &[u8; MARK]) -> bool {
+/// Returns whether a sector that begins like this has a stamp.
+pub fn is_stamped(start: &[u8; MAGIC_LEN]) -> bool {
     *start == MAGIC.to_le_bytes()
 }
 
-/// Returns whether these bytes, [`MARK`] of them or fewer at the end of a file, begin a stamp.
+/// Returns whether these bytes, [`MAGIC_LEN`] or fewer at the end of a file, begin a stamp.
 pub fn begins_stamp(bytes: &[u8]) -> bool {
     MAGIC.to_le_bytes().starts_with(bytes)
 }
 
-/// Returns how much random data to hold for requests of this size: whole requests.
-pub fn pool_size(request: usize) -> usize {
-    POOL.next_multiple_of(request.max(1))
+/// Returns the size of a write buffer for requests of this size: whole requests.
+pub fn buffer_size(request: usize) -> usize {
+    MIN_BUFFER.next_multiple_of(request.max(1))
 }
 
 #[cfg(test)]
@@ -75,7 +75,7 @@ mod tests {
             let mut data = vec![0; len];
             fill(&mut data, 1);
             stamp(&mut data, file, block * 512, serial);
-            prop_assert!(is_stamped(data[..MARK].try_into().unwrap()));
+            prop_assert!(is_stamped(data[..MAGIC_LEN].try_into().unwrap()));
         }
     }
 
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn two_streams_have_no_data_in_common() {
+    fn two_streams_share_no_data() {
         let (mut one, mut other) = ([0; 4096], [0; 4096]);
         fill(&mut one, 1);
         fill(&mut other, 2);
@@ -102,8 +102,8 @@ mod tests {
     }
 
     #[test]
-    fn the_sectors_of_a_pool_differ_and_all_byte_values_are_equally_frequent() {
-        let mut data = vec![0; POOL];
+    fn all_byte_values_of_random_data_are_equally_frequent() {
+        let mut data = vec![0; MIN_BUFFER];
         fill(&mut data, 3);
         let mut counts = [0u32; 256];
         data.iter().for_each(|&byte| counts[usize::from(byte)] += 1);

@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use memmap2::MmapRaw;
 use nix::errno::Errno;
 
-/// Guarded addresses. A set lives as long as the process, because a handler may be reading it at
+/// SigbusGuarded addresses. A set lives as long as the process, because a handler may be reading it at
 /// any time.
 static GUARDED: AtomicPtr<Vec<Range<usize>>> = AtomicPtr::new(ptr::null_mut());
 
@@ -31,9 +31,9 @@ static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
 
 /// Guards mappings against SIGBUS as long as it lives; must be dropped before them.
 #[derive(Debug)]
-pub(super) struct Guard(());
+pub(super) struct SigbusGuard(());
 
-impl Guard {
+impl SigbusGuard {
     /// Guards these mappings, and no others of this process.
     pub fn over(mappings: &[MmapRaw]) -> Result<Self> {
         install()?;
@@ -58,7 +58,7 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for SigbusGuard {
     fn drop(&mut self) {
         GUARDED.store(ptr::null_mut(), Ordering::Release);
         FAULT.store(0, Ordering::Relaxed);
@@ -89,7 +89,7 @@ fn install() -> Result<()> {
 extern "C" fn on_sigbus(_: c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
     // SAFETY: the kernel passes a valid siginfo to a handler with SA_SIGINFO.
     let (address, from_kernel) = unsafe { ((*info).si_addr() as usize, (*info).si_code > 0) };
-    if from_kernel && is_guarded(address) && put_zeros_at(address) {
+    if from_kernel && is_guarded(address) && map_zeros_at(address) {
         let _ = FAULT.compare_exchange(0, address, Ordering::Relaxed, Ordering::Relaxed);
         return;
     }
@@ -114,7 +114,7 @@ fn is_guarded(address: usize) -> bool {
     guarded.is_some_and(|ranges| ranges.iter().any(|range| range.contains(&address)))
 }
 
-fn put_zeros_at(address: usize) -> bool {
+fn map_zeros_at(address: usize) -> bool {
     let page = PAGE.load(Ordering::Relaxed);
     let start = address & !(page - 1);
     // SAFETY: replaces one page of a guarded mapping, which is accessed only by atomics, and which
@@ -143,7 +143,7 @@ mod tests {
         file.set_len(4 * page as u64).unwrap();
         let mapping = MmapRaw::map_raw(&file).unwrap();
         let mappings = [mapping];
-        let guard = Guard::over(&mappings).unwrap();
+        let guard = SigbusGuard::over(&mappings).unwrap();
         assert_eq!(guard.fault(), None);
         file.set_len(page as u64).unwrap();
         let beyond = mappings[0].as_mut_ptr().wrapping_add(2 * page + 5);

@@ -9,17 +9,16 @@ use io_uring::types::{Fixed, FsyncFlags, SubmitArgs, Timespec};
 use io_uring::{IoUring, opcode, squeue};
 use nix::errno::Errno;
 
-use super::Fileio;
-use super::queued::{Completion, Operation, Queue};
+use super::{Completion, EngineSetup, IoEngine, Operation, QueuedEngine};
 use crate::plan::FsyncMode;
 use crate::size::Size;
 
 /// The only registered buffer, which contains the memory of all requests.
 const BUFFER: u16 = 0;
 
-/// Pause between retries, and their number, when the kernel lacks resources for a request.
-const PAUSE: Duration = Duration::from_millis(1);
-const PATIENCE: u32 = 1000;
+/// Delay between retries, and their number, when the kernel lacks resources for a request.
+const RETRY_DELAY: Duration = Duration::from_millis(1);
+const MAX_RETRIES: u32 = 1000;
 
 /// io_uring of one thread.
 pub struct Uring {
@@ -40,43 +39,20 @@ impl std::fmt::Debug for Uring {
     }
 }
 
-impl Uring {
-    /// Creates a ring over this memory for the configured queue depth.
-    pub(super) fn new(fileio: &Fileio, memory: &mut [u8]) -> Result<Self> {
-        let ring = build(fileio.params.depth.get()).map_err(forbidden)?;
-        let files: Vec<RawFd> = fileio.files.iter().map(AsRawFd::as_raw_fd).collect();
-        let submitter = ring.submitter();
-        submitter
-            .register_files(&files)
-            .with_context(|| format!("registering {} files with io_uring", files.len()))?;
-        let buffer = libc::iovec {
-            iov_base: memory.as_mut_ptr().cast(),
-            iov_len: memory.len(),
-        };
-        // SAFETY: the memory is mapped; the worker that owns it drops this ring first.
-        unsafe { submitter.register_buffers(&[buffer]) }.with_context(|| {
-            format!(
-                "registering a buffer of {} with io_uring: raise the limit of locked memory \
-                 (ulimit -l), or take a smaller depth, smaller blocks or fewer threads",
-                Size(memory.len() as u64)
-            )
-        })?;
-        Ok(Self {
-            ring,
-            flush: match fileio.params.fsync_mode {
-                FsyncMode::Fsync => FsyncFlags::empty(),
-                FsyncMode::Fdatasync => FsyncFlags::DATASYNC,
-            },
-            in_flight: 0,
-            broken: false,
-        })
-    }
+impl IoEngine for Uring {
+    type Shared = EngineSetup;
 
+    fn share(setup: EngineSetup) -> Result<EngineSetup> {
+        Ok(setup)
+    }
+}
+
+impl Uring {
     /// Enters the kernel: submits what was pushed, and waits for this many completions, or until
     /// the timeout.
     fn enter(&mut self, completions: usize, timeout: Option<Duration>) -> nix::Result<()> {
         let timeout = timeout.filter(|_| self.ring.params().is_feature_ext_arg());
-        let entered = self.try_to_enter(completions, timeout.map(Timespec::from).as_ref());
+        let entered = self.retry_enter(completions, timeout.map(Timespec::from).as_ref());
         if entered.is_err() {
             self.broken = true;
             self.in_flight -= self.ring.submission().len();
@@ -84,8 +60,8 @@ impl Uring {
         entered
     }
 
-    fn try_to_enter(&mut self, completions: usize, timeout: Option<&Timespec>) -> nix::Result<()> {
-        for _ in 0..PATIENCE {
+    fn retry_enter(&mut self, completions: usize, timeout: Option<&Timespec>) -> nix::Result<()> {
+        for _ in 0..MAX_RETRIES {
             let submitter = self.ring.submitter();
             let entered = match timeout {
                 None => submitter.submit_and_wait(completions),
@@ -97,32 +73,63 @@ impl Uring {
             match entered.map_err(errno_of) {
                 Ok(_) | Err(Errno::ETIME) => return Ok(()),
                 Err(Errno::EINTR) => {}
-                // Completions wait to be taken, or memory is temporarily short.
+                // Completions have to be reaped first, or memory is temporarily short.
                 Err(Errno::EAGAIN | Errno::EBUSY) if !self.ring.completion().is_empty() => {
                     return Ok(());
                 }
-                Err(Errno::EAGAIN | Errno::EBUSY) => std::thread::sleep(PAUSE),
+                Err(Errno::EAGAIN | Errno::EBUSY) => std::thread::sleep(RETRY_DELAY),
                 Err(errno) => return Err(errno),
             }
         }
         Err(Errno::EAGAIN)
     }
 
-    fn take(&mut self, done: &mut Vec<Completion>) {
-        let before = done.len();
-        done.extend(self.ring.completion().map(|entry| Completion {
-            token: entry.user_data() as u32,
+    fn reap(&mut self, completions: &mut Vec<Completion>) {
+        let before = completions.len();
+        completions.extend(self.ring.completion().map(|entry| Completion {
+            tag: entry.user_data() as u32,
             moved: match usize::try_from(entry.result()) {
                 Ok(moved) => Ok(moved),
                 Err(_) => Err(Errno::from_raw(-entry.result())),
             },
         }));
-        self.in_flight -= done.len() - before;
+        self.in_flight -= completions.len() - before;
     }
 }
 
-impl Queue for Uring {
-    unsafe fn push(&mut self, token: u32, operation: Operation) {
+impl QueuedEngine for Uring {
+    unsafe fn new(setup: &EngineSetup, memory: &mut [u8]) -> Result<Self> {
+        let ring = build(setup.depth).map_err(setup_error)?;
+        let descriptors = setup.files.descriptors();
+        let files: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+        let submitter = ring.submitter();
+        submitter
+            .register_files(&files)
+            .with_context(|| format!("registering {} files with io_uring", files.len()))?;
+        let buffer = libc::iovec {
+            iov_base: memory.as_mut_ptr().cast(),
+            iov_len: memory.len(),
+        };
+        // SAFETY: the caller keeps the memory valid until the ring is dropped.
+        unsafe { submitter.register_buffers(&[buffer]) }.with_context(|| {
+            format!(
+                "registering a buffer of {} with io_uring: raise the limit of locked memory \
+                 (ulimit -l), or use a smaller depth, smaller blocks or fewer threads",
+                Size(memory.len() as u64)
+            )
+        })?;
+        Ok(Self {
+            ring,
+            flush: match setup.fsync_mode {
+                FsyncMode::Fsync => FsyncFlags::empty(),
+                FsyncMode::Fdatasync => FsyncFlags::DATASYNC,
+            },
+            in_flight: 0,
+            broken: false,
+        })
+    }
+
+    unsafe fn push(&mut self, tag: u32, operation: Operation) {
         if self.broken {
             return;
         }
@@ -140,8 +147,8 @@ impl Queue for Uring {
             Operation::Flush(file) => opcode::Fsync::new(Fixed(file)).flags(self.flush).build(),
         };
         // SAFETY: the caller guarantees that the memory outlives the operation.
-        let pushed = unsafe { self.ring.submission().push(&entry.user_data(token.into())) };
-        pushed.expect("the ring has an entry for each token");
+        let pushed = unsafe { self.ring.submission().push(&entry.user_data(tag.into())) };
+        pushed.expect("the ring has an entry for each tag");
         self.in_flight += 1;
     }
 
@@ -153,28 +160,32 @@ impl Queue for Uring {
         self.enter(0, None)
     }
 
-    fn wait(&mut self, done: &mut Vec<Completion>, timeout: Option<Duration>) -> nix::Result<()> {
+    fn wait(
+        &mut self,
+        completions: &mut Vec<Completion>,
+        timeout: Option<Duration>,
+    ) -> nix::Result<()> {
         if self.broken {
             // Any system call of this thread delivers completions when it returns.
             std::thread::yield_now();
-            self.take(done);
+            self.reap(completions);
             return Ok(());
         }
         self.enter(1, timeout)?;
-        self.take(done);
+        self.reap(completions);
         Ok(())
     }
 }
 
 impl Drop for Uring {
     fn drop(&mut self) {
-        let mut done = Vec::new();
+        let mut ignored = Vec::new();
         if !std::mem::replace(&mut self.broken, true) {
             self.in_flight -= self.ring.submission().len();
         }
         while self.in_flight > 0 {
             // A wait on a broken ring returns no error.
-            let _ = self.wait(&mut done, None);
+            let _ = self.wait(&mut ignored, None);
         }
     }
 }
@@ -192,24 +203,24 @@ fn build(entries: u32) -> io::Result<IoUring> {
     }
 }
 
-fn forbidden(error: io::Error) -> Error {
+fn setup_error(error: io::Error) -> Error {
     let advice = match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ENOSYS) => {
             ": this kernel has no io_uring (Linux has it since 5.1), or a seccomp profile (of a \
-             container, for instance) hides it; take --io aio or sync"
+             container, for instance) hides it; use --io aio or sync"
         }
         Some(Errno::EPERM | Errno::EACCES) => match disabled_by_sysctl() {
             true => {
-                ": the sysctl kernel.io_uring_disabled forbids it; set it to 0, or take --io aio or \
+                ": the sysctl kernel.io_uring_disabled forbids it; set it to 0, or use --io aio or \
                  sync"
             }
             false => {
                 ": a seccomp profile (of a container, for instance) or another policy of this \
-                 system forbids it; take --io aio or sync"
+                 system forbids it; use --io aio or sync"
             }
         },
         Some(Errno::ENOMEM) => {
-            ": raise the limit of locked memory (ulimit -l), or take a smaller depth or fewer \
+            ": raise the limit of locked memory (ulimit -l), or use a smaller depth or fewer \
              threads"
         }
         _ => "",

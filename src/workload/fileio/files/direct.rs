@@ -9,7 +9,7 @@ use anyhow::{Result, bail, ensure};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::fstat;
 
-use super::refusal::no_direct;
+use super::open_error::no_direct;
 use crate::plan::FileioParams;
 use crate::size::Size;
 
@@ -24,18 +24,22 @@ enum Alignment {
     Bytes(u64),
 }
 
-/// Fails if a request would not be aligned as O_DIRECT requires for this file, in this directory.
-pub(super) fn check_fit(file: BorrowedFd<'_>, folder: &Path, params: &FileioParams) -> Result<()> {
+/// Fails if requests would not be aligned as O_DIRECT requires for this file, in this directory.
+pub(super) fn check_alignment(
+    file: BorrowedFd<'_>,
+    dir: &Path,
+    params: &FileioParams,
+) -> Result<()> {
     let unit = match alignment(file) {
-        Alignment::Unsupported => bail!(no_direct(folder)),
+        Alignment::Unsupported => bail!(no_direct(dir)),
         Alignment::Bytes(unit) => unit,
         // No device has blocks smaller than 512 bytes.
         Alignment::Unknown => logical_block_size(file).unwrap_or(512),
     };
     ensure!(
         params.block_size_bytes.is_multiple_of(unit),
-        "blocks of {} bytes don't fit: this device takes multiples of {} bytes ({}, {}, ...); take \
-         such a --block-size, or --flags none",
+        "invalid block size {}: this device requires multiples of {} bytes; choose such a \
+         --block-size ({}, {}, ...), or use --flags none",
         params.block_size_bytes,
         unit,
         Size(unit),
@@ -45,13 +49,13 @@ pub(super) fn check_fit(file: BorrowedFd<'_>, folder: &Path, params: &FileioPara
 }
 
 /// Tests whether files in a directory support O_DIRECT; `None` if none can be created.
-pub fn is_supported_in(folder: &Path) -> Option<bool> {
-    let file = tempfile::tempfile_in(folder).ok()?;
+pub fn is_supported_in(dir: &Path) -> Option<bool> {
+    let file = tempfile::tempfile_in(dir).ok()?;
     Some(switch(&file, true).is_ok())
 }
 
 /// Turns O_DIRECT on or off for an open file.
-pub(super) fn switch(file: impl AsFd, on: bool) -> nix::Result<()> {
+pub fn switch(file: impl AsFd, on: bool) -> nix::Result<()> {
     let mut flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
     flags.set(OFlag::O_DIRECT, on);
     fcntl(&file, FcntlArg::F_SETFL(flags)).map(drop)
@@ -114,15 +118,15 @@ impl Drop for Uncached<'_> {
 fn logical_block_size(file: BorrowedFd<'_>) -> Option<u64> {
     let device = fstat(file).ok()?.st_dev;
     let number = format!("{}:{}", libc::major(device), libc::minor(device));
-    let folder = Path::new("/sys/dev/block")
+    let dir = Path::new("/sys/dev/block")
         .join(number)
         .canonicalize()
         .ok()?;
     // A partition has no queue; its disk, one directory up, has one.
-    [Some(folder.as_path()), folder.parent()]
+    [Some(dir.as_path()), dir.parent()]
         .into_iter()
         .flatten()
-        .find_map(|folder| std::fs::read_to_string(folder.join("queue/logical_block_size")).ok())?
+        .find_map(|dir| std::fs::read_to_string(dir.join("queue/logical_block_size")).ok())?
         .trim()
         .parse()
         .ok()

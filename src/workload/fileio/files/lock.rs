@@ -13,21 +13,21 @@ use anyhow::{Error, Result, bail};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::refusal::whole;
+use super::open_error::absolute;
 use crate::lock_holder;
 use crate::plan::FileMode;
 
-/// Kind of access to the files.
+/// Mode of the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Reads them; others may read them too.
+pub enum FileLock {
+    /// For readers.
     Shared,
-    /// Creates, writes or removes them.
+    /// For a process that creates, writes or removes files.
     Exclusive,
 }
 
-impl Access {
-    /// Returns the access that a run in this mode needs.
+impl FileLock {
+    /// Returns the lock that a run in this mode needs.
     pub fn of(mode: FileMode) -> Self {
         match mode.writes() {
             true => Self::Exclusive,
@@ -57,23 +57,23 @@ impl fmt::Display for Unlocked {
 /// Fails if another process holds a conflicting lock. A lock already held is converted; it is lost
 /// if that fails.
 pub(super) fn acquire(
-    folder: BorrowedFd<'_>,
+    dir: BorrowedFd<'_>,
     path: &Path,
-    access: Access,
+    lock: FileLock,
 ) -> Result<Option<Unlocked>> {
-    let operation = match access {
-        Access::Shared => FlockOperation::NonBlockingLockShared,
-        Access::Exclusive => FlockOperation::NonBlockingLockExclusive,
+    let operation = match lock {
+        FileLock::Shared => FlockOperation::NonBlockingLockShared,
+        FileLock::Exclusive => FlockOperation::NonBlockingLockExclusive,
     };
     loop {
-        match flock(folder, operation) {
+        match flock(dir, operation) {
             Ok(()) => return Ok(None),
             Err(Errno::INTR) => {}
             Err(Errno::WOULDBLOCK) => bail!(
                 "the test files in {} are in use by {}; wait until it has ended, or choose another \
                  directory with --dir",
-                whole(path).display(),
-                holder(folder)
+                absolute(path).display(),
+                holder(dir)
             ),
             Err(
                 errno @ (Errno::NOSYS
@@ -93,9 +93,9 @@ pub(super) fn acquire(
 }
 
 /// Describes the holder of the lock, if the kernel lists it; other containers are not listed.
-fn holder(folder: BorrowedFd<'_>) -> String {
-    let folder = folder.try_clone_to_owned().ok().map(File::from);
-    let listed = folder.and_then(|folder| lock_holder::of(&folder));
+fn holder(dir: BorrowedFd<'_>) -> String {
+    let dir = dir.try_clone_to_owned().ok().map(File::from);
+    let listed = dir.and_then(|dir| lock_holder::of(&dir));
     listed.unwrap_or_else(|| "another process".to_owned())
 }
 
@@ -104,33 +104,33 @@ mod tests {
     use super::*;
     use std::os::fd::AsFd;
 
-    fn lock(folder: &tempfile::TempDir, access: Access) -> Result<File> {
-        let file = File::open(folder.path()).unwrap();
-        let unlocked = acquire(file.as_fd(), folder.path(), access)?;
+    fn lock(dir: &tempfile::TempDir, lock: FileLock) -> Result<File> {
+        let file = File::open(dir.path()).unwrap();
+        let unlocked = acquire(file.as_fd(), dir.path(), lock)?;
         assert_eq!(unlocked, None);
         Ok(file)
     }
 
     #[test]
     fn readers_share_the_lock_and_a_writer_excludes_all_others() {
-        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
-        let readers = [Access::Shared; 2].map(|access| lock(&folder, access).unwrap());
-        let error = lock(&folder, Access::Exclusive).unwrap_err().to_string();
+        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let readers = [FileLock::Shared; 2].map(|shared| lock(&dir, shared).unwrap());
+        let error = lock(&dir, FileLock::Exclusive).unwrap_err().to_string();
         let this = format!("in use by process {}", std::process::id());
         assert!(error.contains(&this), "{error}");
         drop(readers);
-        let writer = lock(&folder, Access::Exclusive).unwrap();
-        assert!(lock(&folder, Access::Shared).is_err());
+        let writer = lock(&dir, FileLock::Exclusive).unwrap();
+        assert!(lock(&dir, FileLock::Shared).is_err());
         drop(writer);
-        lock(&folder, Access::Exclusive).unwrap();
+        lock(&dir, FileLock::Exclusive).unwrap();
     }
 
     #[test]
     fn a_sole_reader_can_become_a_writer() {
-        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
-        let reader = lock(&folder, Access::Shared).unwrap();
-        let unlocked = acquire(reader.as_fd(), folder.path(), Access::Exclusive).unwrap();
+        let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let reader = lock(&dir, FileLock::Shared).unwrap();
+        let unlocked = acquire(reader.as_fd(), dir.path(), FileLock::Exclusive).unwrap();
         assert_eq!(unlocked, None);
-        assert!(lock(&folder, Access::Shared).is_err());
+        assert!(lock(&dir, FileLock::Shared).is_err());
     }
 }

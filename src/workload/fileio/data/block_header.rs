@@ -1,8 +1,9 @@
-//! The seal of a block, which shows whether the block is intact, in its place and current.
+//! The header of a block under `--validate`, which shows whether the block is intact, in its place
+//! and current.
 //!
 //! It follows the stamp of the block's first sector, in little-endian integers:
 //!
-//! | bytes  | what                                            |
+//! | bytes  | field                                           |
 //! | ------ | ----------------------------------------------- |
 //! | 16..24 | a magic number                                  |
 //! | 24..32 | the generation, 0 for what `prepare` wrote      |
@@ -13,7 +14,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::requests::Extent;
+use crate::workload::fileio::requests::Extent;
 
 const MAGIC: [u8; 8] = *b"sealed\x00\x01";
 const MAGIC_AT: Range<usize> = 16..24;
@@ -31,17 +32,17 @@ impl Generation {
     pub const PREPARED: Self = Self(0);
 }
 
-/// What is wrong with a block.
+/// Why a block is not the expected one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Damage {
-    /// It has no seal.
-    Unsealed,
-    /// The content does not match the seal.
+pub enum BlockError {
+    /// It has no header.
+    NoHeader,
+    /// The content does not match the checksum.
     Checksum {
-        /// Checksum in the seal.
-        sealed: u32,
+        /// Checksum in the header.
+        stored: u32,
         /// Checksum of the content.
-        found: u32,
+        computed: u32,
     },
     /// Intact, but belongs elsewhere.
     Misplaced {
@@ -59,32 +60,33 @@ pub enum Damage {
     },
 }
 
-impl fmt::Display for Damage {
+impl fmt::Display for BlockError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unsealed => f.write_str(
-                "it has no seal: it was damaged, or written without --validate or with another \
-                 block size (prepare the files anew, with --validate)",
+            Self::NoHeader => f.write_str(
+                "no header: damaged, or written without --validate or with another block size \
+                 (prepare the files again with --validate and this block size)",
             ),
-            Self::Checksum { sealed, found } => write!(
+            Self::Checksum { stored, computed } => write!(
                 f,
-                "it was damaged: the CRC-32 of its content is {found:08x}, and was {sealed:08x}"
+                "damaged: the CRC-32 of its content is {computed:08x}, expected {stored:08x}"
             ),
             Self::Misplaced { file, offset } => write!(
                 f,
-                "it is the block that belongs to offset {offset} of test_file.{file}"
+                "misplaced: it is the block of offset {offset} of test_file.{file}"
             ),
             Self::Stale { written, found } => write!(
                 f,
-                "it is stale: write {} of it was acknowledged, and write {} is there",
-                written.0, found.0
+                "stale: found write {found}, expected write {written}, which was acknowledged",
+                found = found.0,
+                written = written.0
             ),
         }
     }
 }
 
-/// Seals a stamped block of 512 bytes or more.
-pub fn seal(block: &mut [u8], file: u32, offset: u64, generation: Generation) {
+/// Writes the header of a stamped block of 512 bytes or more.
+pub fn write(block: &mut [u8], file: u32, offset: u64, generation: Generation) {
     block[MAGIC_AT].copy_from_slice(&MAGIC);
     block[GENERATION_AT].copy_from_slice(&generation.0.to_le_bytes());
     block[OFFSET_AT].copy_from_slice(&offset.to_le_bytes());
@@ -93,8 +95,8 @@ pub fn seal(block: &mut [u8], file: u32, offset: u64, generation: Generation) {
     block[CRC_AT].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// Seals each block of a part of a file that starts at a block boundary.
-pub fn seal_all(
+/// Writes the header of each block of a part of a file that starts at a block boundary.
+pub fn write_all(
     data: &mut [u8],
     file: u32,
     offset: u64,
@@ -103,23 +105,23 @@ pub fn seal_all(
 ) {
     let offsets = (offset..).step_by(block_size);
     for (offset, block) in offsets.zip(data.chunks_exact_mut(block_size)) {
-        seal(block, file, offset, generation);
+        write(block, file, offset, generation);
     }
 }
 
-/// Returns the generation of a block that is intact and in its place.
-pub fn open(block: &[u8], place: Extent) -> Result<Generation, Damage> {
+/// Returns the generation of a block, after checking that it is intact and in its place.
+pub fn check(block: &[u8], place: Extent) -> Result<Generation, BlockError> {
     if block[MAGIC_AT] != MAGIC {
-        return Err(Damage::Unsealed);
+        return Err(BlockError::NoHeader);
     }
-    let sealed = u32_at(block, CRC_AT);
-    let found = checksum(block);
-    if sealed != found {
-        return Err(Damage::Checksum { sealed, found });
+    let stored = u32_at(block, CRC_AT);
+    let computed = checksum(block);
+    if stored != computed {
+        return Err(BlockError::Checksum { stored, computed });
     }
     let (file, offset) = (u32_at(block, FILE_AT), u64_at(block, OFFSET_AT));
     if (file, offset) != (place.file, place.offset) {
-        return Err(Damage::Misplaced { file, offset });
+        return Err(BlockError::Misplaced { file, offset });
     }
     Ok(Generation(u64_at(block, GENERATION_AT)))
 }
@@ -149,11 +151,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn sealed(place: Extent, generation: u64) -> Vec<u8> {
+    fn block(place: Extent, generation: u64) -> Vec<u8> {
         let mut block = vec![0; place.len];
         pattern::fill(&mut block, 7);
         pattern::stamp(&mut block, place.file, place.offset, 1);
-        seal(&mut block, place.file, place.offset, Generation(generation));
+        write(&mut block, place.file, place.offset, Generation(generation));
         block
     }
 
@@ -169,22 +171,22 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn a_sealed_block_opens_in_its_place_with_its_generation_and_keeps_its_stamp(
+        fn a_block_with_a_header_passes_the_check_in_its_place_and_keeps_its_stamp(
             place in place(), generation: u64
         ) {
-            let block = sealed(place, generation);
-            prop_assert_eq!(open(&block, place), Ok(Generation(generation)));
-            prop_assert!(pattern::is_stamped(block[..pattern::MARK].try_into().unwrap()));
+            let block = block(place, generation);
+            prop_assert_eq!(check(&block, place), Ok(Generation(generation)));
+            prop_assert!(pattern::is_stamped(block[..pattern::MAGIC_LEN].try_into().unwrap()));
         }
 
         #[test]
         fn any_flipped_bit_is_detected(place in place(), generation: u64, at: prop::sample::Index, bit in 0..8) {
-            let mut block = sealed(place, generation);
+            let mut block = block(place, generation);
             let at = at.index(block.len());
             block[at] ^= 1u8 << bit;
             let found = matches!(
-                open(&block, place),
-                Err(Damage::Checksum { .. } | Damage::Unsealed)
+                check(&block, place),
+                Err(BlockError::Checksum { .. } | BlockError::NoHeader)
             );
             prop_assert!(found);
         }
@@ -194,8 +196,8 @@ mod tests {
             let elsewhere = Extent { file, offset, ..home };
             prop_assume!(elsewhere != home);
             prop_assert_eq!(
-                open(&sealed(home, 1), elsewhere),
-                Err(Damage::Misplaced { file: home.file, offset: home.offset })
+                check(&block(home, 1), elsewhere),
+                Err(BlockError::Misplaced { file: home.file, offset: home.offset })
             );
         }
     }
@@ -207,12 +209,12 @@ mod tests {
     }
 
     #[test]
-    fn zeros_and_data_without_a_seal_are_unsealed() {
+    fn zeros_have_no_header() {
         let place = Extent {
             file: 0,
             offset: 0,
             len: 512,
         };
-        assert_eq!(open(&[0; 512], place), Err(Damage::Unsealed));
+        assert_eq!(check(&[0; 512], place), Err(BlockError::NoHeader));
     }
 }

@@ -1,0 +1,94 @@
+//! What the worker threads of a run share.
+
+use std::hint;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Result;
+
+use super::files::OpenFiles;
+use super::requests::Requests;
+use super::validate::{BlockLock, Validator};
+use crate::clock::Clock;
+use crate::engine::Recorder;
+use crate::plan::FileioParams;
+
+/// The job of a run.
+#[derive(Debug)]
+pub struct Job {
+    /// Parameters of the run.
+    pub params: FileioParams,
+    /// The request stream.
+    pub requests: Requests,
+    /// The open files.
+    pub files: Arc<OpenFiles>,
+    /// Expected block contents, under `--validate`.
+    pub validator: Option<Arc<Validator>>,
+    /// Completed writes: the final fsyncs wait for all writes issued.
+    writes_done: AtomicU64,
+}
+
+impl Job {
+    /// Creates a job that has not begun.
+    pub fn new(
+        params: FileioParams,
+        requests: Requests,
+        files: Arc<OpenFiles>,
+        validator: Option<Arc<Validator>>,
+    ) -> Self {
+        Self {
+            params,
+            requests,
+            files,
+            validator,
+            writes_done: AtomicU64::new(0),
+        }
+    }
+
+    /// Ends a read under `--validate`: compares the data with the expected content.
+    pub fn end_validated_read(
+        &self,
+        validator: &Validator,
+        lock: BlockLock,
+        data: &[u8],
+    ) -> Result<()> {
+        validator
+            .check(&lock, data)
+            .map_err(|mismatch| mismatch.in_file(self.files.path_of(mismatch.block.file)))?;
+        validator.unlock(lock);
+        Ok(())
+    }
+
+    /// Counts a write that was acknowledged.
+    #[inline]
+    pub fn end_write(&self, lock: Option<BlockLock>) {
+        if let (Some(validator), Some(lock)) = (&self.validator, lock) {
+            validator.unlock(lock);
+        }
+        self.writes_done.fetch_add(1, Ordering::Release);
+    }
+
+    /// Waits for the writes of all threads, so that the fsyncs cover them; returns false if the run
+    /// ends first.
+    pub fn wait_for_writes<C: Clock>(&self, recorder: &Recorder<C>) -> bool {
+        let done = || self.writes_done.load(Ordering::Acquire) >= self.requests.writes_issued();
+        wait_for(recorder, || done().then_some(())).is_some()
+    }
+}
+
+/// Polls until there is a value; `None` if the run ends first.
+pub fn wait_for<C: Clock, T>(
+    recorder: &Recorder<C>,
+    mut poll: impl FnMut() -> Option<T>,
+) -> Option<T> {
+    loop {
+        if let Some(value) = poll() {
+            return Some(value);
+        }
+        if !recorder.is_open() {
+            return None;
+        }
+        std::thread::yield_now();
+        hint::spin_loop();
+    }
+}

@@ -1,0 +1,99 @@
+//! The request stream: which file, offset, length and fsync comes next.
+//!
+//! Pure: performs no I/O. With one thread the stream is that of sysbench 0.4.12; several threads
+//! draw from the same stream, and each request is issued once.
+
+mod divisor;
+mod lrand48;
+mod random;
+mod sequential;
+
+use crate::engine::Progress;
+use crate::plan::{FileSet, FileioParams, Seed};
+
+pub use lrand48::Lrand48;
+pub use random::{Random, ReadBatch};
+pub use sequential::Sequential;
+
+/// The next request of a thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// Read this extent.
+    Read(Extent),
+    /// Write this extent.
+    Write(Extent),
+    /// Flush this file during the run.
+    Fsync(u32),
+    /// Flush this file, after all writes of the run.
+    FinalFsync(u32),
+}
+
+/// A part of a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// File number.
+    pub file: u32,
+    /// Offset in bytes.
+    pub offset: u64,
+    /// Length in bytes.
+    pub len: usize,
+}
+
+/// The requests of a run, for any number of threads.
+#[derive(Debug)]
+pub enum Requests {
+    /// All files from the first byte to the last, once.
+    Sequential(Sequential),
+    /// At random positions.
+    Random(Random),
+}
+
+impl Requests {
+    /// Creates the stream of validated parameters.
+    pub fn new(
+        params: &FileioParams,
+        files: FileSet,
+        seed: Seed,
+        max_requests: Option<u64>,
+    ) -> Self {
+        match params.mode.is_sequential() {
+            true => Self::Sequential(Sequential::new(params, files, max_requests)),
+            false => Self::Random(Random::new(params, files, seed, max_requests)),
+        }
+    }
+
+    /// Returns the next request of a thread, whose batch of reads this is; `None` at the end.
+    #[inline(always)]
+    pub fn next(&self, batch: &mut ReadBatch) -> Option<Request> {
+        match batch.next() {
+            Some(read) => Some(Request::Read(read)),
+            None => self.next_of_stream(batch),
+        }
+    }
+
+    fn next_of_stream(&self, batch: &mut ReadBatch) -> Option<Request> {
+        match self {
+            Self::Sequential(stream) => stream.next(),
+            Self::Random(stream) => stream.next(batch),
+        }
+    }
+
+    /// Returns the number of writes issued; final once a [`Request::FinalFsync`] was.
+    pub fn writes_issued(&self) -> u64 {
+        match self {
+            Self::Sequential(stream) => stream.writes_issued(),
+            Self::Random(stream) => stream.writes_issued(),
+        }
+    }
+
+    /// Returns the number of data requests issued.
+    pub fn progress(&self) -> Progress {
+        match self {
+            Self::Sequential(stream) => stream.progress(),
+            Self::Random(stream) => stream.progress(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! Requests at random positions, with fsyncs in between.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::divisor::Divisor;
+use super::lrand48::Lrand48;
+use super::{Extent, Request};
+use crate::engine::Progress;
+use crate::plan::{FileMode, FileSet, FileioParams, Seed};
+
+/// Reads that a thread has taken from the stream but not issued yet.
+///
+/// If only the generator decides what comes next, a thread takes several at a time, which shares
+/// the cost of the lock among them.
+#[derive(Debug, Default)]
+pub struct ReadBatch {
+    /// In reverse order.
+    reads: [Extent; Self::CAPACITY],
+    len: usize,
+}
+
+impl ReadBatch {
+    const CAPACITY: usize = 16;
+
+    #[inline(always)]
+    pub(super) fn next(&mut self) -> Option<Extent> {
+        self.len = self.len.checked_sub(1)?;
+        self.reads.get(self.len).copied()
+    }
+}
+
+/// Requests at random positions, with fsyncs in between.
+#[derive(Debug)]
+pub struct Random {
+    mode: FileMode,
+    blocks: Blocks,
+    files: u32,
+    max_requests: Option<u64>,
+    fsync_freq: u64,
+    final_fsyncs: u32,
+    rw_ratio: f64,
+    state: Mutex<StreamState>,
+}
+
+#[derive(Debug)]
+struct StreamState {
+    positions: Lrand48,
+    reads: u64,
+    writes: u64,
+    /// Whether anything was written since the last complete round of fsyncs.
+    dirty: bool,
+    /// File of the next fsync in the round.
+    next_fsync: u32,
+    /// File of the next fsync at the end.
+    next_final_fsync: u32,
+}
+
+impl Random {
+    pub(super) fn new(
+        params: &FileioParams,
+        files: FileSet,
+        seed: Seed,
+        max_requests: Option<u64>,
+    ) -> Self {
+        let final_fsyncs = match params.mode.writes() && params.fsync_end {
+            true => files.files.get(),
+            false => 0,
+        };
+        Self {
+            mode: params.mode,
+            blocks: Blocks::of(files),
+            files: files.files.get(),
+            max_requests,
+            fsync_freq: u64::from(params.fsync_freq),
+            final_fsyncs,
+            rw_ratio: params.rw_ratio,
+            state: Mutex::new(StreamState {
+                positions: Lrand48::new(seed),
+                reads: 0,
+                writes: 0,
+                dirty: false,
+                next_fsync: 0,
+                next_final_fsync: 0,
+            }),
+        }
+    }
+
+    #[inline]
+    pub(super) fn next(&self, batch: &mut ReadBatch) -> Option<Request> {
+        if self.mode == FileMode::Rndrd {
+            self.refill(batch);
+            return batch.next().map(Request::Read);
+        }
+        // Inside the lock: the kind of request, and one draw. The position is computed outside.
+        let mut state = self.state();
+        let issued = state.reads + state.writes;
+        if self.max_requests.is_some_and(|max| issued >= max) {
+            let file = state.next_final_fsync;
+            state.next_final_fsync = file.saturating_add(1);
+            return (file < self.final_fsyncs).then_some(Request::FinalFsync(file));
+        }
+        if state.dirty && self.fsync_freq > 0 && issued.is_multiple_of(self.fsync_freq) {
+            let file = state.next_fsync;
+            state.next_fsync += 1;
+            if state.next_fsync == self.files {
+                (state.next_fsync, state.dirty) = (0, false);
+            }
+            return Some(Request::Fsync(file));
+        }
+        let is_read = match self.mode {
+            FileMode::Rndrw => {
+                ((state.reads + 1) as f64 / (state.writes + 1) as f64) < self.rw_ratio
+            }
+            _ => false,
+        };
+        if is_read {
+            state.reads += 1;
+        } else {
+            state.writes += 1;
+            state.dirty = true;
+        }
+        let draw = state.positions.draw();
+        drop(state);
+        let extent = self.blocks.at(draw);
+        Some(match is_read {
+            true => Request::Read(extent),
+            false => Request::Write(extent),
+        })
+    }
+
+    /// Takes the next reads of the stream: fewer at a time towards its end, so that no thread is
+    /// left with many.
+    #[inline(never)]
+    fn refill(&self, batch: &mut ReadBatch) {
+        let mut draws = [0; ReadBatch::CAPACITY];
+        let mut state = self.state();
+        let rest = self.max_requests.map_or(u64::MAX, |max| max - state.reads);
+        let count = (rest / 64).clamp(1, ReadBatch::CAPACITY as u64).min(rest) as usize;
+        state.reads += count as u64;
+        draws[..count].fill_with(|| state.positions.draw());
+        drop(state);
+        for (read, draw) in batch.reads.iter_mut().zip(draws[..count].iter().rev()) {
+            *read = self.blocks.at(*draw);
+        }
+        batch.len = count;
+    }
+
+    fn state(&self) -> MutexGuard<'_, StreamState> {
+        // A panic cannot leave the state inconsistent: it consists of integers.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the number of writes issued so far.
+    pub(super) fn writes_issued(&self) -> u64 {
+        self.state().writes
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        let state = self.state();
+        Progress {
+            done: state.reads + state.writes,
+            total: self.max_requests,
+        }
+    }
+}
+
+/// The blocks of a file set, by draws of the generator.
+#[derive(Debug)]
+struct Blocks {
+    total_size: f64,
+    file_size: Divisor,
+    block_size: Divisor,
+    len: usize,
+}
+
+impl Blocks {
+    fn of(files: FileSet) -> Self {
+        Self {
+            total_size: files.total_size() as f64,
+            file_size: Divisor::new(files.file_size),
+            block_size: Divisor::new(files.block_size),
+            len: files.block_size as usize,
+        }
+    }
+
+    /// Returns the block that contains the byte trunc(draw / modulus * total size), computed in
+    /// double precision.
+    #[inline]
+    fn at(&self, draw: u32) -> Extent {
+        let share = f64::from(draw) / f64::from(Lrand48::MODULUS);
+        let position = (share * self.total_size) as u64;
+        // A file consists of whole blocks, so a block lies in a single file.
+        let (file, within) = self.file_size.div_rem(position);
+        let (_, within_block) = self.block_size.div_rem(within);
+        Extent {
+            file: file as u32,
+            offset: within - within_block,
+            len: self.len,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::num::NonZeroU32;
+
+    proptest! {
+        #[test]
+        fn a_draw_selects_the_block_at_its_share_of_the_total_size(
+            draw in 0..Lrand48::MODULUS, files in 1u32..3000, blocks in 1u64..1 << 20, block in 1u64..1 << 20
+        ) {
+            let total = u64::from(files) * blocks * block;
+            let set = FileSet::new(total, NonZeroU32::new(files).unwrap(), block).unwrap();
+            let position = (f64::from(draw) / f64::from(Lrand48::MODULUS) * total as f64) as u64;
+            let expected = Extent {
+                file: (position / set.file_size) as u32,
+                offset: position % set.file_size / block * block,
+                len: block as usize,
+            };
+            prop_assert_eq!(Blocks::of(set).at(draw), expected);
+        }
+    }
+}

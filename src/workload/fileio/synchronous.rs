@@ -1,0 +1,123 @@
+//! A worker thread that issues one request at a time and waits for it.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use memmap2::MmapMut;
+
+use super::data::{WriteBuffer, buffer};
+use super::io_engine::SynchronousEngine;
+use super::job::{Job, wait_for};
+use super::requests::{Extent, ReadBatch, Request};
+use super::validate::Validator;
+use crate::clock::Clock;
+use crate::engine::{Events, Issued, Recorder, Transfer};
+
+/// One worker thread.
+#[derive(Debug)]
+pub struct Synchronous<E> {
+    engine: E,
+    /// Page-aligned, as O_DIRECT requires.
+    read_buffer: MmapMut,
+    /// Only if the mode writes.
+    write_buffer: Option<WriteBuffer>,
+    batch: ReadBatch,
+    job: Arc<Job>,
+}
+
+impl<E: SynchronousEngine> Synchronous<E> {
+    /// Creates the worker of a thread.
+    pub fn new(job: Arc<Job>, engine: &E::Shared, thread: usize) -> Result<Self> {
+        let request = usize::try_from(job.params.request_size())?;
+        Ok(Self {
+            engine: E::new(engine),
+            read_buffer: buffer::map_populated(request)?,
+            write_buffer: match job.params.mode.writes() {
+                true => Some(WriteBuffer::new(request, thread)?),
+                false => None,
+            },
+            batch: ReadBatch::default(),
+            job,
+        })
+    }
+
+    #[inline(always)]
+    fn read<C: Clock>(&mut self, recorder: &mut Recorder<C>, extent: Extent) -> Result<Issued> {
+        if let Some(validator) = &self.job.validator {
+            let validator = validator.clone();
+            return self.read_and_validate(recorder, extent, &validator);
+        }
+        let buffer = &mut self.read_buffer[..extent.len];
+        self.engine.read(extent, buffer)?;
+        Ok(Issued::Done(Transfer::Read(extent.len as u64)))
+    }
+
+    #[inline(never)]
+    fn read_and_validate<C: Clock>(
+        &mut self,
+        recorder: &mut Recorder<C>,
+        extent: Extent,
+        validator: &Validator,
+    ) -> Result<Issued> {
+        let Some(lock) = wait_for(recorder, || validator.try_lock_for_read(extent)) else {
+            return Ok(Issued::Exhausted);
+        };
+        let buffer = &mut self.read_buffer[..extent.len];
+        let start = recorder.begin_event();
+        self.engine.read(extent, buffer)?;
+        let end = recorder.now();
+        recorder.record_event(start, end, Transfer::Read(extent.len as u64));
+        self.job.end_validated_read(validator, lock, buffer)?;
+        Ok(Issued::Recorded)
+    }
+
+    fn write<C: Clock>(&mut self, recorder: &mut Recorder<C>, extent: Extent) -> Result<Issued> {
+        let job = &*self.job;
+        let data = self
+            .write_buffer
+            .as_mut()
+            .context("a request to write in a mode that reads")?
+            .data_for(extent);
+        let mut lock = None;
+        if let Some(validator) = &job.validator {
+            let Some(locked) = wait_for(recorder, || validator.try_lock_for_write(extent)) else {
+                return Ok(Issued::Exhausted);
+            };
+            validator.write_headers(&locked, data);
+            lock = Some(locked);
+        }
+        // Generating the data is not part of the write.
+        recorder.begin_event();
+        self.engine.write(extent, data)?;
+        if job.params.fsync_all {
+            let written = recorder.now();
+            self.engine.flush(extent.file)?;
+            recorder.record_fsync(written, recorder.now());
+        }
+        job.end_write(lock);
+        Ok(Issued::Done(Transfer::Write(extent.len as u64)))
+    }
+}
+
+impl<E: SynchronousEngine> Events for Synchronous<E> {
+    #[inline(always)]
+    fn issue<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<Issued> {
+        match self.job.requests.next(&mut self.batch) {
+            Some(Request::Read(extent)) => self.read(recorder, extent),
+            Some(Request::Write(extent)) => self.write(recorder, extent),
+            Some(Request::Fsync(file)) => {
+                self.engine.flush(file)?;
+                Ok(Issued::Flushed)
+            }
+            Some(Request::FinalFsync(file)) => {
+                if !self.job.wait_for_writes(recorder) {
+                    return Ok(Issued::Exhausted);
+                }
+                recorder.begin_event();
+                self.engine.flush(file)?;
+                Ok(Issued::Flushed)
+            }
+            None => Ok(Issued::Exhausted),
+        }
+    }
+}
