@@ -20,7 +20,7 @@ pub const MAX_DEPTH: u32 = 32768;
 const MAX_IN_FLIGHT: u64 = 512 << 20;
 
 /// Minimum block size with `--validate`, in bytes: one stamped sector.
-pub const SMALLEST_SEALED_BLOCK: u64 = 512;
+pub const MIN_VALIDATED_BLOCK: u64 = 512;
 
 /// Parameters of the file I/O test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ pub struct FileioParams {
     pub merged_requests: u32,
     /// rndrw: ratio of reads to writes.
     pub rw_ratio: f64,
-    /// Blocks are sealed when they are written and checked when they are read.
+    /// Blocks get a header when they are written, which is checked when they are read.
     #[serde(default)]
     pub validate: bool,
     /// The set's pages were dropped from the page cache before the run.
@@ -160,11 +160,11 @@ impl FileioParams {
             Size(MAX_IN_FLIGHT)
         );
         ensure!(
-            !self.validate || self.block_size_bytes >= SMALLEST_SEALED_BLOCK,
+            !self.validate || self.block_size_bytes >= MIN_VALIDATED_BLOCK,
             "invalid block size {} with --validate: expected at least {} bytes, for the header of \
              each block",
             self.block_size_bytes,
-            SMALLEST_SEALED_BLOCK
+            MIN_VALIDATED_BLOCK
         );
         if self.fsync_all {
             self.fsync_freq = 0;

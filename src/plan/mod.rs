@@ -24,8 +24,8 @@ use crate::start::StartAt;
 pub use cpu::CpuParams;
 pub use file_set::{FileHandling, FilePlan, FileSet};
 pub use fileio::{
-    FileMode, FileioParams, FsyncMode, IoMode, MAX_DEPTH, MAX_REQUEST, OpenFlags,
-    SMALLEST_SEALED_BLOCK,
+    FileMode, FileioParams, FsyncMode, IoMode, MAX_DEPTH, MAX_REQUEST, MIN_VALIDATED_BLOCK,
+    OpenFlags,
 };
 pub use limits::Limits;
 pub use memory::{MemoryAccess, MemoryOper, MemoryParams, MemoryScope};

@@ -60,7 +60,7 @@ fn every_engine_detects_a_misplaced_block() {
                 &[
                     "offset 28672",
                     "test_file.2",
-                    "belongs to offset 8192 of test_file.0",
+                    "it is the block of offset 8192 of test_file.0",
                 ],
                 io,
             );
@@ -77,7 +77,7 @@ fn without_validate_nothing_is_checked() {
 }
 
 #[test]
-fn files_of_another_block_size_or_without_seals_are_refused_with_advice() {
+fn files_of_another_block_size_or_without_block_headers_are_refused_with_advice() {
     let bench = Bench::new();
     let plain = "--files 3 --total-size 120K";
     bench
@@ -85,7 +85,7 @@ fn files_of_another_block_size_or_without_seals_are_refused_with_advice() {
         .succeeded("prepare");
     bench
         .run(&format!("{SET} --mode rndrd"))
-        .failed_with(&["seal", "--validate"], "without seals");
+        .failed_with(&["no header", "--validate"], "without headers");
     // A validated run cannot use these files, so prepare writes them again.
     bench
         .fileio(&format!("prepare {SET} --quiet"))
@@ -97,7 +97,7 @@ fn files_of_another_block_size_or_without_seals_are_refused_with_advice() {
 }
 
 #[test]
-fn blocks_of_any_size_are_sealed_and_merged_requests_contain_several() {
+fn blocks_of_any_size_have_headers_and_merged_requests_contain_several() {
     for (block, merged) in [("512", 7), ("3000", 0), ("3000", 5), ("2M", 0)] {
         let bench = Bench::new();
         let set =
