@@ -72,8 +72,8 @@ impl fmt::Display for RunWarning {
             ),
             Self::LateStart(late_s) => write!(
                 f,
-                "began {late_s:.3} s after its --start-at: what was to run beside it ran alone \
-                 until then"
+                "started {late_s:.3} s after its --start-at: runs that were to start with it had the \
+                 machine to themselves until then"
             ),
             Self::RoundedFiles(sentence) => f.write_str(sentence),
             Self::Scaled(scale) => write!(

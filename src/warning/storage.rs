@@ -163,9 +163,9 @@ impl fmt::Display for StorageWarning {
                  measures it, so does --fsync-end on if the run completes before its time limit)",
                 share * 100.0
             ),
-            Self::MappedFlags => {
-                f.write_str("--flags has no effect on mapped files: they are the page cache")
-            }
+            Self::MappedFlags => f.write_str(
+                "--flags has no effect on mapped files: they are always in the page cache",
+            ),
             Self::FilesInMemory(filesystem) => write!(
                 f,
                 "the files are in memory ({filesystem}): no device is measured; choose a directory \
