@@ -9,10 +9,10 @@ use anyhow::{Error, Result};
 use super::measure::{Measured, lock, measure as measured, prepare};
 use super::progress::{IntervalLines, RunProgress};
 use super::{PREFIX, compare, env, fail, remark, show, suite, sweep};
-use crate::cli::native::{Cli, Command, Output};
+use crate::cli::native::{Cli, Job, Output};
 use crate::exit::Exit;
 use crate::output::{self, Destination, ReservedDestination, WriteMethod, is_out_of_space};
-use crate::plan::{FileHandling, RunPlan};
+use crate::plan::{FileHandling, FilePlan, RunPlan};
 use crate::report::ReportFormat;
 use crate::report::text::Columns;
 use crate::result::RunResult;
@@ -27,7 +27,7 @@ pub fn run(args: Vec<OsString>) -> Exit {
         Ok(cli) => cli,
         Err(error) => return explain(&error, &line),
     };
-    let done = cli.into_command().and_then(execute);
+    let done = cli.into_job().and_then(execute);
     done.unwrap_or_else(|error| match error.downcast::<clap::Error>() {
         // Error in the arguments that a sweep passes to its instances.
         Ok(error) => explain(&error, &line),
@@ -54,37 +54,41 @@ fn explain(error: &clap::Error, line: &OsStr) -> Exit {
     }
 }
 
-fn execute(command: Command) -> Result<Exit> {
-    match command {
-        Command::Measure {
+fn execute(job: Job) -> Result<Exit> {
+    match job {
+        Job::Measure {
             plan,
             files,
             output,
         } => measure(&plan, files, &output),
-        Command::Prepare { files, quiet } => {
-            if let Some(sentence) = files.set.rounding() {
-                message!("{PREFIX}{sentence}");
-            }
-            signal::watch()?;
-            let files = TestFiles::of(&files, Ownership::Mark)?;
-            lock(&files, FileLock::Exclusive)?;
-            let unfinished = CleanUp(&files);
-            prepare(&files, quiet)?;
-            unfinished.0.keep_created();
-            Ok(Exit::Success)
-        }
-        Command::Cleanup { files } => {
-            let files = TestFiles::of(&files, Ownership::Mark)?;
-            lock(&files, FileLock::Exclusive)?;
-            files.remove()?;
-            Ok(Exit::Success)
-        }
-        Command::Suite(job) => suite::run(&job),
-        Command::Sweep(job) => sweep::run(&job),
-        Command::Env { dir, json } => env::run(&dir, json.as_ref()),
-        Command::Compare(job) => Ok(compare::run(&job)),
-        Command::Show(job) => show::run(&job),
+        Job::Prepare { files, quiet } => prepare_files(&files, quiet),
+        Job::Cleanup { files } => remove_files(&files),
+        Job::Suite(job) => suite::run(&job),
+        Job::Sweep(job) => sweep::run(&job),
+        Job::Env { dir, json } => env::run(&dir, json.as_ref()),
+        Job::Compare(job) => Ok(compare::run(&job)),
+        Job::Show(job) => show::run(&job),
     }
+}
+
+fn prepare_files(plan: &FilePlan, quiet: bool) -> Result<Exit> {
+    if let Some(rounding) = plan.set.rounding() {
+        message!("{PREFIX}{rounding}");
+    }
+    signal::watch()?;
+    let files = TestFiles::of(plan, Ownership::Mark)?;
+    lock(&files, FileLock::Exclusive)?;
+    let unfinished = CleanUp(&files);
+    prepare(&files, quiet)?;
+    unfinished.0.keep_created();
+    Ok(Exit::Success)
+}
+
+fn remove_files(plan: &FilePlan) -> Result<Exit> {
+    let files = TestFiles::of(plan, Ownership::Mark)?;
+    lock(&files, FileLock::Exclusive)?;
+    files.remove()?;
+    Ok(Exit::Success)
 }
 
 fn measure(plan: &RunPlan, handling: FileHandling, output: &Output) -> Result<Exit> {

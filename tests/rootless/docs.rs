@@ -6,6 +6,7 @@ use std::process::Command;
 use clap::{CommandFactory, Parser};
 use wbench::cli::native::Cli;
 use wbench::cli::{Dialect, sysbench};
+use wbench::plan::Test;
 use wbench::warning::{self, Code};
 
 const DOCS: [&str; 6] = [
@@ -48,8 +49,7 @@ fn every_command_shown_parses() {
                 Dialect::Native => {
                     let cli =
                         Cli::try_parse_from(&words).unwrap_or_else(|e| panic!("{command}: {e}"));
-                    cli.into_command()
-                        .unwrap_or_else(|e| panic!("{command}: {e}"));
+                    cli.into_job().unwrap_or_else(|e| panic!("{command}: {e}"));
                 }
                 Dialect::Sysbench => {
                     let words: Vec<&str> = command.split_whitespace().skip(1).collect();
@@ -63,10 +63,10 @@ fn every_command_shown_parses() {
 
 #[test]
 fn the_report_in_the_readme_has_the_lines_of_a_real_report() {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let run = Command::new(env!("CARGO_BIN_EXE_wbench"))
         .args("fileio --mode rndrd --files 4 --total-size 1M --events 200".split(' '))
-        .current_dir(&folder)
+        .current_dir(&dir)
         .output()
         .unwrap();
     assert!(run.status.success());
@@ -160,12 +160,11 @@ fn option_rows(manual: &str, heading: &str) -> Vec<OptionRow> {
 
 /// The commands that have options, and the manual sections that describe them.
 fn documented_commands() -> Vec<(clap::Command, Vec<String>)> {
-    let measuring = ["cpu", "memory", "fileio", "threads", "mutex"];
     let cli = Cli::command();
     let mut commands = Vec::new();
     for command in cli.get_subcommands().filter(|it| it.get_name() != "help") {
         let mut sections = vec![format!("wbench {}", command.get_name())];
-        if measuring.contains(&command.get_name()) {
+        if Test::NAMES.contains(&command.get_name()) {
             sections.push("Options of every test".to_owned());
         }
         for step in command

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Command;
+use super::Job;
 use super::common::{DirArgs, JsonArgs};
 
 #[derive(Debug, Args)]
@@ -22,8 +22,8 @@ pub(super) struct EnvArgs {
 }
 
 impl EnvArgs {
-    pub(super) fn into_command(self) -> Command {
-        Command::Env {
+    pub(super) fn into_job(self) -> Job {
+        Job::Env {
             dir: self.dir.dir,
             json: self.json.json,
         }

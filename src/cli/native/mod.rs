@@ -135,9 +135,9 @@ or invalid command line")]
     Show(ShowArgs),
 }
 
-/// A parsed command, with all defaults filled in.
+/// What a command line asks for, with all defaults filled in.
 #[derive(Debug)]
-pub enum Command {
+pub enum Job {
     /// Run one measurement.
     Measure {
         /// What to measure.
@@ -185,22 +185,22 @@ impl Cli {
         Self::from_arg_matches(&matches)
     }
 
-    /// Returns the command with all defaults filled in.
+    /// Returns the job with all defaults filled in.
     ///
     /// Fails if arguments that are valid one by one contradict each other.
     #[inline(never)]
-    pub fn into_command(self) -> Result<Command> {
+    pub fn into_job(self) -> Result<Job> {
         match self.command {
-            Subcommands::Cpu(args) => args.into_command(),
-            Subcommands::Memory(args) => args.into_command(),
-            Subcommands::Fileio(command) => command.into_command(),
-            Subcommands::Threads(args) => args.into_command(),
-            Subcommands::Mutex(args) => args.into_command(),
-            Subcommands::Suite(args) => Ok(Command::Suite(Box::new(args.into_job()?))),
-            Subcommands::Sweep(args) => Ok(Command::Sweep(Box::new(args.into_job()?))),
-            Subcommands::Env(args) => Ok(args.into_command()),
-            Subcommands::Compare(args) => Ok(Command::Compare(Box::new(args.into_job()))),
-            Subcommands::Show(args) => Ok(Command::Show(args.into_job())),
+            Subcommands::Cpu(args) => args.into_job(),
+            Subcommands::Memory(args) => args.into_job(),
+            Subcommands::Fileio(command) => command.into_job(),
+            Subcommands::Threads(args) => args.into_job(),
+            Subcommands::Mutex(args) => args.into_job(),
+            Subcommands::Suite(args) => Ok(Job::Suite(Box::new(args.into_job()?))),
+            Subcommands::Sweep(args) => Ok(Job::Sweep(Box::new(args.into_job()?))),
+            Subcommands::Env(args) => Ok(args.into_job()),
+            Subcommands::Compare(args) => Ok(Job::Compare(Box::new(args.into_job()))),
+            Subcommands::Show(args) => Ok(Job::Show(args.into_job())),
         }
     }
 }
@@ -225,16 +225,16 @@ mod tests {
     use super::*;
     use crate::plan::{CpuParams, Limits, MemoryOper, OpenFlags, Test};
 
-    fn command(line: &str) -> Command {
+    fn command(line: &str) -> Job {
         Cli::try_parse_from(line.split(' '))
             .unwrap()
-            .into_command()
+            .into_job()
             .unwrap()
     }
 
     fn plan(line: &str) -> RunPlan {
         match command(line) {
-            Command::Measure { plan, .. } => *plan,
+            Job::Measure { plan, .. } => *plan,
             other => panic!("{other:?}"),
         }
     }
@@ -306,11 +306,11 @@ mod tests {
         assert!(Cli::try_parse_from(["wbench", "fileio", "run"]).is_err());
         assert!(matches!(
             command("wbench fileio prepare --files 4 --total-size 1M"),
-            Command::Prepare { .. }
+            Job::Prepare { .. }
         ));
         assert!(matches!(
             command("wbench fileio cleanup"),
-            Command::Cleanup { .. }
+            Job::Cleanup { .. }
         ));
     }
 

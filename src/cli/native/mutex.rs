@@ -5,7 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use anyhow::Result;
 use clap::Args;
 
-use super::Command;
+use super::Job;
 use super::common::{CommonArgs, measure};
 use super::numbers::{positive, whole};
 use crate::plan::{FileHandling, Limits, MutexParams, Test};
@@ -29,7 +29,7 @@ pub(super) struct MutexArgs {
 }
 
 impl MutexArgs {
-    pub(super) fn into_command(self) -> Result<Command> {
+    pub(super) fn into_job(self) -> Result<Job> {
         let test = Test::Mutex(MutexParams {
             mutexes: self.mutexes,
             locks: self.locks,

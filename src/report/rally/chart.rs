@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// Output of one iteration.
 #[derive(Default, Serialize)]
-pub(super) struct Document {
+pub(super) struct ScenarioOutput {
     pub(super) additive: Vec<Chart<Additive>>,
     pub(super) complete: Vec<Chart<Complete>>,
 }

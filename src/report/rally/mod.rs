@@ -18,7 +18,7 @@ mod chart;
 
 use anyhow::{Context, Result};
 
-use self::chart::{Additive, Cell, Chart, Complete, Document, ascii};
+use self::chart::{Additive, Cell, Chart, Complete, ScenarioOutput, ascii};
 use super::text;
 use crate::histogram::Percentile;
 use crate::plan::Test;
@@ -30,12 +30,12 @@ const RESULT_LINE: usize = 120;
 
 /// Returns the document for one iteration of a workload: the charts of each result, in order.
 pub fn document(results: &[RunResult]) -> Result<String> {
-    let mut document = Document::default();
+    let mut output = ScenarioOutput::default();
     for result in results {
-        document.additive.extend(additive(result));
-        document.complete.extend(complete(result)?);
+        output.additive.extend(additive(result));
+        output.complete.extend(complete(result)?);
     }
-    let json = serde_json::to_string(&document).context("making JSON for Rally")?;
+    let json = serde_json::to_string(&output).context("making JSON for Rally")?;
     Ok(ascii(&terminal::json(json)) + "\n")
 }
 
