@@ -1,6 +1,6 @@
 //! The result of a comparison: each group and the baseline, for each workload key.
 
-use super::differences::Difference;
+use super::differences::DifferingField;
 use super::histogram::Merged;
 use super::metric::{Metric, Timed};
 use super::run::{ComparedRun, Location};
@@ -25,7 +25,7 @@ pub struct Comparison {
     /// Runs excluded because they did not end normally.
     pub excluded: Vec<ExcludedRun>,
     /// What else differed.
-    pub differences: Vec<Difference>,
+    pub differences: Vec<DifferingField>,
     /// Reasons to doubt the comparison.
     pub warnings: Vec<Warning>,
 }

@@ -34,7 +34,7 @@ const LISTED: usize = 4;
 /// A field whose value is not the same in all runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Difference {
+pub struct DifferingField {
     /// Name of the field in the result file.
     pub field: String,
     /// The test to which the field belongs, if it is a parameter.
@@ -45,7 +45,7 @@ pub struct Difference {
 
 /// The fields that differ, by name. Ignores the fields in `axes`, by which runs are grouped or
 /// varied.
-pub fn differences(groups: &[Group<'_>], axes: &[&str]) -> Vec<Difference> {
+pub fn differences(groups: &[Group<'_>], axes: &[&str]) -> Vec<DifferingField> {
     // Parameters are compared only within the same test.
     let mut fields: BTreeMap<(&str, Option<&str>), Vec<BTreeSet<&str>>> = BTreeMap::new();
     for (place, group) in groups.iter().enumerate() {
@@ -62,7 +62,7 @@ pub fn differences(groups: &[Group<'_>], axes: &[&str]) -> Vec<Difference> {
     fields
         .into_iter()
         .filter(|(_, values)| differ(values))
-        .map(|((field, test), values)| Difference {
+        .map(|((field, test), values)| DifferingField {
             field: field.into(),
             test: test.map(Into::into),
             values: values.into_iter().map(sorted).collect(),

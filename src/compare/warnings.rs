@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::differences::{Difference, short_list};
+use super::differences::{DifferingField, short_list};
 use super::fields::LABELS;
 use super::group::Group;
 use super::run::ComparedRun;
@@ -18,7 +18,7 @@ const FLAGS: &str = "workload.params.flags";
 const SUMMARIZED: [Code; 2] = [Code::ClockDrift, Code::Steal];
 
 /// Warnings of the differences between groups and of the runs of each group.
-pub fn of_groups(groups: &[Group<'_>], differences: &[Difference]) -> Vec<Warning> {
+pub fn of_groups(groups: &[Group<'_>], differences: &[DifferingField]) -> Vec<Warning> {
     let by_path = |path: &str| differences.iter().find(|d| d.field == path);
     let doubtful = DoubtfulField::ALL.into_iter().filter_map(|field| {
         let values = by_group(groups, by_path(field.path())?);
@@ -34,14 +34,14 @@ pub fn of_groups(groups: &[Group<'_>], differences: &[Difference]) -> Vec<Warnin
         .collect()
 }
 
-fn mixes_direct_and_buffered(flags: &Difference) -> bool {
+fn mixes_direct_and_buffered(flags: &DifferingField) -> bool {
     let mut values = flags.values.iter().flatten();
     let is_direct = |value: &String| value == "direct";
     values.clone().any(is_direct) && !values.all(is_direct)
 }
 
 /// The values of a field in each group that has it.
-fn by_group(groups: &[Group<'_>], difference: &Difference) -> String {
+fn by_group(groups: &[Group<'_>], difference: &DifferingField) -> String {
     let values = groups.iter().zip(&difference.values);
     let texts: Vec<_> = values
         .filter(|(_, values)| !values.is_empty())

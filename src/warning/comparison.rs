@@ -8,9 +8,9 @@ use crate::format::count;
 /// Why a comparison may mislead.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ComparisonWarning {
-    /// A field with this doubt about it differs between runs; `values` lists them by group.
+    /// A field differs between runs; `values` lists its values by group.
     Different {
-        /// Which field, and why it matters.
+        /// The field.
         field: DoubtfulField,
         /// Its values by group.
         values: String,
@@ -87,7 +87,7 @@ impl DoubtfulField {
         }
     }
 
-    fn doubt(self) -> &'static str {
+    fn reason(self) -> &'static str {
         match self {
             Self::ClockSource => "different clocks timed the events",
             Self::HostClocksource => "the kernels had different clock sources",
@@ -120,7 +120,7 @@ impl Reason for ComparisonWarning {
 impl fmt::Display for ComparisonWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Different { field, values } => write!(f, "{}: {values}", field.doubt()),
+            Self::Different { field, values } => write!(f, "{}: {values}", field.reason()),
             Self::BufferedAgainstDirect(flags) => write!(
                 f,
                 "some runs used the page cache, others bypassed it: {flags}"

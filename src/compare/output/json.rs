@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Exporter;
 use crate::compare::comparison::{Comparison, ComparisonRow, Entry, ExcludedRun};
-use crate::compare::differences::Difference;
+use crate::compare::differences::DifferingField;
 use crate::compare::histogram::Merged;
 use crate::compare::metric::Metric;
 use crate::compare::stats::{
@@ -123,7 +123,7 @@ struct ExcludedRunDocument<'a> {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct EnvironmentDocument<'a> {
     /// Fields whose values differ, by name.
-    differences: &'a [Difference],
+    differences: &'a [DifferingField],
     /// Reasons to doubt the comparison.
     warnings: &'a [Warning],
 }

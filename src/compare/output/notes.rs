@@ -2,7 +2,7 @@
 //! readers.
 
 use crate::compare::comparison::{Comparison, Entry};
-use crate::compare::differences::{Difference, short_list};
+use crate::compare::differences::{DifferingField, short_list};
 use crate::compare::stats::{ALPHA, CONFIDENCE, EXACT_UP_TO, SignificanceTest};
 use crate::compare::verdict::Verdict;
 
@@ -35,7 +35,7 @@ pub fn all(comparison: &Comparison) -> impl Iterator<Item = Notes> {
     notes.into_iter().filter(|notes| !notes.lines.is_empty())
 }
 
-fn difference(comparison: &Comparison, difference: &Difference) -> String {
+fn difference(comparison: &Comparison, difference: &DifferingField) -> String {
     let field = match &difference.test {
         Some(test) => format!("{} of {test}", difference.field),
         None => difference.field.clone(),

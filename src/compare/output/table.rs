@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use anyhow::Result;
 
-use super::tables::{Content, TextTable};
+use super::tables::{ColumnKind, TextTable};
 use super::{Exporter, notes, tables};
 use crate::compare::comparison::Comparison;
 use crate::compare::verdict::Verdict;
@@ -45,7 +45,7 @@ impl Exporter for Table {
 impl Table {
     fn lines(&self, table: TextTable) -> Vec<String> {
         let head: Vec<&str> = table.columns.iter().map(|it| it.name.as_str()).collect();
-        let is_figure = |place: usize| table.columns[place].content == Content::Figures;
+        let is_figure = |place: usize| table.columns[place].kind == ColumnKind::Figures;
         let (verdicts, rows): (Vec<_>, Vec<_>) = table
             .rows
             .into_iter()

@@ -20,13 +20,13 @@ pub struct TextTable {
 pub struct Column {
     /// Name of the column.
     pub name: String,
-    /// What it contains.
-    pub content: Content,
+    /// Kind of the column.
+    pub kind: ColumnKind,
 }
 
-/// Content of a column.
+/// What a column contains.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Content {
+pub enum ColumnKind {
     /// Names, aligned left.
     Names,
     /// Figures, aligned right.
@@ -82,7 +82,7 @@ impl TextTable {
 
 fn columns(comparison: &Comparison, metric: Metric) -> Vec<Column> {
     let axis = comparison.vary.iter();
-    let axis = axis.map(|name| (name.as_str(), Content::Names));
+    let axis = axis.map(|name| (name.as_str(), ColumnKind::Names));
     // Percentiles of several runs must not be averaged.
     let middle = match metric.percentile() {
         Some(_) => "of all events",
@@ -93,17 +93,17 @@ fn columns(comparison: &Comparison, metric: Metric) -> Vec<Column> {
         _ => "p (Holm)",
     };
     axis.chain([
-        ("group", Content::Names),
-        ("n", Content::Figures),
-        (middle, Content::Figures),
-        ("median [95 %]", Content::Figures),
-        ("change [95 %]", Content::Figures),
-        (p, Content::Figures),
-        ("verdict", Content::Verdicts),
+        ("group", ColumnKind::Names),
+        ("n", ColumnKind::Figures),
+        (middle, ColumnKind::Figures),
+        ("median [95 %]", ColumnKind::Figures),
+        ("change [95 %]", ColumnKind::Figures),
+        (p, ColumnKind::Figures),
+        ("verdict", ColumnKind::Verdicts),
     ])
-    .map(|(name, content)| Column {
+    .map(|(name, kind)| Column {
         name: name.into(),
-        content,
+        kind,
     })
     .collect()
 }

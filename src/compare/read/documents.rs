@@ -7,7 +7,7 @@ use super::LineError;
 
 /// A document and its position.
 #[derive(Debug, Clone, Copy)]
-pub struct Document<'a> {
+pub struct JsonDocument<'a> {
     /// Line of its first character, from 1.
     pub line: usize,
     /// Its JSON.
@@ -15,9 +15,9 @@ pub struct Document<'a> {
 }
 
 /// All documents in a text, and the error that ended reading early, if any.
-pub fn documents(text: &str) -> (Vec<Document<'_>>, Option<LineError>) {
+pub fn documents(text: &str) -> (Vec<JsonDocument<'_>>, Option<LineError>) {
     let mut found = Vec::new();
-    let mut lines = Lines::new(text);
+    let mut lines = LineCounter::new(text);
     let mut stream = Deserializer::from_str(text).into_iter::<&RawValue>();
     while let Some(value) = stream.next() {
         let end = stream.byte_offset();
@@ -25,15 +25,15 @@ pub fn documents(text: &str) -> (Vec<Document<'_>>, Option<LineError>) {
             Ok(value) => value.get(),
             Err(error) => return (found, Some(LineError::of_json(1, &error))),
         };
-        let line = lines.upto(end - value.len());
+        let line = lines.line_at(end - value.len());
         match value.starts_with('[') {
-            false => found.push(Document { line, text: value }),
+            false => found.push(JsonDocument { line, text: value }),
             true => match serde_json::from_str::<Vec<&RawValue>>(value) {
                 Ok(elements) => found.extend(elements.iter().map(|element| {
                     let text = element.get();
                     let start = text.as_ptr() as usize - lines.text.as_ptr() as usize;
-                    Document {
-                        line: lines.upto(start),
+                    JsonDocument {
+                        line: lines.line_at(start),
                         text,
                     }
                 })),
@@ -45,13 +45,13 @@ pub fn documents(text: &str) -> (Vec<Document<'_>>, Option<LineError>) {
 }
 
 /// Counts the lines of a text incrementally, each only once.
-struct Lines<'a> {
+struct LineCounter<'a> {
     text: &'a str,
     counted: usize,
     line: usize,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> LineCounter<'a> {
     fn new(text: &'a str) -> Self {
         Self {
             text,
@@ -61,7 +61,7 @@ impl<'a> Lines<'a> {
     }
 
     /// The line of the character at an offset; offsets must not decrease between calls.
-    fn upto(&mut self, offset: usize) -> usize {
+    fn line_at(&mut self, offset: usize) -> usize {
         let fresh = &self.text.as_bytes()[self.counted..offset];
         self.line += fresh.iter().filter(|byte| **byte == b'\n').count();
         self.counted = offset;

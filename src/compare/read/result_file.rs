@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use super::LineError;
-use super::documents::Document;
+use super::documents::JsonDocument;
 use crate::compare::fields::Fields;
 use crate::compare::figures::{Durations, Figures, LARGEST};
 use crate::compare::run::{ComparedRun, Location};
@@ -32,7 +32,7 @@ struct Encoded<'a> {
 }
 
 /// Reads one document.
-pub fn run(document: Document<'_>, file: &Arc<str>) -> Result<ComparedRun, LineError> {
+pub fn run(document: JsonDocument<'_>, file: &Arc<str>) -> Result<ComparedRun, LineError> {
     let location = Location {
         file: Arc::clone(file),
         line: document.line,
@@ -104,7 +104,7 @@ fn figure(fields: &Fields, path: &str) -> Result<Option<f64>> {
 }
 
 /// Fails unless the document declares the schema version that this program supports.
-pub fn check_schema(document: Document<'_>) -> Result<()> {
+pub fn check_schema(document: JsonDocument<'_>) -> Result<()> {
     #[derive(Deserialize)]
     struct Declared {
         schema: Option<String>,

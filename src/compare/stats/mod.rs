@@ -261,7 +261,7 @@ mod tests {
     fn about_95_percent_of_the_confidence_intervals_contain_the_true_change() {
         let mut rng = SmallRng::seed_from_u64(2);
         for test in [SignificanceTest::MannWhitney, SignificanceTest::Welch] {
-            let hold = (0..1000)
+            let covering = (0..1000)
                 .filter(|_| {
                     let mut draw = |factor: f64| {
                         Sample::new((0..20).map(|_| factor * skewed(&mut rng)).collect()).unwrap()
@@ -272,7 +272,7 @@ mod tests {
                     interval.low <= -0.2 && -0.2 <= interval.high
                 })
                 .count();
-            assert!((930..=980).contains(&hold), "{test:?}: {hold}");
+            assert!((930..=980).contains(&covering), "{test:?}: {covering}");
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use anyhow::Result;
 
-use super::chart::{self, Bar, Chart, Label, Px, Tick};
-use super::scale::Scale;
+use super::chart::{self, Bar, Label, Px, SvgChart, Tick};
+use super::scale::AxisScale;
 use crate::compare::comparison::{Comparison, ComparisonRow, Entry, MetricTable, Section};
 use crate::compare::output::numbers::quantity;
 
@@ -22,7 +22,7 @@ pub fn svg(comparison: &Comparison, section: &Section, table: &MetricTable) -> R
     let rows: Vec<ComparisonRow> = section.rows(&comparison.groups, table).collect();
     let entries = || rows.iter().flat_map(|row| row.groups_with_runs());
     let tops = entries().map(|(.., entry)| height(entry) + spread(entry).unwrap_or(0.0));
-    let scale = Scale::linear(tops.fold(0.0, f64::max));
+    let scale = AxisScale::linear(tops.fold(0.0, f64::max));
     let space = 1.0 / rows.len() as f64;
     let ticks = scale.ticks.iter().map(|&value| Tick {
         y: chart::y(scale.share(value)),
@@ -56,12 +56,12 @@ pub fn svg(comparison: &Comparison, section: &Section, table: &MetricTable) -> R
             text: row.point.value.as_ref()?.chars().take(LABEL).collect(),
         })
     });
-    Chart {
+    SvgChart {
         ticks: ticks.collect(),
         bars,
         labels: labels.collect(),
         title: comparison.vary.clone().unwrap_or_default(),
-        ..Chart::default()
+        ..SvgChart::default()
     }
     .svg()
 }

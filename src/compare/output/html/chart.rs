@@ -60,7 +60,7 @@ impl fmt::Display for Px {
 /// A chart.
 #[derive(Default, Template)]
 #[template(path = "chart.svg")]
-pub struct Chart {
+pub struct SvgChart {
     /// Labels of the vertical axis, with grid lines.
     pub ticks: Vec<Tick>,
     /// Bars.
@@ -134,7 +134,7 @@ pub struct Curve {
     pub title: String,
 }
 
-impl Chart {
+impl SvgChart {
     /// The chart as SVG. Labels of the horizontal axis that would overlap are left out.
     pub fn svg(mut self) -> Result<String> {
         self.labels = without_overlaps(self.labels);

@@ -1,9 +1,9 @@
-//! Chart of the durations of all events of each group by percentile, both axes logarithmic.
+//! SvgChart of the durations of all events of each group by percentile, both axes logarithmic.
 
 use anyhow::Result;
 
-use super::chart::{self, Chart, Curve, Label, Tick};
-use super::scale::Scale;
+use super::chart::{self, Curve, Label, SvgChart, Tick};
+use super::scale::AxisScale;
 use crate::compare::histogram::Merged;
 use crate::format::duration;
 
@@ -20,7 +20,7 @@ pub fn svg(names: &[String], groups: &[Option<Merged>]) -> Result<Option<String>
     };
     let longest = points().map(|(_, ns)| *ns).fold(shortest, f64::max);
     let decades = points().map(|(decades, _)| *decades).fold(1.0, f64::max);
-    let scale = Scale::logarithmic(shortest, longest);
+    let scale = AxisScale::logarithmic(shortest, longest);
     let x = |share_decades: f64| chart::x(share_decades / decades);
     let y = |ns: f64| chart::y(scale.share(ns));
     let ticks = scale.ticks.iter().map(|&ns| Tick {
@@ -29,7 +29,7 @@ pub fn svg(names: &[String], groups: &[Option<Merged>]) -> Result<Option<String>
     });
     let nines = (1..=decades as i32).map(|nines| (f64::from(nines), percent(nines)));
     let labels = std::iter::once((2f64.log10(), "50 %".to_owned())).chain(nines);
-    Chart {
+    SvgChart {
         ticks: ticks.collect(),
         curves: curves
             .iter()
@@ -49,7 +49,7 @@ pub fn svg(names: &[String], groups: &[Option<Merged>]) -> Result<Option<String>
             })
             .collect(),
         title: "percentile".into(),
-        ..Chart::default()
+        ..SvgChart::default()
     }
     .svg()
     .map(Some)

@@ -9,7 +9,7 @@ use anyhow::Result;
 use askama::Template;
 
 use super::notes::{self, Notes};
-use super::tables::{self, Column, Content, TextRow, TextTable};
+use super::tables::{self, Column, ColumnKind, TextRow, TextTable};
 use super::{Exporter, numbers, title};
 use crate::compare::comparison::{Comparison, MetricTable, Section};
 use crate::compare::metric::Timed;
@@ -163,7 +163,7 @@ impl PageRow {
             cells: cells
                 .map(|(text, column)| PageCell {
                     column: column.name.clone(),
-                    class: class(column.content, row.verdict),
+                    class: class(column.kind, row.verdict),
                     text: terminal::cell(text),
                 })
                 .collect(),
@@ -172,11 +172,11 @@ impl PageRow {
 }
 
 /// The class of a cell in the page's style.
-fn class(content: Content, verdict: Option<Verdict>) -> &'static str {
-    match (content, verdict) {
-        (Content::Figures, _) => "figure",
-        (Content::Verdicts, Some(Verdict::Better)) => "better",
-        (Content::Verdicts, Some(Verdict::Worse)) => "worse",
+fn class(kind: ColumnKind, verdict: Option<Verdict>) -> &'static str {
+    match (kind, verdict) {
+        (ColumnKind::Figures, _) => "figure",
+        (ColumnKind::Verdicts, Some(Verdict::Better)) => "better",
+        (ColumnKind::Verdicts, Some(Verdict::Worse)) => "worse",
         _ => "",
     }
 }

@@ -5,7 +5,7 @@ const TICKS: usize = 8;
 
 /// A linear or logarithmic scale.
 #[derive(Debug, Clone)]
-pub struct Scale {
+pub struct AxisScale {
     /// The values at the ends.
     range: (f64, f64),
     /// The values at the ticks, ascending.
@@ -14,7 +14,7 @@ pub struct Scale {
     map: fn(f64) -> f64,
 }
 
-impl Scale {
+impl AxisScale {
     /// A linear scale from 0 to a little above this value.
     pub fn linear(largest: f64) -> Self {
         let largest = if largest > 0.0 { largest } else { 1.0 };
@@ -86,26 +86,26 @@ mod tests {
 
     #[test]
     fn ticks_are_round_numbers() {
-        let ticks = |scale: Scale| scale.ticks;
+        let ticks = |scale: AxisScale| scale.ticks;
         assert_eq!(
-            ticks(Scale::linear(640.0)),
+            ticks(AxisScale::linear(640.0)),
             [0.0, 100.0, 200.0, 300.0, 400.0, 500.0, 600.0]
         );
         assert_eq!(
-            ticks(Scale::linear(0.0)),
+            ticks(AxisScale::linear(0.0)),
             [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]
         );
         assert_eq!(
-            ticks(Scale::logarithmic(130.0, 1700.0)),
+            ticks(AxisScale::logarithmic(130.0, 1700.0)),
             [100.0, 200.0, 500.0, 1000.0, 2000.0]
         );
-        assert_eq!(ticks(Scale::logarithmic(1.0, 1e7)).len(), 8);
+        assert_eq!(ticks(AxisScale::logarithmic(1.0, 1e7)).len(), 8);
     }
 
     proptest! {
         #[test]
         fn every_value_and_tick_is_between_the_ends(a in 1.0f64..1e20, b in 1.0f64..1e20) {
-            for scale in [Scale::linear(a.max(b)), Scale::logarithmic(a.min(b), a.max(b))] {
+            for scale in [AxisScale::linear(a.max(b)), AxisScale::logarithmic(a.min(b), a.max(b))] {
                 let values = scale.ticks.iter().copied().chain([a, b]);
                 for value in values {
                     let share = scale.share(value);

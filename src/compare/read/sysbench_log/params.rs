@@ -35,7 +35,7 @@ impl Log<'_> {
     fn memory_params(&self) -> Vec<Param> {
         let either = |old, new| self.after(old).or_else(|| self.after(new));
         let bytes = |old, new| either(old, new).and_then(size).map(whole);
-        let word = |old, new| either(old, new).map(Value::from);
+        let name = |old, new| either(old, new).map(Value::from);
         vec![
             (
                 "block_size_bytes",
@@ -45,13 +45,13 @@ impl Log<'_> {
                 "total_size_bytes",
                 bytes("Memory transfer size:", "total size:"),
             ),
-            ("oper", word("Memory operations type:", "operation:")),
-            ("scope", word("Memory scope type:", "scope:")),
+            ("oper", name("Memory operations type:", "operation:")),
+            ("scope", name("Memory scope type:", "scope:")),
         ]
     }
 
     fn fileio_params(&self) -> Vec<Param> {
-        let word = |prefix, value: fn(&str) -> Option<&'static str>| {
+        let name = |prefix, value: fn(&str) -> Option<&'static str>| {
             self.after(prefix).and_then(value).map(Value::from)
         };
         let files = self.find(|line| {
@@ -60,12 +60,12 @@ impl Log<'_> {
         });
         let total = self.find(|line| size(line.strip_suffix(" total file size")?));
         let mut params = vec![
-            ("mode", word("Doing ", notation::mode)),
-            ("io_mode", word("Using ", notation::io_mode)),
+            ("mode", name("Doing ", notation::mode)),
+            ("io_mode", name("Using ", notation::io_mode)),
             ("block_size_bytes", self.block_size().map(whole)),
             ("total_size_bytes", total.map(whole)),
             ("files", files.map(Value::from)),
-            ("flags", word("Extra file open flags:", notation::flags)),
+            ("flags", name("Extra file open flags:", notation::flags)),
         ];
         params.extend(self.fsync_params());
         params.extend(self.request_params());
