@@ -34,16 +34,16 @@ pub const WBENCH: &str = env!("CARGO_BIN_EXE_wbench");
 pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// An empty directory on the disk the program was built on; unlike /tmp, never a tmpfs.
-pub fn folder() -> TempDir {
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for the test")
+pub fn temp_dir() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory for the test")
 }
 
 /// The program with these arguments, in a directory.
-pub fn wbench(folder: &Path, words: &str) -> assert_cmd::Command {
+pub fn wbench(directory: &Path, args: &str) -> assert_cmd::Command {
     let mut command = assert_cmd::Command::new(WBENCH);
     command
-        .args(words.split_whitespace())
-        .current_dir(folder)
+        .args(args.split_whitespace())
+        .current_dir(directory)
         .timeout(PATIENCE);
     command
 }
@@ -53,7 +53,7 @@ pub fn tool(name: &str) -> Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/sbin".into()])
-        .map(|folder| folder.join(name))
+        .map(|directory| directory.join(name))
         .find(|file| file.is_file());
     Command::new(found.unwrap_or_else(|| panic!("this test needs the tool '{name}': install it")))
 }
@@ -76,8 +76,8 @@ pub fn assert_campaign_finds_nothing(script: &str, arguments: &[&str]) {
 }
 
 /// Runs the program with `--json -` and returns the result, which must be its entire output.
-pub fn result_of(folder: &Path, words: &str) -> Value {
-    let done = wbench(folder, words)
+pub fn result_of(directory: &Path, args: &str) -> Value {
+    let done = wbench(directory, args)
         .args(["--json", "-"])
         .assert()
         .success();
@@ -113,9 +113,9 @@ pub fn assert_valid(validator: &jsonschema::Validator, result: &Value, what: &st
 }
 
 /// The names in a directory, sorted.
-pub fn names_in(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(folder)
-        .expect("the folder is there")
+pub fn names_in(directory: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(directory)
+        .expect("the directory exists")
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
@@ -188,9 +188,9 @@ pub struct Running {
 
 impl Running {
     /// Starts the program with these arguments in a directory.
-    pub fn wbench(folder: &Path, words: &str) -> Self {
+    pub fn wbench(directory: &Path, args: &str) -> Self {
         let mut command = Command::new(WBENCH);
-        command.args(words.split_whitespace()).current_dir(folder);
+        command.args(args.split_whitespace()).current_dir(directory);
         Self::start(command)
     }
 
@@ -227,9 +227,9 @@ impl Running {
 
     /// Waits until this has been printed.
     #[track_caller]
-    pub fn wait_for(&self, words: &str) {
-        wait_until(&format!("'{words}' on standard output"), || {
-            self.stdout().contains(words)
+    pub fn wait_for(&self, text: &str) {
+        wait_until(&format!("'{text}' on standard output"), || {
+            self.stdout().contains(text)
         });
     }
 
@@ -297,7 +297,7 @@ pub struct Traced {
 }
 
 /// Runs the program under strace with additional strace options, such as `inject=...`.
-pub fn traced(folder: &Path, words: &str, options: &[&str]) -> Traced {
+pub fn traced(directory: &Path, args: &str, options: &[&str]) -> Traced {
     let traces = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut command = tool("strace");
     command
@@ -309,8 +309,8 @@ pub fn traced(folder: &Path, words: &str, options: &[&str]) -> Traced {
         ])
         .args(options.iter().flat_map(|option| ["-e", option]))
         .arg(WBENCH)
-        .args(words.split_whitespace())
-        .current_dir(folder);
+        .args(args.split_whitespace())
+        .current_dir(directory);
     let output = Running::start(command).finish();
     Traced::read(output, traces.path())
 }
@@ -323,9 +323,9 @@ fn thread_number(trace: &Path) -> u32 {
 }
 
 impl Traced {
-    /// Reads what `strace -ff -o FOLDER/trace` left in a directory.
-    pub fn read(output: Output, folder: &Path) -> Self {
-        let mut files: Vec<(u32, PathBuf)> = std::fs::read_dir(folder)
+    /// Reads what `strace -ff -o DIRECTORY/trace` left in a directory.
+    pub fn read(output: Output, directory: &Path) -> Self {
+        let mut files: Vec<(u32, PathBuf)> = std::fs::read_dir(directory)
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.file_stem() == Some(OsStr::new("trace")))
@@ -373,7 +373,7 @@ impl Traced {
 }
 
 /// Parses a data call, in the form of [`Traced::data_calls`], from a line such as
-/// `pread64(4</folder/test_file.1>, ""..., 4096, 8192) = 4096`.
+/// `pread64(4</directory/test_file.1>, ""..., 4096, 8192) = 4096`.
 pub fn data_call(line: &str) -> Option<String> {
     let (call, rest) = line.split_once('(')?;
     let (_, rest) = rest.split_once("test_file.")?;

@@ -27,11 +27,11 @@ pub fn make(goals: &[&str]) {
 
 /// The built package whose name has this suffix.
 pub fn package(ending: &str) -> PathBuf {
-    let folder = checkout().join("target/packages");
-    let names = names_in(&folder);
+    let directory = checkout().join("target/packages");
+    let names = names_in(&directory);
     let mut fitting = names.iter().filter(|name| name.ends_with(ending));
     match (fitting.next(), fitting.next()) {
-        (Some(name), None) => folder.join(name),
+        (Some(name), None) => directory.join(name),
         _ => panic!("one package that ends with {ending} is expected: {names:?}"),
     }
 }
@@ -42,9 +42,9 @@ pub fn released() -> PathBuf {
         .args(["--print", "host-tuple"])
         .output();
     let target = text(&target.expect("rustc").stdout);
-    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
+    let directory = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
     checkout()
-        .join(folder)
+        .join(directory)
         .join(target.trim())
         .join("release/wbench")
 }

@@ -3,7 +3,7 @@
 use predicates::str::is_empty;
 use tempfile::TempDir;
 
-use crate::common::{folder, wbench};
+use crate::common::{temp_dir, wbench};
 
 /// Options of a run, and the sequence of data calls they must produce.
 ///
@@ -41,7 +41,7 @@ pub const MODEL: Model = Model {
 };
 
 impl Model {
-    pub fn words(&self) -> String {
+    pub fn args(&self) -> String {
         let Self {
             files,
             block,
@@ -52,22 +52,22 @@ impl Model {
             ..
         } = self;
         let total = self.files * self.file_size;
-        let mut words = format!(
+        let mut args = format!(
             "--files {files} --total-size {total} --block-size {block} --flags none --fsync-freq \
              {fsync_freq} --fsync-mode {fsync_mode} --merged-requests {merged} --rw-ratio {ratio} \
              --fsync-end {}",
             if self.fsync_end { "on" } else { "off" }
         );
         if self.fsync_all {
-            words.push_str(" --fsync-all");
+            args.push_str(" --fsync-all");
         }
         if let Some(seed) = self.seed {
-            words.push_str(&format!(" --seed {seed}"));
+            args.push_str(&format!(" --seed {seed}"));
         }
         if self.mode.starts_with("rnd") {
-            words.push_str(&format!(" --events {}", self.requests));
+            args.push_str(&format!(" --events {}", self.requests));
         }
-        words
+        args
     }
 
     pub fn calls(&self) -> Vec<String> {
@@ -159,10 +159,13 @@ impl Model {
 
 /// A directory with the files of a model.
 pub fn prepared(model: &Model) -> TempDir {
-    let folder = folder();
-    wbench(folder.path(), &format!("fileio prepare {}", model.words()))
-        .assert()
-        .success()
-        .stdout(is_empty());
-    folder
+    let directory = temp_dir();
+    wbench(
+        directory.path(),
+        &format!("fileio prepare {}", model.args()),
+    )
+    .assert()
+    .success()
+    .stdout(is_empty());
+    directory
 }

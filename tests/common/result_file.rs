@@ -6,8 +6,8 @@ use std::process::Output;
 use crate::common::wbench;
 
 /// Runs the program and returns its output whatever its status.
-pub fn run(directory: &Path, words: &str) -> Output {
-    wbench(directory, words).output().expect("the program ends")
+pub fn run(directory: &Path, args: &str) -> Output {
+    wbench(directory, args).output().expect("the program ends")
 }
 
 /// Labels that make a result larger than the space reserved for it.

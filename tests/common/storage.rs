@@ -40,10 +40,10 @@ impl Bench {
     }
 
     /// On the file system of a directory.
-    pub fn on(folder: &Path) -> Self {
-        let root = tempfile::tempdir_in(folder).expect("a folder to work in");
+    pub fn on(directory: &Path) -> Self {
+        let root = tempfile::tempdir_in(directory).expect("a directory to work in");
         let dir = root.path().join("files");
-        std::fs::create_dir(&dir).expect("a folder for test files");
+        std::fs::create_dir(&dir).expect("a directory for test files");
         Self { root, dir }
     }
 
@@ -58,66 +58,66 @@ impl Bench {
         serde_json::from_str(&text).expect("JSON in the result file")
     }
 
-    /// `wbench fileio WORDS --dir DIR`.
-    pub fn fileio(&self, words: &str) -> End {
-        self.with_dir(Command::new(WBENCH), words).into()
+    /// `wbench fileio ARGS --dir DIR`.
+    pub fn fileio(&self, args: &str) -> End {
+        self.with_dir(Command::new(WBENCH), args).into()
     }
 
     /// Like [`Bench::fileio`], with these strace(1) injections.
-    pub fn fileio_under(&self, injections: &[String], words: &str) -> End {
+    pub fn fileio_under(&self, injections: &[String], args: &str) -> End {
         let mut command = Command::new("strace");
         command.args(["-f", "-qq", "-o"]);
         command.arg(self.root.path().join("trace"));
         command.args(injections);
         command.arg(WBENCH);
-        self.with_dir(command, words).into()
+        self.with_dir(command, args).into()
     }
 
     /// Like [`Bench::fileio`], but does not wait.
-    pub fn start(&self, words: &str) -> Running {
-        Running::start(self.command(Command::new(WBENCH), words))
+    pub fn start(&self, args: &str) -> Running {
+        Running::start(self.command(Command::new(WBENCH), args))
     }
 
-    fn with_dir(&self, command: Command, words: &str) -> Output {
-        let mut command = self.command(command, words);
+    fn with_dir(&self, command: Command, args: &str) -> Output {
+        let mut command = self.command(command, args);
         let program = command.get_program().to_owned();
         command
             .output()
             .unwrap_or_else(|error| panic!("{program:?} is needed for this test: {error}"))
     }
 
-    fn command(&self, mut command: Command, words: &str) -> Command {
-        command.arg("fileio").args(words.split_whitespace());
+    fn command(&self, mut command: Command, args: &str) -> Command {
+        command.arg("fileio").args(args.split_whitespace());
         command.arg("--dir").arg(&self.dir);
         command
     }
 
     /// `fileio run` with a result file.
-    pub fn run(&self, words: &str) -> End {
-        self.fileio(&self.run_words(words))
+    pub fn run(&self, args: &str) -> End {
+        self.fileio(&self.run_args(args))
     }
 
     /// `fileio run` with a result file and injections.
-    pub fn run_under(&self, injections: &[String], words: &str) -> End {
-        self.fileio_under(injections, &self.run_words(words))
+    pub fn run_under(&self, injections: &[String], args: &str) -> End {
+        self.fileio_under(injections, &self.run_args(args))
     }
 
     /// Runs the sysbench dialect on these files.
-    pub fn sysbench(&self, words: &str) -> End {
+    pub fn sysbench(&self, args: &str) -> End {
         let mut command = Command::new(WBENCH);
-        command.arg("--test=fileio").args(words.split_whitespace());
+        command.arg("--test=fileio").args(args.split_whitespace());
         command.current_dir(&self.dir);
         command.output().expect("wbench runs").into()
     }
 
     /// The arguments of a run that writes a result file.
-    pub fn run_words(&self, words: &str) -> String {
-        format!("run {words} --quiet --json {}", self.json().display())
+    pub fn run_args(&self, args: &str) -> String {
+        format!("run {args} --quiet --json {}", self.json().display())
     }
 
     /// The names in the directory of the test files.
     pub fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(&self.dir).expect("the folder of the test files");
+        let entries = std::fs::read_dir(&self.dir).expect("the directory of the test files");
         let mut names: Vec<String> = entries
             .map(|entry| {
                 entry
@@ -134,9 +134,9 @@ impl Bench {
     /// Makes the directories writable for every user.
     pub fn open_to_all(&self) {
         use std::os::unix::fs::PermissionsExt;
-        for folder in [self.root.path(), &self.dir] {
+        for directory in [self.root.path(), &self.dir] {
             let all = std::fs::Permissions::from_mode(0o777);
-            std::fs::set_permissions(folder, all).expect("permissions set");
+            std::fs::set_permissions(directory, all).expect("permissions set");
         }
     }
 
@@ -148,19 +148,19 @@ impl Bench {
     /// strace arguments that make a call fail; calls with a path or descriptor fail only on test
     /// files.
     pub fn inject(&self, call: &str, fault: &str, when: u64, files: u32) -> Vec<String> {
-        let mut words = Vec::new();
+        let mut args = Vec::new();
         let of_queue = call.starts_with("io_");
         for file in (0..files).filter(|_| !of_queue) {
-            words.push("-P".into());
-            words.push(self.file(file).to_string_lossy().into());
-            words.push("-P".into());
-            words.push(format!("test_file.{file}"));
+            args.push("-P".into());
+            args.push(self.file(file).to_string_lossy().into());
+            args.push("-P".into());
+            args.push(format!("test_file.{file}"));
         }
-        words.push("-e".into());
-        words.push(format!("trace={call}"));
-        words.push("-e".into());
-        words.push(format!("inject={call}:{fault}:when={when}"));
-        words
+        args.push("-e".into());
+        args.push(format!("trace={call}"));
+        args.push("-e".into());
+        args.push(format!("inject={call}:{fault}:when={when}"));
+        args
     }
 }
 
@@ -198,12 +198,12 @@ impl End {
 
     /// Fails the test unless the program failed with a message that contains these strings.
     #[track_caller]
-    pub fn failed_with(self, words: &[&str], what: &str) -> Self {
+    pub fn failed_with(self, parts: &[&str], what: &str) -> Self {
         assert_eq!(self.status, Some(1), "{what}: {self:?}");
-        for word in words {
+        for part in parts {
             assert!(
-                self.stderr.contains(word),
-                "{what}: no '{word}' in {self:?}"
+                self.stderr.contains(part),
+                "{what}: no '{part}' in {self:?}"
             );
         }
         self
@@ -212,37 +212,37 @@ impl End {
 
 /// A file system in a file, mounted until drop.
 pub struct Mounted {
-    folder: TempDir,
+    directory: TempDir,
     mounted: bool,
 }
 
 impl Mounted {
     /// Creates one with `mkfs.KIND` in an image of this size in bytes. Needs root.
     pub fn made(kind: &str, size: u64, options: &str) -> Self {
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-        let image = folder.path().join("image");
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+        let image = directory.path().join("image");
         let file = std::fs::File::create(&image).expect("an image");
         file.set_len(size).expect("room for the image");
         // Without -F, mkfs.ext4 would ask for confirmation because the target is a file.
-        let words = if kind == "xfs" { "-q" } else { "-qF" };
+        let args = if kind == "xfs" { "-q" } else { "-qF" };
         must(
             &format!("mkfs.{kind}"),
-            [OsStr::new(words), image.as_os_str()],
+            [OsStr::new(args), image.as_os_str()],
         );
-        std::fs::create_dir(folder.path().join("mount")).expect("a mount point");
+        std::fs::create_dir(directory.path().join("mount")).expect("a mount point");
         let mut mounted = Self {
-            folder,
+            directory,
             mounted: false,
         };
         let options = format!("loop,{options}");
-        let words = [
+        let args = [
             OsStr::new("-o"),
             options.as_ref(),
             image.as_ref(),
             mounted.path().as_os_str(),
         ]
         .map(OsStr::to_owned);
-        must("mount", words);
+        must("mount", args);
         mounted.mounted = true;
         mounted
     }
@@ -258,22 +258,22 @@ impl Mounted {
     }
 
     fn in_memory(kind: &str, options: &str) -> Self {
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-        std::fs::create_dir(folder.path().join("mount")).expect("a mount point");
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+        std::fs::create_dir(directory.path().join("mount")).expect("a mount point");
         let mut mounted = Self {
-            folder,
+            directory,
             mounted: false,
         };
         let path = mounted.path();
-        let words = ["-t", kind, "-o", options, kind].map(OsStr::new);
-        must("mount", words.into_iter().chain([path.as_os_str()]));
+        let args = ["-t", kind, "-o", options, kind].map(OsStr::new);
+        must("mount", args.into_iter().chain([path.as_os_str()]));
         mounted.mounted = true;
         mounted
     }
 
     /// The mount point.
     pub fn path(&self) -> PathBuf {
-        self.folder.path().join("mount")
+        self.directory.path().join("mount")
     }
 
     /// Makes the loop device open its image with O_DIRECT.
@@ -328,14 +328,14 @@ impl Drop for Bound {
     }
 }
 
-fn must<S: AsRef<OsStr>>(program: &str, words: impl IntoIterator<Item = S>) {
+fn must<S: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = S>) {
     let done = Command::new(program)
-        .args(words)
+        .args(args)
         .output()
         .unwrap_or_else(|error| panic!("{program} is needed for this test: {error}"));
-    let told = String::from_utf8_lossy(&done.stderr);
+    let message = String::from_utf8_lossy(&done.stderr);
     assert!(
         done.status.success(),
-        "{program} (as root) is needed for this test: {told}"
+        "{program} (as root) is needed for this test: {message}"
     );
 }

@@ -6,7 +6,7 @@ use std::process::Output;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::{Running, folder, names_in, result_in, wbench};
+use crate::common::{Running, names_in, result_in, temp_dir, wbench};
 
 /// A small version of the study's measurements.
 pub const SMALL: &str = r#"
@@ -60,32 +60,32 @@ pub const SMALL_NAMES: [&str; 6] = ["cpu", "memory-read", "seqrd", "rndrd", "seq
 
 /// A directory with a profile and a directory for test files.
 pub struct Place {
-    pub folder: TempDir,
+    pub directory: TempDir,
 }
 
 impl Place {
     pub fn with(profile: &str) -> Self {
-        let folder = folder();
-        std::fs::write(folder.path().join("p.toml"), profile).unwrap();
-        std::fs::create_dir(folder.path().join("data")).unwrap();
-        Self { folder }
+        let directory = temp_dir();
+        std::fs::write(directory.path().join("p.toml"), profile).unwrap();
+        std::fs::create_dir(directory.path().join("data")).unwrap();
+        Self { directory }
     }
 
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        self.directory.path()
     }
 
-    pub fn words(words: &str) -> String {
-        format!("suite --profile p.toml --dir data {words}")
+    pub fn args(args: &str) -> String {
+        format!("suite --profile p.toml --dir data {args}")
     }
 
-    pub fn suite(&self, words: &str) -> Output {
-        let done = wbench(self.path(), &Self::words(words)).output();
+    pub fn suite(&self, args: &str) -> Output {
+        let done = wbench(self.path(), &Self::args(args)).output();
         done.expect("the suite ends")
     }
 
-    pub fn start(&self, words: &str) -> Running {
-        Running::wbench(self.path(), &Self::words(words))
+    pub fn start(&self, args: &str) -> Running {
+        Running::wbench(self.path(), &Self::args(args))
     }
 
     pub fn file(&self) -> PathBuf {

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::{Running, WBENCH, folder, names_in, result_in};
+use crate::common::{Running, WBENCH, names_in, result_in, temp_dir};
 
 /// Instances that end within hundredths of a second.
 pub const TRIVIAL: &str = "cpu --max-prime 100 --events 10";
@@ -19,7 +19,7 @@ pub struct Workspace {
 
 impl Workspace {
     pub fn new() -> Self {
-        let directory = folder();
+        let directory = temp_dir();
         std::fs::create_dir(directory.path().join("data")).unwrap();
         Self { directory }
     }

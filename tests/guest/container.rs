@@ -6,24 +6,24 @@ use std::process::{Command, Output};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::common::{Running, WBENCH, assert_ended, folder, names_in, number, parsed, text};
+use crate::common::{Running, WBENCH, assert_ended, names_in, number, parsed, temp_dir, text};
 use crate::machine::{PROJECT, documents};
 
 /// `packaging/container/run`, with its files in this directory.
-pub fn launcher(files: &Path, options: &[&str], words: &[&str]) -> Command {
+pub fn launcher(files: &Path, options: &[&str], args: &[&str]) -> Command {
     let mut command = Command::new(Path::new(PROJECT).join("packaging/container/run"));
     command
         .env("WBENCH_CONTAINERS", files)
         .args(["--container-binary", WBENCH])
         .args(options)
         .arg("--")
-        .args(words);
+        .args(args);
     command
 }
 
-fn run(options: &[&str], words: &[&str]) -> Output {
-    let files = folder();
-    let output = Running::start(launcher(files.path(), options, words)).finish();
+fn run(options: &[&str], args: &[&str]) -> Output {
+    let files = temp_dir();
+    let output = Running::start(launcher(files.path(), options, args)).finish();
     assert_eq!(names_in(files.path()), [""; 0]);
     output
 }
@@ -64,8 +64,8 @@ fn without_limits_none_are_reported() {
 #[test]
 fn a_block_above_the_memory_limit_is_reported_before_the_kernel_kills_the_test() {
     let limit = ["--container-memory", "67108864"];
-    let words = ["memory", "--block-size", "256M", "--total-size", "1G"];
-    let output = run(&limit, &words);
+    let args = ["memory", "--block-size", "256M", "--total-size", "1G"];
+    let output = run(&limit, &args);
     // A machine with swap continues, slowly.
     assert!(matches!(output.status.code(), Some(137 | 0)), "{output:?}");
     let errors = text(&output.stderr);
@@ -77,8 +77,8 @@ fn a_block_above_the_memory_limit_is_reported_before_the_kernel_kills_the_test()
 
 #[test]
 fn sigterm_ends_the_test_in_the_container_with_its_result() {
-    let files = folder();
-    let words = [
+    let files = temp_dir();
+    let args = [
         "cpu",
         "--time",
         "1000",
@@ -87,7 +87,7 @@ fn sigterm_ends_the_test_in_the_container_with_its_result() {
         "--report-interval",
         "0.1",
     ];
-    let running = Running::start(launcher(files.path(), &[], &words));
+    let running = Running::start(launcher(files.path(), &[], &args));
     running.wait_for("events/s");
     running.signal(Signal::SIGTERM);
     let output = running.finish();

@@ -7,7 +7,7 @@
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::{assert_ended, folder, parsed, tool};
+use crate::common::{assert_ended, parsed, temp_dir, tool};
 use crate::machine::launcher;
 
 /// Copies the first program to the second and replaces the signature of QEMU's emulation, three
@@ -26,23 +26,23 @@ os.chmod(target, 0o755)
 
 /// A directory with a QEMU that presents this signature.
 fn qemu_signing(signature: &str) -> TempDir {
-    let folder = folder();
+    let directory = temp_dir();
     let name = "qemu-system-x86_64";
     let signed = tool("python3")
         .args(["-c", SIGN])
         .arg(tool(name).get_program())
-        .arg(folder.path().join(name))
+        .arg(directory.path().join(name))
         .arg(signature)
         .output()
         .unwrap();
     assert_ended(&signed, 0);
-    folder
+    directory
 }
 
 /// The value of `host.virtualization` in a guest with these QEMU options, optionally with another
 /// signature.
 fn found(signature: Option<&str>, cpu: &str, smbios: &[&str]) -> Value {
-    let words = smbios.iter().flat_map(|words| ["-smbios", words]);
+    let args = smbios.iter().flat_map(|args| ["-smbios", args]);
     // SeaBIOS would also believe the signature of Xen, and wait for it.
     let firmware = [
         "-bios",
@@ -52,7 +52,7 @@ fn found(signature: Option<&str>, cpu: &str, smbios: &[&str]) -> Value {
     ];
     let firmware = firmware.into_iter().filter(|_| signature.is_some());
     let mut options = vec!["--guest-cpu", cpu];
-    for word in firmware.chain(words) {
+    for word in firmware.chain(args) {
         options.extend(["--guest-qemu", word]);
     }
     let mut command = launcher(&options, &["env", "--json"]);

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::common::{
-    Running, Traced, WBENCH, assert_ended, data_call, folder, result_in, text, traced, wbench,
+    Running, Traced, WBENCH, assert_ended, data_call, result_in, temp_dir, text, traced, wbench,
 };
 use crate::container;
 use crate::machine::{GUEST, PROJECT, add_file, add_program, script};
@@ -19,7 +19,7 @@ const ENVIRONMENTS: [&str; 3] = ["host", "container", "guest"];
 #[test]
 fn the_lab_runs_one_binary_in_three_places_and_compares_them_in_one_table() {
     assert!(GUEST.is_dir());
-    let lab = folder();
+    let lab = temp_dir();
     let mut command = Command::new(Path::new(PROJECT).join("packaging/lab/run"));
     command
         .args([
@@ -95,19 +95,19 @@ const RUN: &str = "fileio run --mode rndrw --events 300 --fsync-freq 50 --quiet"
 const STRACE: &str = "-ff -qq -y -s 0 -e trace=pread64,pwrite64,fsync,fdatasync -o";
 
 fn prepared() -> TempDir {
-    let dir = folder();
+    let dir = temp_dir();
     let prepare = format!("fileio prepare {SET}");
     wbench(dir.path(), &prepare).assert().success();
     dir
 }
 
 fn requests_in_the_container() -> Vec<String> {
-    let root = folder();
+    let root = temp_dir();
     add_program(root.path(), "strace");
-    let (files, data) = (folder(), prepared());
-    let words = format!("{STRACE} /data/trace /usr/bin/wbench {RUN} {SET}");
-    let words: Vec<&str> = words.split(' ').collect();
-    let path = |folder: &TempDir| folder.path().to_str().unwrap().to_owned();
+    let (files, data) = (temp_dir(), prepared());
+    let args = format!("{STRACE} /data/trace /usr/bin/wbench {RUN} {SET}");
+    let args: Vec<&str> = args.split(' ').collect();
+    let path = |directory: &TempDir| directory.path().to_str().unwrap().to_owned();
     let options = [
         "--container-program",
         "/usr/bin/strace",
@@ -116,13 +116,13 @@ fn requests_in_the_container() -> Vec<String> {
         "--container-data",
         &path(&data),
     ];
-    let output = Running::start(container::launcher(files.path(), &options, &words)).finish();
+    let output = Running::start(container::launcher(files.path(), &options, &args)).finish();
     assert_ended(&output, 0);
     Traced::read(output, data.path()).data_calls()
 }
 
 fn requests_in_the_guest() -> Vec<String> {
-    let root = folder();
+    let root = temp_dir();
     add_program(root.path(), "strace");
     // The binary under test, as in the other two places.
     add_file(root.path(), Path::new(WBENCH), Path::new("/usr/bin/wbench"));

@@ -7,31 +7,31 @@ use std::thread;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::common::{Running, assert_ended, folder, names_in, text, wait_until};
+use crate::common::{Running, assert_ended, names_in, temp_dir, text, wait_until};
 use crate::machine::{GUEST, boot, document, launcher};
 
 #[test]
 fn arguments_output_and_exit_status_are_passed_through_unchanged() {
-    let words = ["a b", "it's", "", "\"$HOME\" `x` \\n", "two\nlines\n", "-e"];
-    let program = "for word; do printf '[%s]' \"$word\"; done; echo told >&2; exit 7";
+    let args = ["a b", "it's", "", "\"$HOME\" `x` \\n", "two\nlines\n", "-e"];
+    let program = "for word; do printf '[%s]' \"$word\"; done; echo printed >&2; exit 7";
     let output = boot(
         &["--guest-program", "/bin/sh"],
-        &[&["-c", program, "name"], &words[..]].concat(),
+        &[&["-c", program, "name"], &args[..]].concat(),
     );
     assert_ended(&output, 7);
-    let expected: String = words.iter().map(|word| format!("[{word}]")).collect();
+    let expected: String = args.iter().map(|word| format!("[{word}]")).collect();
     assert_eq!(text(&output.stdout), expected);
     let errors = text(&output.stderr);
-    assert!(errors.ends_with("told\n"), "{errors}");
+    assert!(errors.ends_with("printed\n"), "{errors}");
     assert!(errors.contains("emulated"), "{errors}");
 }
 
 #[test]
 fn wbench_measures_on_the_guests_own_disk() {
-    let words = "fileio --mode rndrw --files 4 --total-size 4M --events 100 --json -";
-    let words: Vec<&str> = words.split(' ').collect();
+    let args = "fileio --mode rndrw --files 4 --total-size 4M --events 100 --json -";
+    let args: Vec<&str> = args.split(' ').collect();
     let options = ["--guest-filesystem", "ext4", "--guest-disk", "1G"];
-    let result = document(&options, &words);
+    let result = document(&options, &args);
     assert_eq!(result["status"], "complete");
     assert_eq!(result["totals"]["events"], 100);
     assert_eq!(result["storage"]["filesystem"], "ext4");
@@ -41,7 +41,7 @@ fn wbench_measures_on_the_guests_own_disk() {
 
 /// A directory with the same guest that no other test uses.
 fn guest_alone() -> TempDir {
-    let alone = folder();
+    let alone = temp_dir();
     for entry in fs::read_dir(&*GUEST).unwrap() {
         let file = entry.unwrap().path();
         if file.is_file() {
@@ -146,7 +146,7 @@ fn invalid_options_are_reported_before_booting() {
     assert_fails(&["--guest-colour", "red"], 2, "--guest-colour");
     assert_fails(&["--guest-filesystem", "fat"], 2, "xfs or ext4");
     assert_fails(&["--guest-add", "/no/such"], 2, "/no/such");
-    let empty = folder();
+    let empty = temp_dir();
     let mut command = launcher(&[], &["env"]);
     command.env("WBENCH_GUEST", empty.path());
     let output = Running::start(command).finish();

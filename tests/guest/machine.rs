@@ -21,7 +21,7 @@ pub static GUEST: LazyLock<PathBuf> = LazyLock::new(|| {
 });
 
 /// The launcher with these options and these arguments for the program.
-pub fn launcher(options: &[&str], words: &[&str]) -> Command {
+pub fn launcher(options: &[&str], args: &[&str]) -> Command {
     let mut command = Command::new(Path::new(PROJECT).join("packaging/guest/run"));
     // Emulation is what is tested, and the same everywhere.
     command
@@ -32,15 +32,13 @@ pub fn launcher(options: &[&str], words: &[&str]) -> Command {
         .stdin(Stdio::null())
         .args(options)
         .arg("--")
-        .args(words);
+        .args(args);
     command
 }
 
 /// Runs a guest to completion.
-pub fn boot(options: &[&str], words: &[&str]) -> Output {
-    launcher(options, words)
-        .output()
-        .expect("the launcher runs")
+pub fn boot(options: &[&str], args: &[&str]) -> Output {
+    launcher(options, args).output().expect("the launcher runs")
 }
 
 /// Output of a script in the guest's shell, which must succeed.
@@ -54,8 +52,8 @@ pub fn script(options: &[&str], script: &str) -> String {
 
 /// The JSON document that wbench prints in a guest.
 #[track_caller]
-pub fn document(options: &[&str], words: &[&str]) -> Value {
-    let output = boot(options, words);
+pub fn document(options: &[&str], args: &[&str]) -> Value {
+    let output = boot(options, args);
     assert_ended(&output, 0);
     parsed(&output.stdout)
 }

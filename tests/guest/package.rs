@@ -4,23 +4,23 @@ use std::path::Path;
 use std::process::Output;
 
 use crate::common::packaged;
-use crate::common::{Running, assert_ended, folder, text, tool};
+use crate::common::{Running, assert_ended, temp_dir, text, tool};
 use crate::machine::{GUEST, add_file, add_program, script};
 
-fn rpm(root: &Path, words: &[&str]) -> Output {
+fn rpm(root: &Path, args: &[&str]) -> Output {
     let mut command = tool("rpm");
     // Debian's rpm has its database elsewhere by default.
     command
         .arg("--root")
         .arg(root)
         .args(["--dbpath", "/var/lib/rpm"])
-        .args(words);
+        .args(args);
     Running::start(command).finish()
 }
 
 #[test]
 fn the_rpm_verifies_in_a_guest_and_works_as_the_manual_says() {
-    let root = folder();
+    let root = temp_dir();
     assert!(GUEST.is_dir());
     let package = packaged::package("x86_64.rpm");
     let installed = rpm(

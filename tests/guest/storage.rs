@@ -1,11 +1,11 @@
 //! The device below a directory, through Linux's layers: LVM volumes, md, overlayfs.
 
-use crate::common::folder;
+use crate::common::temp_dir;
 use crate::machine::{add_modules, add_program, documents};
 
 #[test]
 fn volumes_arrays_and_overlays_lead_to_the_device_below() {
-    let root = folder();
+    let root = temp_dir();
     add_program(root.path(), "dmsetup");
     add_modules(
         root.path(),
@@ -45,7 +45,7 @@ fn volumes_arrays_and_overlays_lead_to_the_device_below() {
          echo active >$array/array_state
          mke2fs -q /dev/md_stripe >/dev/null 2>&1
          env_in /dev/md_stripe /mnt/stripe
-         # An overlay whose upper folder is on the data disk.
+         # An overlay whose upper directory is on the data disk.
          mkdir -p /data/lower /data/upper /data/work /mnt/overlay
          mount -t overlay -o lowerdir=/data/lower,upperdir=/data/upper,workdir=/data/work \\
              overlay /mnt/overlay

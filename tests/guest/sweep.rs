@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use crate::common::{
-    Running, WBENCH, assert_ended, folder, names_in, result_in, text, tool, wbench,
+    Running, WBENCH, assert_ended, names_in, result_in, temp_dir, text, tool, wbench,
 };
 
 const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guest/sweep_runc.py");
@@ -13,7 +13,7 @@ const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guest/sweep_r
 fn native_and_container_runs_at_concurrency_one_and_two_give_one_table_and_one_page() {
     // Checked here so that the test, not the launcher, reports it missing.
     tool("runc");
-    let folder = folder();
+    let directory = temp_dir();
     let container = format!(
         "runc=python3 {LAUNCHER} {{env}}-{{concurrency}}-{{instance}} {{dir}} {WBENCH} {{args}} \
          --dir /data"
@@ -23,11 +23,11 @@ fn native_and_container_runs_at_concurrency_one_and_two_give_one_table_and_one_p
         .args("sweep --concurrency 1,2 --count 4 --json all.json --lead 4".split(' '))
         .args(["--launch", "native=", "--launch", &container, "--"])
         .args("fileio --mode seqrd --files 2 --total-size 4M --flags none".split(' '))
-        .current_dir(folder.path());
+        .current_dir(directory.path());
     let output = Running::start(command).finish();
     assert_ended(&output, 0);
-    assert_eq!(names_in(folder.path()), ["all.json"]);
-    let array = result_in(&folder.path().join("all.json"));
+    assert_eq!(names_in(directory.path()), ["all.json"]);
+    let array = result_in(&directory.path().join("all.json"));
     let results = array.as_array().unwrap();
     assert_eq!(results.len(), 16);
     for result in results {
@@ -47,7 +47,7 @@ fn native_and_container_runs_at_concurrency_one_and_two_give_one_table_and_one_p
     }
 
     let compare = "compare all.json --by env --vary concurrency";
-    let table = wbench(folder.path(), compare).assert().success();
+    let table = wbench(directory.path(), compare).assert().success();
     let table = text(&table.get_output().stdout);
     for row in [
         "1            native  4",
@@ -57,18 +57,18 @@ fn native_and_container_runs_at_concurrency_one_and_two_give_one_table_and_one_p
         assert!(table.contains(row), "no '{row}' in {table}");
     }
     let page = format!("{compare} --format html --output page.html");
-    wbench(folder.path(), &page).assert().success();
+    wbench(directory.path(), &page).assert().success();
     let shown = tool("chromium")
         .args("--headless --no-sandbox --disable-gpu --dump-dom".split(' '))
-        .arg(folder.path().join("page.html"))
+        .arg(directory.path().join("page.html"))
         .output()
         .expect("chromium runs");
     let shown = text(&shown.stdout);
-    for words in [
+    for part in [
         "Comparison of native, runc",
         "by concurrency",
         ">\nconcurrency\n</text>",
     ] {
-        assert!(shown.contains(words), "no '{words}' in the page");
+        assert!(shown.contains(part), "no '{part}' in the page");
     }
 }

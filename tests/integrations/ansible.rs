@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::common::ssh::Sshd;
 use crate::common::{
-    Running, WBENCH, assert_ended, folder, names_in, number, result_in, text, tool, wbench,
+    Running, WBENCH, assert_ended, names_in, number, result_in, temp_dir, text, tool, wbench,
 };
 use tempfile::TempDir;
 
@@ -20,7 +20,7 @@ const HOSTS: [&str; 3] = ["first", "second", "third"];
 
 /// Hosts, each with its own network, sshd, storage and directories.
 struct Fleet {
-    folder: TempDir,
+    directory: TempDir,
     _servers: Vec<Sshd>,
     /// Where Ansible runs, next to the hosts' namespaces: this machine's network stays untouched.
     controller: Namespace,
@@ -36,10 +36,10 @@ impl Fleet {
             assert!(setup.unwrap().success(), "tests/setup/ansible.sh failed");
         });
         let controller = Namespace::new();
-        let folder = folder();
+        let directory = temp_dir();
         let (mut servers, mut namespaces, mut lines) = (Vec::new(), Vec::new(), String::new());
         for (i, host) in HOSTS.iter().enumerate() {
-            let home = folder.path().join(host);
+            let home = directory.path().join(host);
             for sub in ["ssh", "data", "bin"] {
                 fs::create_dir_all(home.join(sub)).unwrap();
             }
@@ -73,11 +73,11 @@ impl Fleet {
              wbench_command: [suite, --resume, --scale, 0.0005]\n    \
              wbench_margin: 8\n    \
              wbench_poll: 1\n",
-            home = folder.path().display()
+            home = directory.path().display()
         );
-        fs::write(folder.path().join("hosts.yml"), inventory).unwrap();
+        fs::write(directory.path().join("hosts.yml"), inventory).unwrap();
         Self {
-            folder,
+            directory,
             _servers: servers,
             controller,
             _hosts: namespaces,
@@ -85,7 +85,7 @@ impl Fleet {
     }
 
     fn home(&self, host: &str) -> std::path::PathBuf {
-        self.folder.path().join(host)
+        self.directory.path().join(host)
     }
 
     fn play(&self, options: &[&str]) -> Output {
@@ -98,8 +98,8 @@ impl Fleet {
             .args(["-i", "hosts.yml"])
             .args(options)
             .arg(root.join("packaging/ansible/wbench.yml"))
-            .current_dir(self.folder.path())
-            .env("HOME", self.folder.path())
+            .current_dir(self.directory.path())
+            .env("HOME", self.directory.path())
             .env("ANSIBLE_HOST_KEY_CHECKING", "false")
             .env("ANSIBLE_PIPELINING", "true")
             .env("ANSIBLE_SSH_CONTROL_PATH_DIR", sockets.path())
@@ -113,7 +113,7 @@ impl Fleet {
 
     /// The first of the seven results from a host.
     fn result(&self, host: &str) -> serde_json::Value {
-        let results = self.folder.path().join("results/run1");
+        let results = self.directory.path().join("results/run1");
         let mut suite = result_in(&results.join(host).join("result.json"));
         let suite = suite.as_array_mut().unwrap();
         assert_eq!(suite.len(), 7);
@@ -153,11 +153,11 @@ impl Drop for Namespace {
 }
 
 #[track_caller]
-fn ip(words: &[&str]) {
-    let output = tool("ip").args(words).output().unwrap();
+fn ip(args: &[&str]) {
+    let output = tool("ip").args(args).output().unwrap();
     assert!(
         output.status.success(),
-        "ip {words:?}: {}",
+        "ip {args:?}: {}",
         text(&output.stderr)
     );
 }
@@ -165,16 +165,16 @@ fn ip(words: &[&str]) {
 /// Checks a count in the recap of a host, such as `changed=0`.
 #[track_caller]
 fn assert_recap(output: &Output, host: &str, count: &str) {
-    let told = text(&output.stdout);
-    let recap = told
+    let message = text(&output.stdout);
+    let recap = message
         .split("PLAY RECAP")
         .nth(1)
-        .unwrap_or_else(|| panic!("{told}"));
+        .unwrap_or_else(|| panic!("{message}"));
     let line = recap.lines().find(|line| line.starts_with(host));
-    let line = line.unwrap_or_else(|| panic!("{told}"));
+    let line = line.unwrap_or_else(|| panic!("{message}"));
     assert!(
         line.split_whitespace().any(|word| word == count),
-        "{count}: {line}\n{told}"
+        "{count}: {line}\n{message}"
     );
 }
 
@@ -191,7 +191,7 @@ fn all_hosts_start_at_the_same_time_and_a_repeated_play_does_only_what_is_missin
     let failed = fleet.play(&[]);
     assert_eq!(failed.status.code(), Some(2), "{}", text(&failed.stdout));
     assert_eq!(
-        names_in(&fleet.folder.path().join("results/run1")),
+        names_in(&fleet.directory.path().join("results/run1")),
         ["first", "third"]
     );
     let results = ["first", "third"].map(|host| fleet.result(host));
@@ -213,8 +213,8 @@ fn all_hosts_start_at_the_same_time_and_a_repeated_play_does_only_what_is_missin
         assert_eq!(&fleet.result(host), result);
     }
     assert_eq!(fleet.result("second")["labels"]["host"], "second");
-    let folder = fleet.folder.path();
-    wbench(folder, "compare results/run1 --by host")
+    let directory = fleet.directory.path();
+    wbench(directory, "compare results/run1 --by host")
         .assert()
         .success();
 }
@@ -228,11 +228,11 @@ fn a_host_with_a_wrong_clock_is_refused_before_anything_changes() {
     fs::set_permissions(bin.join("date"), fs::Permissions::from_mode(0o755)).unwrap();
     let refused = fleet.play(&[]);
     assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stdout));
-    let told = text(&refused.stdout) + &text(&refused.stderr);
+    let message = text(&refused.stdout) + &text(&refused.stderr);
     assert!(
-        told.contains("The clock of third is off by more than 1 s"),
-        "{told}"
+        message.contains("The clock of third is off by more than 1 s"),
+        "{message}"
     );
-    assert!(!told.contains("The clock of first"), "{told}");
+    assert!(!message.contains("The clock of first"), "{message}");
     assert!(!fleet.home("first").join("wbench").exists());
 }

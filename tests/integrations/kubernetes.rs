@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Once;
 
-use crate::common::{Running, WBENCH, assert_ended, folder, parsed, text, tool, wbench};
+use crate::common::{Running, WBENCH, assert_ended, parsed, temp_dir, text, tool, wbench};
 use serde_json::{Value, json};
 
 fn packaging() -> PathBuf {
@@ -32,8 +32,8 @@ fn in_venv(program: &str) -> Command {
 
 /// Validates a manifest against the schema of a version.
 fn validate(manifest: &str, version: &str) -> Output {
-    let folder = folder();
-    let file = folder.path().join("job.yaml");
+    let directory = temp_dir();
+    let file = directory.path().join("job.yaml");
     fs::write(&file, manifest).unwrap();
     let mut validate = in_venv("kubernetes-validate");
     validate.args(["--strict", "-k", version]).arg(file);
@@ -63,8 +63,8 @@ fn the_job_passes_the_published_schemas_in_strict_mode() {
     }
     let wrong = validate(&job.replace("completionMode", "completionsMode"), "1.37");
     assert_ne!(wrong.status.code(), Some(0));
-    let told = text(&wrong.stdout) + &text(&wrong.stderr);
-    assert!(told.contains("completionsMode"), "{told}");
+    let message = text(&wrong.stdout) + &text(&wrong.stderr);
+    assert!(message.contains("completionsMode"), "{message}");
 }
 
 /// The manifest as JSON.
@@ -101,10 +101,10 @@ fn the_container_of_the_job_prints_labelled_results_and_nothing_else() {
     let now: f64 = text(&now.stdout).trim().parse().unwrap();
     let start_at = format!("{:.3}", now + 3.0);
     let arguments = container["args"].as_array().unwrap().iter();
-    let mut words = vec!["/wbench".to_owned()];
-    words.extend(arguments.map(|word| filled_in(word.as_str().unwrap(), &start_at)));
-    assert!(!words.iter().any(|word| word.contains("$(")), "{words:?}");
-    words.extend(["--scale".to_owned(), "0.0005".to_owned()]);
+    let mut args = vec!["/wbench".to_owned()];
+    args.extend(arguments.map(|word| filled_in(word.as_str().unwrap(), &start_at)));
+    assert!(!args.iter().any(|word| word.contains("$(")), "{args:?}");
+    args.extend(["--scale".to_owned(), "0.0005".to_owned()]);
 
     // As the kubelet derives it from the security contexts.
     assert_eq!(
@@ -120,15 +120,15 @@ fn the_container_of_the_job_prints_labelled_results_and_nothing_else() {
         .unwrap()
         .try_into()
         .unwrap();
-    let bundle = folder();
+    let bundle = temp_dir();
     for sub in ["rootfs", "rootfs/data", "data"] {
         fs::create_dir(bundle.path().join(sub)).unwrap();
     }
     fs::copy(WBENCH, bundle.path().join("rootfs/wbench")).unwrap();
     std::os::unix::fs::chown(bundle.path().join("data"), Some(user), Some(user)).unwrap();
-    let runc = |words: &[&str]| {
+    let runc = |args: &[&str]| {
         let mut command = tool("runc");
-        command.args(words).current_dir(bundle.path());
+        command.args(args).current_dir(bundle.path());
         Running::start(command).finish()
     };
     assert_ended(&runc(&["spec"]), 0);
@@ -136,7 +136,7 @@ fn the_container_of_the_job_prints_labelled_results_and_nothing_else() {
     let mut config = parsed(&fs::read(&file).unwrap());
     config["process"]["terminal"] = json!(false);
     config["process"]["user"] = json!({"uid": user, "gid": user});
-    config["process"]["args"] = json!(words);
+    config["process"]["args"] = json!(args);
     config["process"]["capabilities"] = json!({});
     config["process"]["noNewPrivileges"] = json!(true);
     config["root"]["readonly"] = container["securityContext"]["readOnlyRootFilesystem"].clone();

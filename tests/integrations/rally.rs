@@ -11,7 +11,7 @@ use nix::unistd::User;
 use serde_json::Value;
 
 use crate::common::ssh::Sshd;
-use crate::common::{Running, WBENCH, assert_ended, folder, parsed, text, wbench};
+use crate::common::{Running, WBENCH, assert_ended, parsed, temp_dir, text, wbench};
 
 /// Small runs of each test, and one with intervals and fsyncs.
 const RUNS: [&str; 4] = [
@@ -38,39 +38,39 @@ fn in_venv(program: &str) -> Command {
 
 /// Rally with its own database in a directory.
 struct Rally<'a> {
-    folder: &'a Path,
+    directory: &'a Path,
 }
 
 impl<'a> Rally<'a> {
-    fn new(folder: &'a Path) -> Self {
-        let database = folder.join("rally.sqlite");
+    fn new(directory: &'a Path) -> Self {
+        let database = directory.join("rally.sqlite");
         let config = format!(
             "[database]\nconnection = sqlite:///{}\n",
             database.display()
         );
-        fs::write(folder.join("rally.conf"), config).unwrap();
-        let rally = Self { folder };
+        fs::write(directory.join("rally.conf"), config).unwrap();
+        let rally = Self { directory };
         assert_ended(&rally.run(&["db", "create"], &[]), 0);
         rally
     }
 
-    fn run(&self, words: &[&str], environment: &[(&str, &str)]) -> Output {
+    fn run(&self, args: &[&str], environment: &[(&str, &str)]) -> Output {
         let mut command = in_venv("rally");
         command
             .args(["--config-file", "rally.conf", "--plugin-paths"])
             .arg(root().join("tests/integrations/rally_local_vm.py"))
-            .args(words)
-            .current_dir(self.folder)
-            .env("HOME", self.folder)
+            .args(args)
+            .current_dir(self.directory)
+            .env("HOME", self.directory)
             .envs(environment.iter().copied());
         Running::start(command).finish()
     }
 
     /// What Rally prints about a task, given as text, in an environment; and its exit status.
     fn validation(&self, task: &str, environment: &str) -> (String, Option<i32>) {
-        fs::write(self.folder.join("task.yaml"), task).unwrap();
+        fs::write(self.directory.join("task.yaml"), task).unwrap();
         let args = root().join("packaging/rally/args.yaml");
-        let told = self.run(
+        let output = self.run(
             &[
                 "task",
                 "validate",
@@ -82,7 +82,10 @@ impl<'a> Rally<'a> {
             ],
             &[],
         );
-        (text(&told.stdout) + &text(&told.stderr), told.status.code())
+        (
+            text(&output.stdout) + &text(&output.stderr),
+            output.status.code(),
+        )
     }
 }
 
@@ -92,14 +95,14 @@ fn task() -> String {
 
 #[test]
 fn every_chart_passes_rallys_own_validation_and_is_drawn() {
-    let folder = folder();
+    let directory = temp_dir();
     let mut outputs = Vec::new();
-    for (i, words) in RUNS.iter().enumerate() {
-        let done = wbench(folder.path(), words)
+    for (i, args) in RUNS.iter().enumerate() {
+        let done = wbench(directory.path(), args)
             .args(["--format", "rally"])
             .assert()
             .success();
-        let output = folder.path().join(format!("{i}.out"));
+        let output = directory.path().join(format!("{i}.out"));
         fs::write(&output, &done.get_output().stdout).unwrap();
         outputs.push(output);
     }
@@ -107,22 +110,22 @@ fn every_chart_passes_rallys_own_validation_and_is_drawn() {
     check
         .arg(root().join("tests/integrations/rally_validate_output.py"))
         .args(&outputs);
-    let told = Running::start(check).finish();
-    assert_ended(&told, 0);
+    let output = Running::start(check).finish();
+    assert_ended(&output, 0);
     assert_eq!(
-        text(&told.stdout).trim(),
+        text(&output.stdout).trim(),
         "additive:Lines additive:StatsTable complete:Lines complete:Table complete:TextArea"
     );
 }
 
 #[test]
 fn several_results_are_one_document() {
-    let folder = folder();
+    let directory = temp_dir();
     let run = "memory --total-size 1M --quiet --json r.json";
-    wbench(folder.path(), run).assert().success();
+    wbench(directory.path(), run).assert().success();
     let charts = |files: &str| {
         let show = format!("show {files} --format rally");
-        let shown = wbench(folder.path(), &show).assert().success();
+        let shown = wbench(directory.path(), &show).assert().success();
         let document = parsed(&shown.get_output().stdout);
         document["additive"].as_array().unwrap().len()
     };
@@ -131,16 +134,16 @@ fn several_results_are_one_document() {
 
 #[test]
 fn two_documents_on_standard_output_are_refused_and_quiet_keeps_the_requested_one() {
-    let folder = folder();
-    let refused = wbench(folder.path(), "cpu --json - --format rally")
+    let directory = temp_dir();
+    let refused = wbench(directory.path(), "cpu --json - --format rally")
         .assert()
         .code(1);
-    let told = text(&refused.get_output().stderr);
-    assert!(told.contains("--json - and --format"), "{told}");
-    let words = "cpu --max-prime 100 --events 10 --quiet";
-    let quiet = wbench(folder.path(), words).assert().success();
+    let message = text(&refused.get_output().stderr);
+    assert!(message.contains("--json - and --format"), "{message}");
+    let args = "cpu --max-prime 100 --events 10 --quiet";
+    let quiet = wbench(directory.path(), args).assert().success();
     assert!(quiet.get_output().stdout.is_empty());
-    let asked = wbench(folder.path(), words)
+    let asked = wbench(directory.path(), args)
         .args(["--format", "rally"])
         .assert()
         .success();
@@ -149,9 +152,9 @@ fn two_documents_on_standard_output_are_refused_and_quiet_keeps_the_requested_on
 
 #[test]
 fn a_failure_ends_with_a_status_that_rally_counts_as_a_failed_iteration() {
-    let folder = folder();
-    let words = "fileio run --mode rndrd --format rally";
-    let failed = wbench(folder.path(), words).assert().code(1);
+    let directory = temp_dir();
+    let args = "fileio run --mode rndrd --format rally";
+    let failed = wbench(directory.path(), args).assert().code(1);
     let document = parsed(&failed.get_output().stdout);
     for chart in document["additive"].as_array().unwrap() {
         assert_eq!(chart["data"], serde_json::json!([]), "{chart:#}");
@@ -163,11 +166,11 @@ fn a_failure_ends_with_a_status_that_rally_counts_as_a_failed_iteration() {
 
 #[test]
 fn rally_accepts_the_task_as_far_as_it_validates_without_a_cloud() {
-    let folder = folder();
-    let rally = Rally::new(folder.path());
+    let directory = temp_dir();
+    let rally = Rally::new(directory.path());
     let cloud = r#"{"existing@openstack": {"auth_url": "http://127.0.0.1:1/v3", "region_name": "r",
         "admin": {"username": "u", "password": "p", "project_name": "p"}}}"#;
-    fs::write(folder.path().join("cloud.json"), cloud).unwrap();
+    fs::write(directory.path().join("cloud.json"), cloud).unwrap();
     let create = [
         "env",
         "create",
@@ -179,40 +182,40 @@ fn rally_accepts_the_task_as_far_as_it_validates_without_a_cloud() {
     ];
     assert_ended(&rally.run(&create, &[]), 0);
 
-    let (told, _) = rally.validation(&task(), "cloud");
+    let (message, _) = rally.validation(&task(), "cloud");
     assert!(
-        told.contains("Completed: Task validation of syntax"),
-        "{told}"
+        message.contains("Completed: Task validation of syntax"),
+        "{message}"
     );
     assert!(
-        told.contains("Completed: Task validation of required platforms"),
-        "{told}"
+        message.contains("Completed: Task validation of required platforms"),
+        "{message}"
     );
     assert!(
-        told.contains("Unable to establish connection to http://127.0.0.1:1/v3"),
-        "{told}"
+        message.contains("Unable to establish connection to http://127.0.0.1:1/v3"),
+        "{message}"
     );
     // 7 measurements at 6 concurrencies, 32 instances each.
     assert_eq!(
-        told.matches("VMTasks.boot_runcommand_delete:").count(),
+        message.matches("VMTasks.boot_runcommand_delete:").count(),
         42,
-        "{told}"
+        "{message}"
     );
-    assert_eq!(told.matches("times: 32").count(), 42, "{told}");
+    assert_eq!(message.matches("times: 32").count(), 42, "{message}");
     for k in [1, 2, 4, 8, 16, 32] {
         assert_eq!(
-            told.matches(&format!("concurrency: {k}\n")).count(),
+            message.matches(&format!("concurrency: {k}\n")).count(),
             7,
-            "{k}: {told}"
+            "{k}: {message}"
         );
     }
     // Errors are detected at that stage.
-    let (told, _) = rally.validation(&task().replace("interpreter:", "interpretor:"), "cloud");
+    let (message, _) = rally.validation(&task().replace("interpreter:", "interpretor:"), "cloud");
     assert!(
-        !told.contains("Completed: Task validation of syntax"),
-        "{told}"
+        !message.contains("Completed: Task validation of syntax"),
+        "{message}"
     );
-    assert!(told.contains("interpretor"), "{told}");
+    assert!(message.contains("interpretor"), "{message}");
 }
 
 /// The task with connections to this machine as VMs: it needs no cloud.
@@ -226,28 +229,28 @@ fn local_task() -> String {
 
 #[test]
 fn rally_runs_the_task_over_ssh_and_its_report_shows_the_figures() {
-    let folder = folder();
-    let name = folder.path().display();
+    let directory = temp_dir();
+    let name = directory.path().display();
     for sub in ["ssh", "bin", "vms"] {
-        fs::create_dir(folder.path().join(sub)).unwrap();
+        fs::create_dir(directory.path().join(sub)).unwrap();
     }
-    std::os::unix::fs::symlink(WBENCH, folder.path().join("bin/wbench")).unwrap();
+    std::os::unix::fs::symlink(WBENCH, directory.path().join("bin/wbench")).unwrap();
     // Each connection has its own directory, as each VM has its own disk.
     let config = format!(
         "SetEnv PATH={name}/bin:/usr/bin:/bin\n\
          ForceCommand cd \"$(mktemp -d {name}/vms/XXXXXX)\" && eval \"$SSH_ORIGINAL_COMMAND\"\n"
     );
-    let sshd = Sshd::on_loopback(&folder.path().join("ssh"), &config);
-    let rally = Rally::new(folder.path());
+    let sshd = Sshd::on_loopback(&directory.path().join("ssh"), &config);
+    let rally = Rally::new(directory.path());
     assert_ended(&rally.run(&["env", "create", "--name", "local"], &[]), 0);
-    fs::write(folder.path().join("task.yaml"), local_task()).unwrap();
+    fs::write(directory.path().join("task.yaml"), local_task()).unwrap();
     let user = User::from_uid(nix::unistd::getuid()).unwrap().unwrap().name;
     let arguments = format!(
         "{{image: none, flavor: none, username: {user}, env: ssh, concurrency: [2], times: 4, \
           only: [memory-read, rndwr], memory_size: 100M, files_size: 2M, max_time: 0.3, \
-          folder: .}}"
+          directory: .}}"
     );
-    fs::write(folder.path().join("args.yaml"), arguments).unwrap();
+    fs::write(directory.path().join("args.yaml"), arguments).unwrap();
     let (port, key) = (sshd.port.to_string(), sshd.key.display().to_string());
     let start = [
         "task",
@@ -270,12 +273,12 @@ fn rally_runs_the_task_over_ssh_and_its_report_shows_the_figures() {
     let outputs: Vec<&Value> = iterations.map(|it| &it["output"]).collect();
     assert_eq!(outputs.len(), 8);
     // The results themselves can be extracted and contain the figures in the charts.
-    fs::write(folder.path().join("results.json"), results.to_string()).unwrap();
+    fs::write(directory.path().join("results.json"), results.to_string()).unwrap();
     let readme = fs::read_to_string(root().join("packaging/rally/README.md")).unwrap();
     let filter = readme.split("jq -c '").nth(1).unwrap();
     let mut jq = crate::common::tool("jq");
     jq.args(["-c", filter.split('\'').next().unwrap(), "results.json"])
-        .current_dir(folder.path());
+        .current_dir(directory.path());
     let had_back = Running::start(jq).finish().stdout;
     let had_back = text(&had_back);
     assert_eq!(had_back.lines().count(), outputs.len());
@@ -287,13 +290,13 @@ fn rally_runs_the_task_over_ssh_and_its_report_shows_the_figures() {
             parsed(result.as_bytes())["rates"]["events_per_s"]
         );
     }
-    fs::write(folder.path().join("runs.json"), had_back).unwrap();
+    fs::write(directory.path().join("runs.json"), had_back).unwrap();
     let line = "compare runs.json --by env --vary concurrency";
-    wbench(folder.path(), line).assert().success();
+    wbench(directory.path(), line).assert().success();
 
     let report = ["task", "report", "--html-static", "--out", "report.html"];
     assert_ended(&rally.run(&report, &[]), 0);
-    let page = folder.path().join("report.html");
+    let page = directory.path().join("report.html");
     let aggregated = look(
         &page,
         "LocalVMTasks.boot_runcommand_delete-2/output/additive",

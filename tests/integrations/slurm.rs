@@ -8,20 +8,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use crate::common::{
-    Running, WBENCH, assert_ended, folder, names_in, result_in, text, tool, wait_until,
+    Running, WBENCH, assert_ended, names_in, result_in, temp_dir, text, tool, wait_until,
 };
 use tempfile::TempDir;
 
 /// A controller and a node with two CPUs, stopped on drop.
 struct Cluster {
-    folder: TempDir,
+    directory: TempDir,
     daemons: Vec<Child>,
 }
 
 impl Cluster {
     fn start() -> Self {
-        let folder = folder();
-        let name = folder.path().display();
+        let directory = temp_dir();
+        let name = directory.path().display();
         let host = nix::unistd::gethostname().unwrap().into_string().unwrap();
         let user = nix::unistd::User::from_uid(nix::unistd::getuid())
             .unwrap()
@@ -29,7 +29,7 @@ impl Cluster {
             .name;
         let (controller, node) = (free_port(), free_port());
         for sub in ["state", "spool", "scratch"] {
-            fs::create_dir(folder.path().join(sub)).unwrap();
+            fs::create_dir(directory.path().join(sub)).unwrap();
         }
         let config = format!(
             "ClusterName=test\nSlurmctldHost={host}(127.0.0.1)\nSlurmUser={user}\n\
@@ -45,27 +45,27 @@ impl Cluster {
              NodeName=node1 NodeHostname={host} NodeAddr=127.0.0.1 Port={node} CPUs=2\n\
              PartitionName=all Nodes=ALL Default=YES State=UP\n"
         );
-        fs::write(folder.path().join("slurm.conf"), config).unwrap();
+        fs::write(directory.path().join("slurm.conf"), config).unwrap();
         let mut cluster = Self {
-            folder,
+            directory,
             daemons: Vec::new(),
         };
         cluster.daemon("slurmctld", &["-D", "-i"]);
         cluster.daemon("slurmd", &["-D", "-N", "node1"]);
         wait_until("an idle node", || {
-            let told = cluster
+            let listed = cluster
                 .command("sinfo")
                 .args(["--noheader", "--format=%t"])
                 .output();
-            told.unwrap().stdout == b"idle\n"
+            listed.unwrap().stdout == b"idle\n"
         });
         cluster
     }
 
-    fn daemon(&mut self, name: &str, words: &[&str]) {
+    fn daemon(&mut self, name: &str, args: &[&str]) {
         let mut command = self.command(name);
         let daemon = command
-            .args(words)
+            .args(args)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         self.daemons.push(daemon.spawn().unwrap());
@@ -75,33 +75,33 @@ impl Cluster {
     fn command(&self, name: &str) -> Command {
         let mut command = tool(name);
         command
-            .env("SLURM_CONF", self.folder.path().join("slurm.conf"))
+            .env("SLURM_CONF", self.directory.path().join("slurm.conf"))
             .env("WBENCH", WBENCH)
-            .env("WBENCH_DIR", self.folder.path().join("scratch"))
-            .current_dir(self.folder.path());
+            .env("WBENCH_DIR", self.directory.path().join("scratch"))
+            .current_dir(self.directory.path());
         command
     }
 
-    fn submit(&self, words: &str) -> Running {
+    fn submit(&self, args: &str) -> Running {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/slurm/wbench.sbatch");
-        let (options, words) = words.split_once(" : ").unwrap();
+        let (options, args) = args.split_once(" : ").unwrap();
         let mut sbatch = self.command("sbatch");
         sbatch
             .arg("--parsable")
             .args(options.split_whitespace())
             .arg(script)
-            .args(words.split_whitespace());
+            .args(args.split_whitespace());
         Running::start(sbatch)
     }
 
     /// Submits a job, waits for its end, and returns its ID and output.
-    fn run(&self, words: &str) -> (String, Output) {
-        let output = self.submit(&format!("--wait {words}")).finish();
+    fn run(&self, args: &str) -> (String, Output) {
+        let output = self.submit(&format!("--wait {args}")).finish();
         (text(&output.stdout).trim().to_owned(), output)
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
     fn assert_nothing_is_left_of_test_files(&self) {
@@ -126,8 +126,8 @@ fn free_port() -> u16 {
 #[test]
 fn each_task_of_an_array_leaves_one_result_labelled_with_its_index() {
     let cluster = Cluster::start();
-    let words = "--array=0-3%2 : suite --scale 0.0005 --label concurrency=2";
-    let (job, output) = cluster.run(words);
+    let args = "--array=0-3%2 : suite --scale 0.0005 --label concurrency=2";
+    let (job, output) = cluster.run(args);
     assert_ended(&output, 0);
     let results = cluster.path(&format!("wbench-{job}"));
     assert_eq!(names_in(&results), ["0.json", "1.json", "2.json", "3.json"]);
@@ -178,14 +178,14 @@ fn a_cancelled_job_keeps_its_results_so_far() {
         assert!(crate::common::number(&result, "/totals/events") > 0.0);
     }
     wait_until("the end of the job", || {
-        let told = cluster
+        let listed = cluster
             .command("squeue")
             .arg("--noheader")
             .output()
             .unwrap();
-        told.stdout.is_empty()
+        listed.stdout.is_empty()
     });
-    wait_until("clean folders", || {
+    wait_until("clean directories", || {
         names_in(&cluster.path("scratch")).is_empty()
     });
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::common::packaged::{make, package, released};
-use crate::common::{Running, assert_ended, folder, names_in, number, parsed, text, tool};
+use crate::common::{Running, assert_ended, names_in, number, parsed, temp_dir, text, tool};
 
 /// A user that no image defines.
 const ANYONE: u32 = 12345;
@@ -43,7 +43,7 @@ struct Image {
 
 impl Image {
     fn unpack() -> Self {
-        let layout = folder();
+        let layout = temp_dir();
         untar(&ARCHIVE.0, layout.path());
         let blob = |at: &Value| {
             let digest = at["digest"].as_str().expect("a digest");
@@ -65,14 +65,14 @@ impl Image {
         }
     }
 
-    fn words(&self, field: &str) -> Vec<String> {
+    fn strings(&self, field: &str) -> Vec<String> {
         serde_json::from_value(self.config[field].clone()).unwrap()
     }
 }
 
-fn untar(archive: &Path, folder: &Path) {
+fn untar(archive: &Path, directory: &Path) {
     let mut tar = tool("tar");
-    tar.arg("-xf").arg(archive).arg("-C").arg(folder);
+    tar.arg("-xf").arg(archive).arg("-C").arg(directory);
     assert_ended(&Running::start(tar).finish(), 0);
 }
 
@@ -101,10 +101,10 @@ impl Container {
     }
 
     /// Runs it with these arguments to the entry point, or with the image's default.
-    fn run(&self, words: Option<&str>) -> Output {
+    fn run(&self, arguments: Option<&str>) -> Output {
         static CONTAINERS: AtomicU32 = AtomicU32::new(0);
         let number = CONTAINERS.fetch_add(1, Ordering::Relaxed);
-        let config = serde_json::to_vec(&self.config(words)).unwrap();
+        let config = serde_json::to_vec(&self.config(arguments)).unwrap();
         fs::write(self.image.layout.path().join("config.json"), config).unwrap();
         let mut runc = tool("runc");
         runc.args(["run", "--bundle"])
@@ -113,11 +113,11 @@ impl Container {
         Running::start(runc).finish()
     }
 
-    fn config(&self, words: Option<&str>) -> Value {
-        let mut args = self.image.words("Entrypoint");
-        args.extend(words.map_or_else(
-            || self.image.words("Cmd"),
-            |words| words.split(' ').map(Into::into).collect(),
+    fn config(&self, arguments: Option<&str>) -> Value {
+        let mut args = self.image.strings("Entrypoint");
+        args.extend(arguments.map_or_else(
+            || self.image.strings("Cmd"),
+            |arguments| arguments.split(' ').map(Into::into).collect(),
         ));
         let mut mounts = vec![
             json!({"destination": "/proc", "type": "proc", "source": "proc"}),
@@ -130,7 +130,7 @@ impl Container {
             "process": {
                 "user": {"uid": self.user, "gid": self.user},
                 "args": args,
-                "env": self.image.words("Env"),
+                "env": self.image.strings("Env"),
                 "cwd": self.image.config["WorkingDir"],
                 "noNewPrivileges": true,
                 "capabilities": {},
@@ -152,18 +152,18 @@ impl Container {
 }
 
 /// A bind mount of a host directory over the data directory.
-fn mounted(folder: &Path, access: &str) -> Option<Value> {
+fn mounted(directory: &Path, access: &str) -> Option<Value> {
     Some(json!({
-        "destination": "/data", "type": "bind", "source": folder, "options": ["bind", access],
+        "destination": "/data", "type": "bind", "source": directory, "options": ["bind", access],
     }))
 }
 
 /// A directory that a user owns.
-fn folder_of(user: u32) -> TempDir {
-    let folder = folder();
-    chown(folder.path(), Some(user), Some(user)).unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    folder
+fn directory_of(user: u32) -> TempDir {
+    let directory = temp_dir();
+    chown(directory.path(), Some(user), Some(user)).unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    directory
 }
 
 #[test]
@@ -179,19 +179,19 @@ fn the_image_is_the_binary_and_an_empty_directory_in_less_than_5_mib() {
 #[test]
 fn any_user_can_run_it_on_a_read_only_root_with_only_the_data_directory_mounted() {
     for user in [0, ANYONE] {
-        let data = folder_of(user);
+        let data = directory_of(user);
         let mut container = Container::new(mounted(data.path(), "rw"));
         container.user = user;
-        for (words, events) in [
+        for (args, events) in [
             ("cpu --max-prime 100 --events 100 --json -", 100.0),
             ("memory --total-size 1M --json -", 1024.0),
             (JOB, 100.0),
         ] {
-            let output = container.run(Some(words));
+            let output = container.run(Some(args));
             assert_ended(&output, 0);
             let result = parsed(&output.stdout);
-            assert_eq!(result["status"], "complete", "{words}");
-            assert_eq!(number(&result, "/totals/events"), events, "{words}");
+            assert_eq!(result["status"], "complete", "{args}");
+            assert_eq!(number(&result, "/totals/events"), events, "{args}");
         }
         assert_eq!(names_in(data.path()), [""; 0], "the job cleans up");
         let output = container.run(Some(
@@ -218,21 +218,21 @@ fn it_accepts_the_command_line_of_sysbench() {
 
 #[test]
 fn an_unwritable_directory_is_named_with_the_reason_and_what_to_do() {
-    let others = folder_of(0);
+    let others = directory_of(0);
     let of_another_user = Container::new(mounted(others.path(), "rw")).fails();
-    for words in [
+    for part in [
         "user 12345",
         "may not create files in /data",
         "grant write permission",
         "--dir",
     ] {
-        assert!(of_another_user.contains(words), "{of_another_user}");
+        assert!(of_another_user.contains(part), "{of_another_user}");
     }
     let nothing_mounted = Container::new(None).fails();
-    let mounted_read_only = Container::new(mounted(folder_of(ANYONE).path(), "ro")).fails();
+    let mounted_read_only = Container::new(mounted(directory_of(ANYONE).path(), "ro")).fails();
     for message in [nothing_mounted, mounted_read_only] {
-        for words in ["/data is read-only", "mount a writable directory", "--dir"] {
-            assert!(message.contains(words), "{message}");
+        for part in ["/data is read-only", "mount a writable directory", "--dir"] {
+            assert!(message.contains(part), "{message}");
         }
     }
 }
@@ -243,13 +243,13 @@ fn a_directory_without_o_direct_is_refused_before_anything_is_written() {
     let mut container = Container::new(Some(data));
     container.user = 0;
     let message = container.fails();
-    for words in [
+    for part in [
         "/data",
         "does not support O_DIRECT",
         "in a container, a mounted one",
         "--flags none",
     ] {
-        assert!(message.contains(words), "{message}");
+        assert!(message.contains(part), "{message}");
     }
     let output = container.run(Some(&format!("{JOB} --flags none")));
     assert_ended(&output, 0);
@@ -257,7 +257,7 @@ fn a_directory_without_o_direct_is_refused_before_anything_is_written() {
 
 #[test]
 fn files_in_memory_or_in_an_overlay_are_a_warning_in_the_result() {
-    let layers = folder_of(ANYONE);
+    let layers = directory_of(ANYONE);
     let layer = |name: &str| {
         let path = layers.path().join(name);
         fs::create_dir(&path).unwrap();

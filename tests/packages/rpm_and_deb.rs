@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use tempfile::TempDir;
 
 use crate::common::packaged::{checkout, make, package, released};
-use crate::common::{Running, WBENCH, assert_ended, folder, text, tool};
+use crate::common::{Running, WBENCH, assert_ended, temp_dir, text, tool};
 
 /// The four packages, and the outcome of building them twice.
 struct Packages {
@@ -51,15 +51,15 @@ fn said(mut command: Command) -> String {
     text(&output.stdout)
 }
 
-fn rpm(words: &str, packages: &[&Path]) -> Command {
+fn rpm(args: &str, packages: &[&Path]) -> Command {
     let mut rpm = tool("rpm");
-    rpm.args(words.split(' ')).args(packages);
+    rpm.args(args.split(' ')).args(packages);
     rpm
 }
 
 /// A root that contains only the two RPMs.
 fn root_of_rpms() -> TempDir {
-    let root = folder();
+    let root = temp_dir();
     let install = in_root(root.path(), "rpm", "--install")
         .args([&PACKAGES.rpm, &PACKAGES.rpm_sysbench])
         .output();
@@ -69,7 +69,7 @@ fn root_of_rpms() -> TempDir {
 
 /// A root that contains only the two Debian packages.
 fn root_of_debs() -> TempDir {
-    let root = folder();
+    let root = temp_dir();
     fs::create_dir_all(root.path().join("var/lib/dpkg/updates")).unwrap();
     fs::write(root.path().join("var/lib/dpkg/status"), "").unwrap();
     let install = in_root(root.path(), "dpkg", "--install")
@@ -80,9 +80,9 @@ fn root_of_debs() -> TempDir {
 }
 
 /// A package manager that operates on this root.
-fn in_root(root: &Path, manager: &str, words: &str) -> Command {
+fn in_root(root: &Path, manager: &str, args: &str) -> Command {
     let mut command = tool(manager);
-    command.arg("--root").arg(root).args(words.split(' '));
+    command.arg("--root").arg(root).args(args.split(' '));
     command
 }
 
@@ -198,8 +198,8 @@ fn the_installed_program_runs_under_either_name() {
 #[test]
 fn the_replacement_package_conflicts_with_sysbench_and_requires_its_own_build() {
     let query = |what| {
-        let words = format!("--query --{what} --package");
-        said(rpm(&words, &[&PACKAGES.rpm_sysbench]))
+        let args = format!("--query --{what} --package");
+        said(rpm(&args, &[&PACKAGES.rpm_sysbench]))
     };
     assert_eq!(query("conflicts").trim(), "sysbench");
     let own = concat!("wbench = ", env!("CARGO_PKG_VERSION"), "-1");
@@ -221,7 +221,8 @@ fn both_packages_contain_documentation_completions_and_data_files() {
     for (kind, root) in roots() {
         let files = files_below(&root.path().join("usr"));
         let zsh = ["site-functions", "vendor-completions"];
-        let one_of_zsh = zsh.map(|folder| files.contains(&format!("share/zsh/{folder}/_wbench")));
+        let one_of_zsh =
+            zsh.map(|directory| files.contains(&format!("share/zsh/{directory}/_wbench")));
         assert!(one_of_zsh.contains(&true), "{kind}: {files:?}");
         for file in [
             "bin/wbench",
@@ -366,10 +367,10 @@ fn every_command_has_a_man_page_with_all_of_its_options() {
         let mut help = Command::new(WBENCH);
         help.args(command.split(' ').skip(1)).arg("--help");
         let help = said(help);
-        let words = help
+        let args = help
             .split_whitespace()
             .map(|word| word.trim_end_matches(','));
-        for option in words.filter(|word| word.starts_with("--") && word.len() > 2) {
+        for option in args.filter(|word| word.starts_with("--") && word.len() > 2) {
             let option = option.trim_end_matches(['.', ':', ';', ')']);
             assert!(
                 page.contains(option),
@@ -426,12 +427,12 @@ fn shell(name: &str, options: &[&str], script: &str) -> String {
 #[test]
 fn bash_completes_commands_and_options() {
     let completed = |line: &str| {
-        let words: Vec<&str> = line.split(' ').collect();
-        let (word, before) = (words[words.len() - 1], words[words.len() - 2]);
+        let args: Vec<&str> = line.split(' ').collect();
+        let (word, before) = (args[args.len() - 1], args[args.len() - 2]);
         let ask = format!(
             "source '$1/wbench.bash'; COMP_WORDS=({line}); COMP_CWORD={}; \
              _wbench wbench '{word}' '{before}'; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
-            words.len() - 1,
+            args.len() - 1,
         );
         shell("bash", &["--norc", "-c"], &ask)
     };

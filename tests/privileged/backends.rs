@@ -15,7 +15,7 @@ enum Call {
 }
 
 /// The calls of a single-threaded run, in order.
-fn calls(bench: &Bench, words: &str) -> Vec<Call> {
+fn calls(bench: &Bench, args: &str) -> Vec<Call> {
     let injections = [
         "-v",
         "-s",
@@ -24,7 +24,7 @@ fn calls(bench: &Bench, words: &str) -> Vec<Call> {
         "trace=pread64,pwrite64,io_submit,io_getevents,fsync",
     ]
     .map(str::to_owned);
-    bench.run_under(&injections, words).succeeded(words);
+    bench.run_under(&injections, args).succeeded(args);
     let trace = std::fs::read_to_string(bench.dir.with_file_name("trace")).expect("a trace");
     trace.lines().filter_map(call).collect()
 }
@@ -59,9 +59,9 @@ fn call(line: &str) -> Option<Call> {
     if !writes && !line.starts_with("pread64(") {
         return None;
     }
-    let words = line[line.find('(')? + 1..line.rfind(')')?].split(", ");
-    let words: Vec<&str> = words.collect();
-    let [descriptor, .., len, offset] = words.as_slice() else {
+    let args = line[line.find('(')? + 1..line.rfind(')')?].split(", ");
+    let args: Vec<&str> = args.collect();
+    let [descriptor, .., len, offset] = args.as_slice() else {
         return None;
     };
     let request = (
@@ -87,9 +87,9 @@ fn requests(calls: Vec<Call>) -> Vec<(String, String, String, bool)> {
 fn one_thread_submits_requests_in_the_order_of_the_synchronous_stream() {
     let bench = Bench::prepared(SET);
     for mode in MODES {
-        let words = |io: &str| format!("{SET} --mode {mode} --events 200 --io {io}");
-        let synchronous = requests(calls(&bench, &words("sync")));
-        let queued = requests(calls(&bench, &words("aio --depth 16")));
+        let args = |io: &str| format!("{SET} --mode {mode} --events 200 --io {io}");
+        let synchronous = requests(calls(&bench, &args("sync")));
+        let queued = requests(calls(&bench, &args("aio --depth 16")));
         assert_eq!(synchronous.len(), 200, "{mode}");
         assert_eq!(queued, synchronous, "{mode}");
         bench
@@ -101,9 +101,9 @@ fn one_thread_submits_requests_in_the_order_of_the_synchronous_stream() {
 #[test]
 fn at_most_depth_requests_are_in_flight_and_none_at_an_fsync_or_the_end() {
     let bench = Bench::prepared(SET);
-    let words = format!("{SET} --mode rndrw --events 300 --fsync-freq 50 --io aio --depth 8");
+    let args = format!("{SET} --mode rndrw --events 300 --fsync-freq 50 --io aio --depth 8");
     let (mut in_flight, mut most, mut fsyncs) = (0, 0, 0);
-    for call in calls(&bench, &words) {
+    for call in calls(&bench, &args) {
         match call {
             Call::Submit(_, taken) => in_flight += taken,
             Call::GetEvents(got) => in_flight -= got,

@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use crate::common::{allowed_cpus, assert_ended, folder, parsed, result_of, text, traced};
+use crate::common::{allowed_cpus, assert_ended, parsed, result_of, temp_dir, text, traced};
 
 #[test]
 fn comparing_the_tsc_across_cpus_does_not_change_the_affinity_of_workers() {
     let cpus =
-        result_of(folder().path(), "cpu --max-prime 100 --events 10")["host"]["cpus"].clone();
+        result_of(temp_dir().path(), "cpu --max-prime 100 --events 10")["host"]["cpus"].clone();
     for call in 1..=3 {
         let fault = format!("inject=sched_setaffinity:error=EPERM:when={call}");
         let run = traced(
-            folder().path(),
+            temp_dir().path(),
             "cpu --max-prime 100 --events 10 --json -",
             &["trace=sched_setaffinity", &fault],
         );
@@ -22,16 +22,16 @@ fn comparing_the_tsc_across_cpus_does_not_change_the_affinity_of_workers() {
 
 #[test]
 fn a_thread_that_cannot_be_created_is_an_error_before_any_file_is_created() {
-    for words in [
+    for args in [
         "cpu --max-prime 100 --events 10 --threads 4",
         "memory --total-size 1M --threads 4",
         "fileio --mode rndrd --files 2 --total-size 1M --events 10 --flags none --threads 4",
     ] {
-        let folder = folder();
+        let directory = temp_dir();
         // From the third on, so that existing threads have to end.
         let run = traced(
-            folder.path(),
-            words,
+            directory.path(),
+            args,
             &["trace=clone3,openat", "inject=clone3:error=EAGAIN:when=3+"],
         );
         assert_ended(&run.output, 1);
@@ -41,15 +41,15 @@ fn a_thread_that_cannot_be_created_is_an_error_before_any_file_is_created() {
             "{message}"
         );
         assert_eq!(text(&run.output.stdout), "");
-        assert!(run.of_test_files("openat").is_empty(), "{words}");
+        assert!(run.of_test_files("openat").is_empty(), "{args}");
     }
 }
 
 #[test]
 fn waiting_threads_do_not_search_for_work() {
-    let folder = folder();
+    let directory = temp_dir();
     let run = traced(
-        folder.path(),
+        directory.path(),
         "cpu --max-prime 100 --events 500 --threads 64 --json -",
         &["trace=sched_yield,clone3"],
     );
@@ -65,8 +65,8 @@ fn waiting_threads_do_not_search_for_work() {
 
 #[test]
 fn an_event_of_the_threads_test_yields_as_often_as_asked() {
-    let yields = |words: &str| {
-        let run = traced(Path::new("."), words, &["trace=sched_yield"]);
+    let yields = |args: &str| {
+        let run = traced(Path::new("."), args, &["trace=sched_yield"]);
         assert_ended(&run.output, 0);
         run.calls("sched_yield")
     };

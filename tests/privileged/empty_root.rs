@@ -7,11 +7,11 @@ use std::process::Output;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::{Running, WBENCH, assert_ended, errors, folder, number, parsed, text, tool};
+use crate::common::{Running, WBENCH, assert_ended, errors, number, parsed, temp_dir, text, tool};
 
 /// A root that contains only the program and an empty directory for files.
 fn empty_root() -> TempDir {
-    let root = folder();
+    let root = temp_dir();
     let program = root.path().join("wbench");
     // A copy could still be open for writing in processes that other tests start: "text file busy".
     fs::hard_link(WBENCH, &program).unwrap();
@@ -19,7 +19,7 @@ fn empty_root() -> TempDir {
     root
 }
 
-fn in_root(root: &Path, words: &str) -> Output {
+fn in_root(root: &Path, args: &str) -> Output {
     let mut command = match nix::unistd::geteuid().is_root() {
         true => tool("chroot"),
         false => {
@@ -28,12 +28,12 @@ fn in_root(root: &Path, words: &str) -> Output {
             unshare
         }
     };
-    command.arg(root).arg("/wbench").args(words.split(' '));
+    command.arg(root).arg("/wbench").args(args.split(' '));
     Running::start(command).finish()
 }
 
-fn result_in_root(root: &Path, words: &str) -> Value {
-    let output = in_root(root, &format!("{words} --json -"));
+fn result_in_root(root: &Path, args: &str) -> Value {
+    let output = in_root(root, &format!("{args} --json -"));
     assert_ended(&output, 0);
     parsed(&output.stdout)
 }
@@ -41,7 +41,7 @@ fn result_in_root(root: &Path, words: &str) -> Value {
 #[test]
 fn all_three_tests_work_in_a_root_with_nothing_but_the_program() {
     let root = empty_root();
-    for (words, events) in [
+    for (args, events) in [
         ("cpu --max-prime 100 --events 1", 1),
         ("cpu --max-prime 100 --events 100 --threads 2 --pin", 100),
         ("memory --total-size 1M --oper read", 1024),
@@ -50,9 +50,9 @@ fn all_three_tests_work_in_a_root_with_nothing_but_the_program() {
             20,
         ),
     ] {
-        let result = result_in_root(root.path(), words);
-        assert_eq!(result["status"], "complete", "{words}");
-        assert_eq!(result["totals"]["events"], events, "{words}");
+        let result = result_in_root(root.path(), args);
+        assert_eq!(result["status"], "complete", "{args}");
+        assert_eq!(result["totals"]["events"], events, "{args}");
     }
     assert_eq!(fs::read_dir(root.path().join("data")).unwrap().count(), 0);
 }
@@ -88,15 +88,15 @@ fn unknown_values_are_null_and_never_guessed() {
 #[test]
 fn text_reports_work_in_an_empty_root() {
     let root = empty_root();
-    for words in [
+    for args in [
         "cpu --max-prime 100 --events 10",
         "env --dir /data",
         "--test=cpu --cpu-max-prime=100 --max-requests=10 run",
     ] {
-        let output = in_root(root.path(), words);
+        let output = in_root(root.path(), args);
         assert_ended(&output, 0);
-        assert_eq!(errors(&output.stderr), "", "{words}");
-        assert!(!output.stdout.is_empty(), "{words}");
+        assert_eq!(errors(&output.stderr), "", "{args}");
+        assert!(!output.stdout.is_empty(), "{args}");
     }
 }
 

@@ -265,8 +265,8 @@ fn holds(row: &Fault) {
         let what = format!("{} {} {} at call {when}", row.run, row.call, row.fault);
         let _ = std::fs::remove_file(bench.json());
         let injections = bench.inject(row.call, row.fault, when, FILES);
-        let words = format!("{} {SET} --events {REQUESTS}", row.run);
-        let end = bench.run_under(&injections, &words);
+        let args = format!("{} {SET} --events {REQUESTS}", row.run);
+        let end = bench.run_under(&injections, &args);
         let result = bench.result();
         let events = result["totals"]["events"]
             .as_u64()
@@ -277,13 +277,13 @@ fn holds(row: &Fault) {
                 assert_eq!(result["status"], "complete", "{what}");
                 assert_eq!(events, REQUESTS, "{what}");
             }
-            Fails(words) => {
-                let end = end.failed_with(words, &what);
+            Fails(args) => {
+                let end = end.failed_with(args, &what);
                 assert_eq!(result["status"], "failed", "{what}");
-                let told = result["error"].as_str().expect("an error in the result");
+                let message = result["error"].as_str().expect("an error in the result");
                 assert!(
-                    end.stderr.contains(told),
-                    "{what}: {told:?} is not in {end:?}"
+                    end.stderr.contains(message),
+                    "{what}: {message:?} is not in {end:?}"
                 );
                 // Completed requests count; the failed one does not.
                 assert!(events <= REQUESTS, "{what}: {events}");
@@ -337,9 +337,9 @@ fn a_created_file_that_cannot_be_identified_is_removed() {
     for when in 1..=18 {
         let bench = Bench::new();
         // The main thread creates these files itself and checks each one after creating it.
-        let words = format!("{CREATES} {SET} --quiet --json {}", bench.json().display());
+        let args = format!("{CREATES} {SET} --quiet --json {}", bench.json().display());
         let fault = bench.inject("newfstatat", "error=EIO", when, FILES);
-        bench.fileio_under(&fault, &words).failed_with(&["EIO"], "");
+        bench.fileio_under(&fault, &args).failed_with(&["EIO"], "");
         assert_eq!(bench.names(), [""; 0], "call {when}");
     }
 }
@@ -356,9 +356,9 @@ fn only_the_file_that_cannot_be_removed_is_left() {
         }
         // The second attempt, at the end of a whole job, removes what the first could not.
         let fault = bench.inject("unlinkat", "error=EBUSY", 1, FILES);
-        let words = format!("{command} {SET}");
+        let args = format!("{command} {SET}");
         bench
-            .fileio_under(&fault, &words)
+            .fileio_under(&fault, &args)
             .failed_with(&["removing", "test_file.0", "EBUSY"], command);
         let left: &[&str] = if prepared { &["test_file.0"] } else { &[] };
         assert_eq!(bench.names(), left, "{command}");
@@ -391,7 +391,7 @@ fn a_file_that_cannot_be_checked_is_named_before_the_run() {
 fn a_fault_in_prepare_leaves_no_file_and_an_interrupted_call_has_no_effect() {
     // strace counts calls per thread: each of three writes 4 pieces of a file.
     let whole = "prepare --files 3 --total-size 12M --quiet";
-    for (call, fault, when, words) in [
+    for (call, fault, when, args) in [
         (
             "pwrite64",
             "error=EIO",
@@ -419,11 +419,11 @@ fn a_fault_in_prepare_leaves_no_file_and_an_interrupted_call_has_no_effect() {
             let bench = Bench::new();
             let what = format!("prepare {call} {fault} at call {when}");
             let end = bench.fileio_under(&bench.inject(call, fault, when, FILES), whole);
-            if words.is_empty() {
+            if args.is_empty() {
                 end.succeeded(&what);
                 assert_eq!(bench.names().len(), FILES as usize, "{what}");
             } else {
-                end.failed_with(words, &what);
+                end.failed_with(args, &what);
                 assert_eq!(bench.names(), [""; 0], "{what}");
             }
         }
@@ -442,16 +442,16 @@ fn a_whole_job_that_fails_removes_the_files_it_created() {
         };
         let bench = Bench::new();
         let injections = bench.inject(call, "error=EIO", 2, 0);
-        let words = format!(
+        let args = format!(
             "--mode rndrw --io {io} --depth 4 --fsync-freq 1 {SET} --events 30 --quiet --json {}",
             bench.json().display()
         );
-        let words = match io {
-            "aio" | "uring" => words,
-            _ => words.replace("--depth 4 ", ""),
+        let args = match io {
+            "aio" | "uring" => args,
+            _ => args.replace("--depth 4 ", ""),
         };
         bench
-            .fileio_under(&injections, &words)
+            .fileio_under(&injections, &args)
             .failed_with(&["error"], io);
         assert_eq!(bench.names(), [""; 0], "{io}");
         assert_eq!(bench.result()["status"], "failed", "{io}");

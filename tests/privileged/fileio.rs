@@ -6,21 +6,22 @@ use serde_json::Value;
 
 use crate::common::requests::{MODEL, Model, prepared};
 use crate::common::{
-    Running, WBENCH, assert_ended, folder, names_in, parsed, result_in, text, tool, traced, wbench,
+    Running, WBENCH, assert_ended, names_in, parsed, result_in, temp_dir, text, tool, traced,
+    wbench,
 };
 
 #[track_caller]
 fn assert_that_calls_are_those_of(model: Model) {
-    let folder = prepared(&model);
-    let words = format!("fileio run --mode {} {}", model.mode, model.words());
-    let run = traced(folder.path(), &words, &[]);
+    let directory = prepared(&model);
+    let args = format!("fileio run --mode {} {}", model.mode, model.args());
+    let run = traced(directory.path(), &args, &[]);
     assert_ended(&run.output, 0);
     let (got, want) = (run.data_calls(), model.calls());
     let differs = got.iter().zip(&want).position(|(got, want)| got != want);
     if let Some(i) = differs {
-        panic!("{words}: call {i} is '{}', expected '{}'", got[i], want[i]);
+        panic!("{args}: call {i} is '{}', expected '{}'", got[i], want[i]);
     }
-    assert_eq!(got.len(), want.len(), "{words}");
+    assert_eq!(got.len(), want.len(), "{args}");
 }
 
 #[test]
@@ -140,9 +141,9 @@ fn several_threads_together_make_each_call_of_the_stream_once() {
             fsync_end: true,
             ..MODEL
         };
-        let folder = prepared(&model);
-        let words = format!("fileio run --mode {mode} --threads 3 {}", model.words());
-        let run = traced(folder.path(), &words, &[]);
+        let directory = prepared(&model);
+        let args = format!("fileio run --mode {mode} --threads 3 {}", model.args());
+        let run = traced(directory.path(), &args, &[]);
         assert_ended(&run.output, 0);
         let (mut got, mut want) = (run.data_calls(), model.calls());
         got.sort();
@@ -159,12 +160,12 @@ fn a_run_that_hits_its_time_limit_makes_no_final_fsyncs() {
         requests: 0,
         ..MODEL
     };
-    let folder = prepared(&model);
-    let words = format!(
+    let directory = prepared(&model);
+    let args = format!(
         "fileio run --mode rndwr --time 0.2 {} --json r.json",
-        model.words()
+        model.args()
     );
-    let run = traced(folder.path(), &words, &[]);
+    let run = traced(directory.path(), &args, &[]);
     assert_ended(&run.output, 0);
     let calls = run.data_calls();
     assert!(!calls.is_empty());
@@ -172,7 +173,7 @@ fn a_run_that_hits_its_time_limit_makes_no_final_fsyncs() {
         calls.iter().all(|call| call.starts_with("write")),
         "an fsync"
     );
-    let result = result_in(&folder.path().join("r.json"));
+    let result = result_in(&directory.path().join("r.json"));
     assert_eq!(result["ended_by"], "time");
     assert_eq!(result["totals"]["writes"], calls.len());
 }
@@ -184,16 +185,16 @@ fn every_file_is_opened_with_exactly_the_requested_flags() {
         requests: 5,
         ..MODEL
     };
-    let folder = prepared(&model);
+    let directory = prepared(&model);
     for (flags, present) in [
         ("none", None),
         ("sync", Some("O_SYNC")),
         ("dsync", Some("O_DSYNC")),
         ("direct", Some("O_DIRECT")),
     ] {
-        let words = format!("fileio run --mode rndrw {}", model.words())
+        let args = format!("fileio run --mode rndrw {}", model.args())
             .replace("--flags none", &format!("--flags {flags}"));
-        let run = traced(folder.path(), &words, &[]);
+        let run = traced(directory.path(), &args, &[]);
         assert_ended(&run.output, 0);
         let opens: Vec<&str> = run
             .of_test_files("openat")
@@ -216,10 +217,10 @@ fn every_file_is_opened_with_exactly_the_requested_flags() {
 #[test]
 fn a_directory_that_cannot_be_locked_is_used_with_a_warning() {
     for errno in ["ENOLCK", "ENOSYS", "EOPNOTSUPP"] {
-        let folder = folder();
-        let words = "fileio --mode rndrw --events 10 --files 2 --total-size 64K";
+        let directory = temp_dir();
+        let args = "fileio --mode rndrw --events 10 --files 2 --total-size 64K";
         let fault = format!("inject=flock:error={errno}");
-        let run = traced(folder.path(), words, &["trace=flock", &fault]);
+        let run = traced(directory.path(), args, &["trace=flock", &fault]);
         assert_ended(&run.output, 0);
         let message = text(&run.output.stderr);
         assert!(message.contains("cannot be locked"), "{message}");
@@ -228,7 +229,7 @@ fn a_directory_that_cannot_be_locked_is_used_with_a_warning() {
 
 #[test]
 fn a_file_system_without_o_direct_is_an_error_that_says_what_to_do() {
-    for (made_before, words) in [
+    for (made_before, args) in [
         (true, "fileio run --mode rndrd --files 2 --total-size 64K"),
         (false, "fileio --mode seqwr --files 2 --total-size 64K"),
         (false, "fileio --mode rndrw --files 2 --total-size 64K"),
@@ -237,20 +238,20 @@ fn a_file_system_without_o_direct_is_an_error_that_says_what_to_do() {
             true => "$WBENCH fileio prepare --files 2 --total-size 64K || exit 98; ",
             false => "",
         };
-        let in_ramfs = format!("{prepare}$WBENCH {words} --json ../r.json");
+        let in_ramfs = format!("{prepare}$WBENCH {args} --json ../r.json");
         let (output, left, result) = in_a_file_system("mount -t ramfs none mount", &in_ramfs);
         assert_ended(&output, 1);
         let message = text(&output.stderr);
         for part in ["O_DIRECT", "--flags none", "test_file.0"] {
             assert!(message.contains(part), "no '{part}' in {message}");
         }
-        assert_eq!(result.unwrap()["status"], "failed", "{words}");
+        assert_eq!(result.unwrap()["status"], "failed", "{args}");
         let kept = if made_before {
             "test_file.0\ntest_file.1\n"
         } else {
             ""
         };
-        assert_eq!(left, kept, "{words}");
+        assert_eq!(left, kept, "{args}");
     }
     let (output, left, _) = in_a_file_system(
         "mount -t ramfs none mount",
@@ -307,9 +308,9 @@ fn a_failed_or_short_request_ends_the_run_with_file_and_offset_and_a_failed_resu
             fsync_mode: "fdatasync",
             ..MODEL
         };
-        let folder = prepared(&model);
-        let words = format!("fileio run --mode {mode} {} --json r.json", model.words());
-        let run = traced(folder.path(), &words, &[inject]);
+        let directory = prepared(&model);
+        let args = format!("fileio run --mode {mode} {} --json r.json", model.args());
+        let run = traced(directory.path(), &args, &[inject]);
         assert_ended(&run.output, 1);
         let message = text(&run.output.stderr);
         // The 4th request is at offset 3 * 4096.
@@ -320,7 +321,7 @@ fn a_failed_or_short_request_ends_the_run_with_file_and_offset_and_a_failed_resu
         for part in [doing, &place, why] {
             assert!(message.contains(part), "{inject}: no '{part}' in {message}");
         }
-        let result = result_in(&folder.path().join("r.json"));
+        let result = result_in(&directory.path().join("r.json"));
         assert_eq!(result["status"], "failed", "{inject}");
         assert_eq!(result["ended_by"], "error", "{inject}");
         assert!(result["error"].as_str().unwrap().contains(why), "{inject}");
@@ -336,11 +337,11 @@ fn a_call_interrupted_by_a_signal_is_retried() {
         mode: "seqrd",
         ..MODEL
     };
-    let folder = prepared(&model);
-    let words = format!("fileio run --mode seqrd {}", model.words());
+    let directory = prepared(&model);
+    let args = format!("fileio run --mode seqrd {}", model.args());
     let run = traced(
-        folder.path(),
-        &words,
+        directory.path(),
+        &args,
         &["inject=pread64:error=EINTR:when=4"],
     );
     assert_ended(&run.output, 0);
@@ -351,14 +352,18 @@ fn a_call_interrupted_by_a_signal_is_retried() {
 
 #[test]
 fn a_failed_request_in_the_sysbench_dialect_is_fatal_with_exit_status_1() {
-    let folder = folder();
+    let directory = temp_dir();
     let set = "--test=fileio --file-num=2 --file-total-size=64K --file-block-size=4K";
-    wbench(folder.path(), &format!("{set} prepare"))
+    wbench(directory.path(), &format!("{set} prepare"))
         .assert()
         .success();
     for mode in ["rndrd", "seqrd"] {
-        let words = format!("{set} --file-test-mode={mode} run");
-        let run = traced(folder.path(), &words, &["inject=pread64:error=EIO:when=3"]);
+        let args = format!("{set} --file-test-mode={mode} run");
+        let run = traced(
+            directory.path(),
+            &args,
+            &["inject=pread64:error=EIO:when=3"],
+        );
         assert_ended(&run.output, 1);
         let message = text(&run.output.stderr);
         assert!(
@@ -370,15 +375,15 @@ fn a_failed_request_in_the_sysbench_dialect_is_fatal_with_exit_status_1() {
 
 #[test]
 fn a_failure_in_prepare_leaves_nothing_behind_in_either_dialect() {
-    for words in [
+    for args in [
         "fileio prepare --files 3 --total-size 96K",
         "fileio --mode rndrd --files 3 --total-size 96K",
         "--test=fileio --file-num=3 --file-total-size=96K prepare",
     ] {
-        let folder = folder();
+        let directory = temp_dir();
         let run = traced(
-            folder.path(),
-            words,
+            directory.path(),
+            args,
             &["inject=pwrite64:error=ENOSPC:when=1"],
         );
         assert_ended(&run.output, 1);
@@ -387,16 +392,16 @@ fn a_failure_in_prepare_leaves_nothing_behind_in_either_dialect() {
             message.contains("test_file.") && message.contains("no space left"),
             "{message}"
         );
-        assert_eq!(names_in(folder.path()), [""; 0], "{words}");
+        assert_eq!(names_in(directory.path()), [""; 0], "{args}");
     }
 }
 
 /// Runs shell commands in the root of a separate file system, mounted on `mount` by `mounting` and
 /// gone afterwards. Returns how they ended, the names left in it, and the result in `../r.json`, if
 /// any.
-fn in_a_file_system(mounting: &str, words: &str) -> (std::process::Output, String, Option<Value>) {
-    let folder = folder();
-    fs::create_dir(folder.path().join("mount")).unwrap();
+fn in_a_file_system(mounting: &str, args: &str) -> (std::process::Output, String, Option<Value>) {
+    let directory = temp_dir();
+    fs::create_dir(directory.path().join("mount")).unwrap();
     let mut command = tool("unshare");
     if !nix::unistd::geteuid().is_root() {
         command.arg("--map-root-user");
@@ -404,10 +409,10 @@ fn in_a_file_system(mounting: &str, words: &str) -> (std::process::Output, Strin
     command
         .args(["--mount", "sh", "-c"])
         .arg(format!(
-            "{mounting} || exit 99; cd mount; {words}; code=$?; ls -A > ../left; exit $code"
+            "{mounting} || exit 99; cd mount; {args}; code=$?; ls -A > ../left; exit $code"
         ))
         .env("WBENCH", WBENCH)
-        .current_dir(folder.path());
+        .current_dir(directory.path());
     let output = Running::start(command).finish();
     assert_ne!(
         output.status.code(),
@@ -415,8 +420,8 @@ fn in_a_file_system(mounting: &str, words: &str) -> (std::process::Output, Strin
         "a file system can't be mounted, which this test needs: {}",
         text(&output.stderr)
     );
-    let left = fs::read_to_string(folder.path().join("left")).expect("the shell got so far");
-    let result = fs::read(folder.path().join("r.json")).ok();
+    let left = fs::read_to_string(directory.path().join("left")).expect("the shell got so far");
+    let result = fs::read(directory.path().join("r.json")).ok();
     (output, left, result.map(|result| parsed(&result)))
 }
 
@@ -434,14 +439,14 @@ fn mounting_of_a_small_file_system() -> &'static str {
 
 #[test]
 fn a_disk_full_in_prepare_is_reported_and_the_files_are_removed() {
-    for words in [
+    for args in [
         "fileio prepare --files 4 --total-size 64M",
         "fileio --mode seqrd --files 4 --total-size 64M --flags none",
         "--test=fileio --file-num=4 --file-total-size=64M prepare",
     ] {
         let (output, left, _) = in_a_file_system(
             mounting_of_a_small_file_system(),
-            &format!("$WBENCH {words}"),
+            &format!("$WBENCH {args}"),
         );
         assert_ended(&output, 1);
         let message = text(&output.stderr);
@@ -449,16 +454,16 @@ fn a_disk_full_in_prepare_is_reported_and_the_files_are_removed() {
             message.contains("test_file.") && message.contains("no space left"),
             "{message}"
         );
-        assert_eq!(left, "", "{words}");
+        assert_eq!(left, "", "{args}");
     }
 }
 
 #[test]
 fn a_disk_full_during_the_run_fails_it_and_the_files_are_removed() {
-    let words = "fileio --mode seqwr --files 4 --total-size 64M --flags none";
+    let args = "fileio --mode seqwr --files 4 --total-size 64M --flags none";
     let (output, left, _) = in_a_file_system(
         mounting_of_a_small_file_system(),
-        &format!("$WBENCH {words}"),
+        &format!("$WBENCH {args}"),
     );
     assert_ended(&output, 1);
     assert!(text(&output.stderr).contains("no space left"));

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::common::{WBENCH, text, tool};
 use crate::common::storage::{BACKENDS, Bench, End, MODES, Mounted};
+use crate::common::{WBENCH, text, tool};
 use nix::sys::signal::Signal;
 
 const MIB: u64 = 1 << 20;
@@ -17,8 +17,8 @@ const SET: &str = "--files 4 --total-size 480K --validate --fsync-freq 50";
 
 /// Runs every mode with every I/O engine and these flags, on 1 and 4 threads, on validated files,
 /// and checks all counts.
-fn all_modes_and_backends(folder: &Path, flags: &str) {
-    let bench = Bench::on(folder);
+fn all_modes_and_backends(directory: &Path, flags: &str) {
+    let bench = Bench::on(directory);
     bench
         .fileio(&format!("prepare {SET} --quiet"))
         .succeeded("prepare");
@@ -118,11 +118,11 @@ fn a_disk_full_in_seqwr_ends_every_engine_with_a_message_and_no_file() {
             let bench = Bench::on(&disk.path());
             // The result is on the full disk; it is written after the files are removed.
             let json = tempfile::NamedTempFile::new().expect("a place for the result");
-            let words = format!(
+            let args = format!(
                 "--mode seqwr --files 4 --total-size 64M --block-size 64K --flags none --io {io} --quiet --json {}",
                 json.path().display()
             );
-            let end = bench.fileio(&words);
+            let end = bench.fileio(&args);
             let full = match io {
                 "mmap" => "the disk is full",
                 _ => "no space left",
@@ -145,15 +145,15 @@ fn a_read_only_mount_refuses_writing_and_allows_reading_steps() {
         .fileio(&format!("prepare {set} --quiet"))
         .succeeded("prepare");
     disk.remount("ro");
-    for (words, told) in [
+    for (args, message) in [
         ("prepare --recreate", &["test_file.", "Read-only"][..]),
         ("cleanup", &["test_file.", "Read-only"]),
         ("run --mode rndwr", &["test_file.", "Read-only"]),
         ("run --mode seqwr", &["test_file.", "Read-only"]),
     ] {
         bench
-            .fileio(&format!("{words} {set} --quiet"))
-            .failed_with(told, words);
+            .fileio(&format!("{args} {set} --quiet"))
+            .failed_with(message, args);
     }
     for io in BACKENDS {
         bench
@@ -267,13 +267,13 @@ fn creating_jobs() -> impl Iterator<Item = String> {
     seqwr.into_iter().chain([format!("prepare {KILLED_SET}")])
 }
 
-fn a_killed_job_leaves_only_files_that_cleanup_removes(folder: &Path) {
+fn a_killed_job_leaves_only_files_that_cleanup_removes(directory: &Path) {
     let mut random = Random::seeded();
     for round in 0..12 {
         for job in creating_jobs() {
             let moment = Duration::from_micros(random.below(120_000));
             let what = format!("round {round}: {job} killed after {moment:?}");
-            let bench = Bench::on(folder);
+            let bench = Bench::on(directory);
             let mut child = bench.start(&job);
             std::thread::sleep(moment);
             child.kill();
@@ -326,7 +326,7 @@ fn a_job_killed_at_any_step_of_file_creation_leaves_only_files_that_cleanup_remo
                     let injections: Vec<String> = lacking
                         .iter()
                         .chain([&kill])
-                        .flat_map(|words| ["-e".to_owned(), words.clone()])
+                        .flat_map(|args| ["-e".to_owned(), args.clone()])
                         .collect();
                     let what = format!("{job} {injections:?}");
                     bench.fileio_under(&injections, &format!("{job} {KILLED_SET}"));
@@ -511,19 +511,19 @@ fn a_signal_at_any_time_leaves_no_partial_result_and_no_files() {
         let signal = signals[number % 3];
         let io = BACKENDS[number % 4];
         let bench = Bench::new();
-        let words = format!(
+        let args = format!(
             "{} --io {io} --files 8 --total-size 32M --events 0 --time 30 --quiet --json {}",
             jobs[number / 3 % 3],
             bench.json().display()
         );
-        let what = format!("{words} {signal} after {moment:?}");
-        let child = bench.start(&words);
+        let what = format!("{args} {signal} after {moment:?}");
+        let child = bench.start(&args);
         std::thread::sleep(moment);
         child.signal(signal);
         let end = End::from(child.finish());
-        let beside = std::fs::read_dir(bench.json().parent().expect("a folder"));
+        let beside = std::fs::read_dir(bench.json().parent().expect("a directory"));
         let beside: Vec<String> = beside
-            .expect("the folder of the result")
+            .expect("the directory of the result")
             .flatten()
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .collect();

@@ -1,22 +1,22 @@
 //! `--forced-shutdown` of the sysbench dialect.
 
-use crate::common::{assert_ended, folder, text, traced, wbench};
+use crate::common::{assert_ended, temp_dir, text, traced, wbench};
 
 #[test]
 fn forced_shutdown_ends_a_run_that_hangs_with_statistics_and_status_2() {
-    let folder = folder();
+    let directory = temp_dir();
     let set = "--test=fileio --file-num=4 --file-total-size=256K --file-block-size=4K";
-    wbench(folder.path(), &format!("{set} prepare"))
+    wbench(directory.path(), &format!("{set} prepare"))
         .assert()
         .success();
-    let words = format!(
+    let args = format!(
         "{set} --file-test-mode=rndwr --file-fsync-freq=10 --max-requests=0 --max-time=1 \
          --forced-shutdown=1 run"
     );
     // Two rounds of slow fsyncs after 10 writes each, then a write that outlasts the shutdown.
     let run = traced(
-        folder.path(),
-        &words,
+        directory.path(),
+        &args,
         &[
             "inject=fsync:delay_enter=40ms",
             "inject=pwrite64:delay_enter=4s:when=21",

@@ -42,10 +42,10 @@ impl Drop for Pool {
 
 #[test]
 fn huge_pages_come_from_the_pool_and_an_empty_one_is_an_error_that_says_what_to_do() {
-    let words = "memory --hugetlb --block-size 1M --total-size 16M";
+    let args = "memory --hugetlb --block-size 1M --total-size 16M";
     {
         let _pool = Pool::of(0);
-        wbench(Path::new("."), words)
+        wbench(Path::new("."), args)
             .assert()
             .code(1)
             .stdout("")
@@ -53,7 +53,7 @@ fn huge_pages_come_from_the_pool_and_an_empty_one_is_an_error_that_says_what_to_
             .stderr(contains("vm.nr_hugepages").and(contains("panicked").not()));
     }
     let _pool = Pool::of(8);
-    let result = result_of(Path::new("."), words);
+    let result = result_of(Path::new("."), args);
     assert_eq!(result["totals"]["events"], 16);
     assert_eq!(result["workload"]["params"]["hugetlb"], true);
 }

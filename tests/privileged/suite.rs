@@ -20,7 +20,7 @@ fn a_failed_measurement_is_reported_and_does_not_stop_the_others() {
     command
         .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync"])
         .args(["-e", "inject=fdatasync:error=EIO", WBENCH])
-        .args(Place::words("").split_whitespace())
+        .args(Place::args("").split_whitespace())
         .current_dir(place.path());
     let output = Running::start(command).finish();
     assert_ended(&output, 1);
@@ -36,10 +36,10 @@ fn a_failed_measurement_is_reported_and_does_not_stop_the_others() {
         "complete", "complete", "complete", "failed", "complete", "complete",
     ];
     assert_eq!(status(&results), failed);
-    let told = text(&output.stderr);
+    let message = text(&output.stderr);
     assert!(
-        told.contains("rndrd: fdatasync of") && told.contains("EIO"),
-        "{told}"
+        message.contains("rndrd: fdatasync of") && message.contains("EIO"),
+        "{message}"
     );
     assert!(text(&output.stdout).contains("FAILED"));
     assert_eq!(place.test_files(), [""; 0]);
@@ -59,18 +59,18 @@ fn a_full_disk_under_the_result_file_loses_no_saved_result() {
         let json = format!("--json {}", disk.path().join("r.json").display());
         let output = place.suite(&json);
         assert_ended(&output, 1);
-        let told = text(&output.stderr);
+        let message = text(&output.stderr);
         assert!(
-            told.contains("r.json") && told.contains("No space left"),
-            "{told}"
+            message.contains("r.json") && message.contains("No space left"),
+            "{message}"
         );
         assert!(
-            told.contains("make room") && told.contains("--resume"),
-            "{told}"
+            message.contains("make room") && message.contains("--resume"),
+            "{message}"
         );
         assert!(
             text(&output.stdout).contains("memory-read"),
-            "the figures are told"
+            "the report contains the figures"
         );
         assert_eq!(place.test_files(), [""; 0]);
         let kept = lines_in(&disk.path().join("r.json.partial"));
@@ -98,21 +98,21 @@ fn a_directory_that_cannot_hold_the_files_is_refused_before_any_measurement() {
     let big = place.path().join("big.toml");
     let profile = std::fs::read_to_string(place.path().join("p.toml")).unwrap();
     std::fs::write(big, profile.replace("\"1M\"\nevents", "\"8M\"\nevents")).unwrap();
-    let words = format!("suite --profile big.toml --dir {}", disk.path().display());
-    let output = wbench(place.path(), &words).output().unwrap();
+    let args = format!("suite --profile big.toml --dir {}", disk.path().display());
+    let output = wbench(place.path(), &args).output().unwrap();
     assert_ended(&output, 1);
-    let told = text(&output.stderr);
+    let message = text(&output.stderr);
     assert!(
-        told.contains("8.0 MiB") && told.contains("1.0 MiB"),
-        "{told}"
+        message.contains("8.0 MiB") && message.contains("1.0 MiB"),
+        "{message}"
     );
-    assert!(!told.contains("cpu"), "{told}");
+    assert!(!message.contains("cpu"), "{message}");
     let foreign = place.path().join("data/test_file.2");
     std::fs::write(&foreign, "mine").unwrap();
     let output = place.suite("");
     assert_ended(&output, 1);
-    let told = text(&output.stderr);
-    assert!(told.contains("test_file.2"), "{told}");
+    let message = text(&output.stderr);
+    assert!(message.contains("test_file.2"), "{message}");
     assert_eq!(std::fs::read_to_string(foreign).unwrap(), "mine");
     assert_eq!(names_in(place.path()), ["big.toml", "data", "p.toml"]);
 }
@@ -125,7 +125,7 @@ fn measurements_of_the_same_files_share_them_regardless_of_their_requests() {
         + "[[measurement]]\nname = \"other\"\ntest = \"fileio\"\nmode = \"rndrw\"\nfiles = 2\n"
         + "[[measurement]]\nname = \"again\"\ntest = \"fileio\"\nmode = \"rndwr\"\nfiles = 2\n";
     let place = Place::with(&profile);
-    let run = traced(place.path(), &Place::words("--repeat 1"), &[]);
+    let run = traced(place.path(), &Place::args("--repeat 1"), &[]);
     assert_ended(&run.output, 0);
     // A file is linked under its name when it is created.
     let named = run.of_test_files("linkat");
@@ -152,7 +152,7 @@ fn a_file_system_without_locks_is_used_with_a_warning() {
             "inject=flock:error=ENOSYS",
             WBENCH,
         ])
-        .args(Place::words("").split_whitespace())
+        .args(Place::args("").split_whitespace())
         .current_dir(place.path());
     let output = Running::start(command).finish();
     assert_ended(&output, 0);
@@ -180,7 +180,7 @@ fn a_journal_that_cannot_be_identified_or_unlocked_is_not_left_in_silence() {
                 .args(["-f", "-qq", "-o", "/dev/null", "-e", &inject])
                 .args(only)
                 .arg(WBENCH)
-                .args(Place::words("").split_whitespace())
+                .args(Place::args("").split_whitespace())
                 .current_dir(place.path());
             let output = Running::start(command).finish();
             let status = output.status.code().expect("no signal ends it");

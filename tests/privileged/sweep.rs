@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::common::storage::Mounted;
 use crate::common::sweep::{TRIVIAL, Workspace, assert_each_once};
 use crate::common::{
-    Running, WBENCH, assert_ended, folder, names_in, result_in, text, tool, traced, wait_until,
+    Running, WBENCH, assert_ended, names_in, result_in, temp_dir, text, tool, traced, wait_until,
 };
 
 /// What a launcher may do to its directory, and what the sweep then reports. PRECIOUS is a
@@ -171,7 +171,7 @@ fn a_sweep_that_does_not_fit_is_refused_before_anything_starts() {
 
 #[test]
 fn a_created_directory_that_cannot_be_opened_is_removed() {
-    let directory = folder();
+    let directory = temp_dir();
     let run = traced(
         directory.path(),
         "sweep --concurrency 1 --count 1 --json r.json -- fileio --mode rndrd --files 1 \

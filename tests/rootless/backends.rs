@@ -42,11 +42,11 @@ fn a_file_truncated_during_a_run_ends_it_with_a_message() {
 
 /// A run of random reads that only an error or a signal ends, in its first events.
 fn started(bench: &Bench, io: &str) -> Running {
-    let words = format!(
+    let args = format!(
         "run {SET} --mode rndrd --events 0 --time 0 --io {io} --report-interval 0.05 --json {}",
         bench.json().display()
     );
-    let run = bench.start(&words);
+    let run = bench.start(&args);
     run.wait_for("events/s");
     run
 }

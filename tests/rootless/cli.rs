@@ -12,15 +12,15 @@ use tempfile::TempDir;
 use wbench::cli::native::Cli;
 
 use crate::common::{
-    Running, WBENCH, assert_ended, errors, folder, names_in, parsed, result_in, result_of, text,
+    Running, WBENCH, assert_ended, errors, names_in, parsed, result_in, result_of, temp_dir, text,
     wbench,
 };
 
 /// A run that ends within milliseconds.
 const SHORT: &str = "cpu --max-prime 100 --events 10";
 
-fn help_of(words: &str) -> String {
-    let done = wbench(Path::new("."), &format!("{words} --help"))
+fn help_of(args: &str) -> String {
+    let done = wbench(Path::new("."), &format!("{args} --help"))
         .assert()
         .success();
     text(&done.get_output().stdout)
@@ -125,7 +125,7 @@ fn scaled(example: &[String], dir: &Path) -> Vec<String> {
 
 /// A directory with the results that the examples of `compare` and `show` read.
 fn directory_with_results() -> TempDir {
-    let dir = folder();
+    let dir = temp_dir();
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples");
     for (name, results) in [
         ("native", "quiet"),
@@ -176,7 +176,7 @@ fn the_examples_in_help_texts_work_in_order() {
     let names = subcommands();
     for subcommand in names.iter().map(String::as_str).chain([""]) {
         let dir = match measuring.contains(&subcommand) {
-            true => folder(),
+            true => temp_dir(),
             false => directory_with_results(),
         };
         let examples = examples(&help_of(subcommand));
@@ -203,7 +203,7 @@ fn the_examples_in_help_texts_work_in_order() {
 
 #[test]
 fn invalid_arguments_are_named_with_exit_status_2_and_nothing_on_standard_output() {
-    for (words, named) in [
+    for (args, named) in [
         ("", "Usage"),
         ("cpus", "cpus"),
         ("--no-such-option", "--no-such-option"),
@@ -238,7 +238,7 @@ fn invalid_arguments_are_named_with_exit_status_2_and_nothing_on_standard_output
         ("fileio --mode rndrd --fsync-end maybe", "maybe"),
         ("env --frobnicate", "--frobnicate"),
     ] {
-        wbench(Path::new("."), words)
+        wbench(Path::new("."), args)
             .assert()
             .code(2)
             .stdout(is_empty())
@@ -248,8 +248,8 @@ fn invalid_arguments_are_named_with_exit_status_2_and_nothing_on_standard_output
 
 #[test]
 fn contradictory_values_are_refused_with_the_reason_and_exit_status_1() {
-    let folder = folder();
-    for (words, reason) in [
+    let directory = temp_dir();
+    for (args, reason) in [
         ("memory --block-size 10", "multiple of 4"),
         ("memory --block-size 0", "multiple of 4"),
         ("memory --total-size 0", "total memory size"),
@@ -269,13 +269,13 @@ fn contradictory_values_are_refused_with_the_reason_and_exit_status_1() {
         ("fileio --mode seqwr --dir nowhere", "nowhere"),
         ("env --dir nowhere", "nowhere"),
     ] {
-        wbench(folder.path(), words)
+        wbench(directory.path(), args)
             .assert()
             .code(1)
             .stdout(is_empty())
             .stderr(starts_with("wbench: ").and(contains(reason)))
             .stderr(contains("panicked").not());
-        assert_eq!(names_in(folder.path()), [""; 0], "{words}");
+        assert_eq!(names_in(directory.path()), [""; 0], "{args}");
     }
 }
 
@@ -307,8 +307,8 @@ fn a_report_states_test_rate_clock_and_host() {
 
 #[test]
 fn a_result_on_standard_output_is_the_only_output_there_even_with_intervals() {
-    let words = "cpu --max-prime 1000 --events 0 --time 0.3 --report-interval 0.1 --json -";
-    let done = wbench(Path::new("."), words).assert().success();
+    let args = "cpu --max-prime 1000 --events 0 --time 0.3 --report-interval 0.1 --json -";
+    let done = wbench(Path::new("."), args).assert().success();
     let result = parsed(&done.get_output().stdout);
     assert_eq!(result["status"], "complete");
     done.stderr(contains("events/s"));
@@ -316,45 +316,45 @@ fn a_result_on_standard_output_is_the_only_output_there_even_with_intervals() {
 
 #[test]
 fn quiet_prints_nothing_and_still_writes_the_result() {
-    let folder = folder();
-    for words in [
+    let directory = temp_dir();
+    for args in [
         "cpu --max-prime 100 --events 10 --report-interval 0.001 --quiet --json r.json",
         "fileio --mode rndrw --files 2 --total-size 64K --events 10 -q --json r.json",
         "fileio prepare --files 2 --total-size 64K --quiet",
     ] {
-        wbench(folder.path(), words)
+        wbench(directory.path(), args)
             .assert()
             .success()
             .stdout(is_empty())
             .stderr(is_empty());
     }
     assert_eq!(
-        result_in(&folder.path().join("r.json"))["status"],
+        result_in(&directory.path().join("r.json"))["status"],
         "complete"
     );
 }
 
 #[test]
 fn a_run_can_print_a_report_and_write_a_result_file() {
-    let folder = folder();
-    wbench(folder.path(), &format!("{SHORT} --json r.json"))
+    let directory = temp_dir();
+    wbench(directory.path(), &format!("{SHORT} --json r.json"))
         .assert()
         .success()
         .stdout(contains("events/s"));
     assert_eq!(
-        result_in(&folder.path().join("r.json"))["totals"]["events"],
+        result_in(&directory.path().join("r.json"))["totals"]["events"],
         10
     );
 }
 
 #[test]
 fn show_prints_the_same_report_from_the_result_in_every_format() {
-    let folder = folder();
+    let directory = temp_dir();
     for format in ["text", "sysbench", "json", "rally"] {
         let run = format!("memory --total-size 1M --json r.json --format {format}");
-        let reported = wbench(folder.path(), &run).assert().success();
+        let reported = wbench(directory.path(), &run).assert().success();
         let show = format!("show r.json --format {format}");
-        let shown = wbench(folder.path(), &show).assert().success();
+        let shown = wbench(directory.path(), &show).assert().success();
         let (reported, shown) = (&reported.get_output().stdout, &shown.get_output().stdout);
         assert_eq!(text(reported), text(shown), "{format}");
         assert!(!reported.is_empty());
@@ -363,8 +363,8 @@ fn show_prints_the_same_report_from_the_result_in_every_format() {
 
 #[test]
 fn the_result_contains_the_labels_and_the_last_value_of_a_key_wins() {
-    let words = format!("{SHORT} --label env=kvm --label n=1 --label n=2=3 --label empty=");
-    let result = result_of(Path::new("."), &words);
+    let args = format!("{SHORT} --label env=kvm --label n=1 --label n=2=3 --label empty=");
+    let result = result_of(Path::new("."), &args);
     assert_eq!(
         result["labels"],
         json!({"env": "kvm", "n": "2=3", "empty": ""})
@@ -373,27 +373,27 @@ fn the_result_contains_the_labels_and_the_last_value_of_a_key_wins() {
 
 #[test]
 fn a_result_that_cannot_be_written_is_refused_before_the_run() {
-    let folder = folder();
-    for file in ["nowhere/r.json", "folder", "file/r.json"] {
-        std::fs::create_dir_all(folder.path().join("folder")).unwrap();
-        File::create(folder.path().join("file")).unwrap();
-        let words = format!("fileio --mode seqwr --files 2 --total-size 64K --keep --json {file}");
-        wbench(folder.path(), &words)
+    let directory = temp_dir();
+    for file in ["nowhere/r.json", "directory", "file/r.json"] {
+        std::fs::create_dir_all(directory.path().join("directory")).unwrap();
+        File::create(directory.path().join("file")).unwrap();
+        let args = format!("fileio --mode seqwr --files 2 --total-size 64K --keep --json {file}");
+        wbench(directory.path(), &args)
             .assert()
             .code(1)
             .stdout(is_empty())
             .stderr(contains(file));
-        assert_eq!(names_in(folder.path()), ["file", "folder"], "{file}");
+        assert_eq!(names_in(directory.path()), ["directory", "file"], "{file}");
     }
 }
 
 /// Runs the program with its standard output connected to a pipe without a reader.
-fn to_a_closed_pipe(folder: &Path, words: &str) -> std::process::Output {
+fn to_a_closed_pipe(directory: &Path, args: &str) -> std::process::Output {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     Command::new(WBENCH)
-        .args(words.split(' '))
-        .current_dir(folder)
+        .args(args.split(' '))
+        .current_dir(directory)
         .stdout(writer)
         .stderr(Stdio::piped())
         .spawn()
@@ -403,8 +403,8 @@ fn to_a_closed_pipe(folder: &Path, words: &str) -> std::process::Output {
 
 #[test]
 fn a_closed_pipe_on_standard_output_is_not_an_error() {
-    let folder = folder();
-    for words in [
+    let directory = temp_dir();
+    for args in [
         "--help",
         "--version",
         "cpu --max-prime 100 --events 10",
@@ -416,16 +416,16 @@ fn a_closed_pipe_on_standard_output_is_not_an_error() {
         "--test=fileio --file-num=2 --file-total-size=64K prepare",
         "--test=fileio --file-num=2 --file-total-size=64K cleanup",
     ] {
-        let output = to_a_closed_pipe(folder.path(), words);
+        let output = to_a_closed_pipe(directory.path(), args);
         assert_ended(&output, 0);
-        assert_eq!(errors(&output.stderr), "", "{words}");
+        assert_eq!(errors(&output.stderr), "", "{args}");
     }
 }
 
 #[test]
 fn a_full_device_as_standard_output_is_a_reported_error() {
-    let folder = folder();
-    for words in [
+    let directory = temp_dir();
+    for args in [
         "--help",
         "--version",
         "cpu --max-prime 100 --events 10",
@@ -438,8 +438,8 @@ fn a_full_device_as_standard_output_is_a_reported_error() {
     ] {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let output = Command::new(WBENCH)
-            .args(words.split(' '))
-            .current_dir(folder.path())
+            .args(args.split(' '))
+            .current_dir(directory.path())
             .stdout(full)
             .stderr(Stdio::piped())
             .spawn()
@@ -447,33 +447,33 @@ fn a_full_device_as_standard_output_is_a_reported_error() {
             .expect("the program starts");
         assert_ended(&output, 1);
         let message = text(&output.stderr);
-        assert!(message.contains("No space left"), "{words}: {message}");
+        assert!(message.contains("No space left"), "{args}: {message}");
     }
 }
 
 #[test]
 fn a_result_is_written_to_a_pipe_or_a_device_directly() {
-    let folder = folder();
-    wbench(folder.path(), &format!("{SHORT} --json /dev/null"))
+    let directory = temp_dir();
+    wbench(directory.path(), &format!("{SHORT} --json /dev/null"))
         .assert()
         .success();
-    let fifo = folder.path().join("fifo");
+    let fifo = directory.path().join("fifo");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let run = Running::wbench(folder.path(), &format!("{SHORT} --json fifo"));
+    let run = Running::wbench(directory.path(), &format!("{SHORT} --json fifo"));
     let read = std::fs::read(&fifo).unwrap();
     assert_ended(&run.finish(), 0);
     assert_eq!(parsed(&read)["status"], "complete");
-    assert_eq!(names_in(folder.path()), ["fifo"]);
+    assert_eq!(names_in(directory.path()), ["fifo"]);
 }
 
 #[test]
 fn env_describes_the_host_the_clock_and_the_storage() {
-    let folder = folder();
-    wbench(folder.path(), "env")
+    let directory = temp_dir();
+    wbench(directory.path(), "env")
         .assert()
         .success()
         .stdout(contains("clock").and(contains("O_DIRECT")));
-    let done = wbench(folder.path(), "env --json").assert().success();
+    let done = wbench(directory.path(), "env --json").assert().success();
     let environment = parsed(&done.get_output().stdout);
     assert_eq!(environment["schema"], "wbench.env/1");
     assert_eq!(
@@ -484,7 +484,7 @@ fn env_describes_the_host_the_clock_and_the_storage() {
     );
     assert_eq!(
         environment["storage"]["path"],
-        folder.path().canonicalize().unwrap().to_str().unwrap()
+        directory.path().canonicalize().unwrap().to_str().unwrap()
     );
-    assert_eq!(names_in(folder.path()), [""; 0]);
+    assert_eq!(names_in(directory.path()), [""; 0]);
 }

@@ -851,9 +851,9 @@ fn a_comparison_needs_no_further_threads() {
             false => String::new(),
         };
         let limit = format!("{as_user}prlimit --nproc=1");
-        let mut words = limit.split(' ');
-        let mut command = std::process::Command::new(words.next().unwrap());
-        command.args(words).arg(&program);
+        let mut args = limit.split(' ');
+        let mut command = std::process::Command::new(args.next().unwrap());
+        command.args(args).arg(&program);
         command.args(["compare", "a", group, "--format", "json"]);
         let output = command.current_dir(results.path()).output();
         output.expect("this test needs setpriv and prlimit: install util-linux")

@@ -13,7 +13,7 @@ use predicates::str::contains;
 
 use crate::common::process::{cpus_of_workers, worker_ticks};
 use crate::common::{
-    Running, WBENCH, allowed_cpus, assert_ended, folder, number, parsed, result_in, result_of,
+    Running, WBENCH, allowed_cpus, assert_ended, number, parsed, result_in, result_of, temp_dir,
     text, tool, wbench,
 };
 
@@ -21,8 +21,8 @@ use crate::common::{
 fn every_event_runs_exactly_once_with_any_number_of_threads() {
     for threads in [1, 2, 4] {
         for events in [1, 7, 1001] {
-            let words = format!("cpu --max-prime 100 --events {events} --threads {threads}");
-            let result = result_of(Path::new("."), &words);
+            let args = format!("cpu --max-prime 100 --events {events} --threads {threads}");
+            let result = result_of(Path::new("."), &args);
             assert_eq!(result["totals"]["events"], events, "{threads} threads");
             assert_eq!(result["threads"].as_array().unwrap().len(), threads);
             assert_eq!(result["ended_by"], "work");
@@ -41,15 +41,15 @@ fn a_cpu_event_transfers_no_data() {
 #[test]
 fn a_signal_ends_a_run_in_an_event_of_hours_and_the_result_states_what_is_missing() {
     for bound in [u64::from(u32::MAX), u64::MAX] {
-        let folder = folder();
-        let words = format!("cpu --max-prime {bound} --events 0 --threads 2 --json r.json");
-        let run = Running::wbench(folder.path(), &words);
+        let directory = temp_dir();
+        let args = format!("cpu --max-prime {bound} --events 0 --threads 2 --json r.json");
+        let run = Running::wbench(directory.path(), &args);
         // More than measuring the harness uses; that has ended when the events begin.
         crate::common::wait_until("an event", || worker_ticks(run.pid()) >= 50);
         run.signal(Signal::SIGTERM);
         let ended = run.finish();
         assert_ended(&ended, 143);
-        let result = result_in(&folder.path().join("r.json"));
+        let result = result_in(&directory.path().join("r.json"));
         assert_eq!(result["status"], "interrupted");
         assert_eq!(result["ended_by"], "signal");
         // Events use this bound: with a bound of 100, thousands would have completed.
@@ -200,9 +200,9 @@ fn a_run_that_shares_its_cpu_with_busy_processes_warns_of_run_queue_waits() {
     };
     let busy = [(); 2].map(|()| on_this_cpu(&["sh", "-c", "echo busy; while :; do :; done"]));
     busy.iter().for_each(|process| process.wait_for("busy"));
-    let words = "cpu --max-prime 1000 --events 0 --time 1 --json -";
+    let args = "cpu --max-prime 1000 --events 0 --time 1 --json -";
     let mut command = vec![WBENCH];
-    command.extend(words.split(' '));
+    command.extend(args.split(' '));
     let run = on_this_cpu(&command).finish();
     assert_ended(&run, 0);
     let result = parsed(&run.stdout);
@@ -227,15 +227,15 @@ fn unpinned_workers_have_the_affinity_of_the_process() {
 
 #[test]
 fn intervals_are_printed_during_the_run_and_add_up_to_the_totals() {
-    let folder = folder();
-    let words = "cpu --max-prime 500 --events 0 --time 0.55 --report-interval 0.1 --threads 2 \
+    let directory = temp_dir();
+    let args = "cpu --max-prime 500 --events 0 --time 0.55 --report-interval 0.1 --threads 2 \
                  --json r.json";
-    let done = wbench(folder.path(), words).assert().success();
+    let done = wbench(directory.path(), args).assert().success();
     let lines = text(&done.get_output().stdout)
         .lines()
         .filter(|line| line.contains(" s  ") && line.contains("events/s  p95"))
         .count();
-    let result = parsed(&std::fs::read(folder.path().join("r.json")).unwrap());
+    let result = parsed(&std::fs::read(directory.path().join("r.json")).unwrap());
     let intervals = result["intervals"].as_array().unwrap();
     assert_eq!(lines, intervals.len());
     assert!(intervals.len() >= 6, "{} intervals", intervals.len());
@@ -259,9 +259,9 @@ fn more_threads_than_memory_mappings_allow_are_refused_before_one_is_created() {
     let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();
     let limit: u64 = limit.trim().parse().unwrap();
     for threads in [limit / 6 + 1, u64::from(u32::MAX), u64::MAX] {
-        let folder = folder();
-        let words = format!("cpu --max-prime 100 --events 10 --threads {threads} --json r.json");
-        wbench(folder.path(), &words)
+        let directory = temp_dir();
+        let args = format!("cpu --max-prime 100 --events 10 --threads {threads} --json r.json");
+        wbench(directory.path(), &args)
             .assert()
             .code(1)
             .stdout("")
@@ -271,12 +271,12 @@ fn more_threads_than_memory_mappings_allow_are_refused_before_one_is_created() {
 
 #[test]
 fn more_threads_than_the_limit_of_address_space_allows_are_refused() {
-    let folder = folder();
+    let directory = temp_dir();
     let mut command = tool("prlimit");
     command
         .args(["--as=400000000", WBENCH])
         .args("cpu --max-prime 100 --events 10 --threads 300".split(' '))
-        .current_dir(folder.path());
+        .current_dir(directory.path());
     let ended = Running::start(command).finish();
     assert_ended(&ended, 1);
     let message = text(&ended.stderr);
@@ -288,26 +288,26 @@ fn more_threads_than_the_limit_of_address_space_allows_are_refused() {
 
 #[test]
 fn a_thousand_threads_run_and_end_on_a_signal() {
-    let folder = folder();
+    let directory = temp_dir();
     let mut command = Command::new(WBENCH);
     command
         .args(ENDLESS)
         .args(["1024", "--json", "r.json"])
-        .current_dir(folder.path());
+        .current_dir(directory.path());
     let run = Running::start(command);
     // A new thread has its creator's name until it sets its own.
     crate::common::wait_until("all threads", || cpus_of_workers(run.pid()).len() == 1024);
     run.signal(Signal::SIGTERM);
     assert_ended(&run.finish(), 143);
-    let result = result_in(&folder.path().join("r.json"));
+    let result = result_in(&directory.path().join("r.json"));
     assert_eq!(result["threads"].as_array().unwrap().len(), 1024);
 }
 
 /// Runs the program where prctl(PR_SET_TSC) forbids RDTSC. The setting survives exec.
 #[cfg(target_arch = "x86_64")]
-fn without_rdtsc(words: &str) -> std::process::Output {
+fn without_rdtsc(args: &str) -> std::process::Output {
     let mut command = Command::new(WBENCH);
-    command.args(words.split_whitespace());
+    command.args(args.split_whitespace());
     // SAFETY: prctl(2) is async-signal-safe and changes only the calling process.
     unsafe {
         command.pre_exec(
@@ -323,9 +323,9 @@ fn without_rdtsc(words: &str) -> std::process::Output {
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn a_process_without_permission_for_rdtsc_uses_the_monotonic_clock_and_says_why() {
-    let words = "cpu --max-prime 100 --events 10 --json -";
+    let args = "cpu --max-prime 100 --events 10 --json -";
     for (choice, reason) in [("auto", "PR_SET_TSC"), ("monotonic", "--clock monotonic")] {
-        let ended = without_rdtsc(&format!("{words} --clock {choice}"));
+        let ended = without_rdtsc(&format!("{args} --clock {choice}"));
         assert_ended(&ended, 0);
         let clock = &parsed(&ended.stdout)["clock"];
         assert_eq!(clock["source"], "monotonic", "{choice}");
@@ -334,7 +334,7 @@ fn a_process_without_permission_for_rdtsc_uses_the_monotonic_clock_and_says_why(
             "{clock}"
         );
     }
-    let ended = without_rdtsc(&format!("{words} --clock tsc"));
+    let ended = without_rdtsc(&format!("{args} --clock tsc"));
     assert_ended(&ended, 1);
     assert!(
         text(&ended.stderr).contains("PR_SET_TSC"),
@@ -350,8 +350,8 @@ fn a_process_without_permission_for_rdtsc_uses_the_monotonic_clock_and_says_why(
 #[test]
 fn more_threads_than_cpus_are_a_warning() {
     let threads = allowed_cpus().len() + 1;
-    let words = format!("cpu --max-prime 100 --events 100 --threads {threads}");
-    wbench(Path::new("."), &words)
+    let args = format!("cpu --max-prime 100 --events 100 --threads {threads}");
+    wbench(Path::new("."), &args)
         .assert()
         .success()
         .stdout(contains("WARNING").and(contains(format!("{threads} threads share"))));

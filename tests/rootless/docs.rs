@@ -32,7 +32,7 @@ fn commands(file: &str) -> Vec<String> {
             let cargo = line.strip_prefix("cargo run --release -- ");
             cargo.map_or_else(
                 || line.starts_with("wbench ").then(|| line.to_owned()),
-                |words| Some(format!("wbench {words}")),
+                |args| Some(format!("wbench {args}")),
             )
         })
         .collect()
@@ -43,17 +43,17 @@ fn every_command_shown_parses() {
     for file in DOCS {
         let commands = commands(file);
         for command in &commands {
-            let words = shlex::split(command).expect("quotes that close");
-            let words: Vec<_> = words.into_iter().map(Into::into).collect();
-            match Dialect::of(&words) {
+            let args = shlex::split(command).expect("quotes that close");
+            let args: Vec<_> = args.into_iter().map(Into::into).collect();
+            match Dialect::of(&args) {
                 Dialect::Native => {
                     let cli =
-                        Cli::try_parse_from(&words).unwrap_or_else(|e| panic!("{command}: {e}"));
+                        Cli::try_parse_from(&args).unwrap_or_else(|e| panic!("{command}: {e}"));
                     cli.into_job().unwrap_or_else(|e| panic!("{command}: {e}"));
                 }
                 Dialect::Sysbench => {
-                    let words: Vec<&str> = command.split_whitespace().skip(1).collect();
-                    sysbench::parse(&words).unwrap_or_else(|e| panic!("{command}: {e}"));
+                    let args: Vec<&str> = command.split_whitespace().skip(1).collect();
+                    sysbench::parse(&args).unwrap_or_else(|e| panic!("{command}: {e}"));
                 }
             }
         }

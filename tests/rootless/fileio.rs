@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::common::requests::{MODEL, Model, prepared};
 use crate::common::{
-    Running, WBENCH, assert_ended, folder, names_in, result_of, text, tool, wbench,
+    Running, WBENCH, assert_ended, names_in, result_of, temp_dir, text, tool, wbench,
 };
 
 #[test]
@@ -21,10 +21,10 @@ fn the_figures_match_the_calls_made() {
         fsync_end: true,
         ..MODEL
     };
-    let folder = prepared(&model);
+    let directory = prepared(&model);
     let result = result_of(
-        folder.path(),
-        &format!("fileio run --mode rndrw {}", model.words()),
+        directory.path(),
+        &format!("fileio run --mode rndrw {}", model.args()),
     );
     let calls = model.calls();
     let count = |verb: &str| calls.iter().filter(|call| call.starts_with(verb)).count() as u64;
@@ -41,23 +41,27 @@ fn the_figures_match_the_calls_made() {
 fn the_whole_job_creates_its_files_and_leaves_the_directory_unchanged() {
     for mode in ["seqwr", "seqrewr", "seqrd", "rndrd", "rndwr", "rndrw"] {
         for flags in ["direct", "none"] {
-            let folder = folder();
-            fs::write(folder.path().join("mine"), "precious").unwrap();
-            fs::write(folder.path().join("test_file.3"), "not of this set").unwrap();
-            let words = format!(
+            let directory = temp_dir();
+            fs::write(directory.path().join("mine"), "precious").unwrap();
+            fs::write(directory.path().join("test_file.3"), "not of this set").unwrap();
+            let args = format!(
                 "fileio --mode {mode} --flags {flags} --files 3 --total-size 96K --events 20"
             );
-            let result = result_of(folder.path(), &words);
-            assert_eq!(result["status"], "complete", "{words}");
-            assert_eq!(result["totals"]["events"], 20, "{words}");
-            assert_eq!(names_in(folder.path()), ["mine", "test_file.3"], "{words}");
+            let result = result_of(directory.path(), &args);
+            assert_eq!(result["status"], "complete", "{args}");
+            assert_eq!(result["totals"]["events"], 20, "{args}");
+            assert_eq!(
+                names_in(directory.path()),
+                ["mine", "test_file.3"],
+                "{args}"
+            );
         }
     }
 }
 
 #[test]
 fn the_directory_can_be_chosen() {
-    let (here, there) = (folder(), folder());
+    let (here, there) = (temp_dir(), temp_dir());
     wbench(
         here.path(),
         "fileio --mode rndrd --files 2 --total-size 64K --events 5 --keep --dir",
@@ -71,49 +75,49 @@ fn the_directory_can_be_chosen() {
 
 #[test]
 fn keep_leaves_files_for_a_later_run_and_cleanup() {
-    let folder = folder();
+    let directory = temp_dir();
     let set = "--files 2 --total-size 64K --events 5";
     wbench(
-        folder.path(),
+        directory.path(),
         &format!("fileio --mode seqwr --keep {set}").replace(" --events 5", ""),
     )
     .assert()
     .success();
-    assert_eq!(names_in(folder.path()), ["test_file.0", "test_file.1"]);
-    wbench(folder.path(), &format!("fileio run --mode rndrw {set}"))
+    assert_eq!(names_in(directory.path()), ["test_file.0", "test_file.1"]);
+    wbench(directory.path(), &format!("fileio run --mode rndrw {set}"))
         .assert()
         .success();
     // The job does not remove files that existed before.
-    wbench(folder.path(), &format!("fileio --mode rndrw {set}"))
+    wbench(directory.path(), &format!("fileio --mode rndrw {set}"))
         .assert()
         .success();
-    assert_eq!(names_in(folder.path()), ["test_file.0", "test_file.1"]);
-    wbench(folder.path(), "fileio cleanup --files 2")
+    assert_eq!(names_in(directory.path()), ["test_file.0", "test_file.1"]);
+    wbench(directory.path(), "fileio cleanup --files 2")
         .assert()
         .success();
-    assert_eq!(names_in(folder.path()), [""; 0]);
+    assert_eq!(names_in(directory.path()), [""; 0]);
 }
 
 #[test]
 fn the_whole_job_completes_a_set_with_a_missing_file_and_keeps_existing_files() {
-    let folder = prepared(&MODEL);
-    let missing = folder.path().join("test_file.1");
+    let directory = prepared(&MODEL);
+    let missing = directory.path().join("test_file.1");
     fs::remove_file(&missing).unwrap();
     let inode = |file: &str| {
         use std::os::unix::fs::MetadataExt;
-        fs::metadata(folder.path().join(file)).unwrap().ino()
+        fs::metadata(directory.path().join(file)).unwrap().ino()
     };
     let before = inode("test_file.0");
-    let whole = format!("fileio --mode rndrd {}", MODEL.words());
-    wbench(folder.path(), &whole).assert().success();
-    assert_eq!(names_in(folder.path()), ["test_file.0", "test_file.2"]);
+    let whole = format!("fileio --mode rndrd {}", MODEL.args());
+    wbench(directory.path(), &whole).assert().success();
+    assert_eq!(names_in(directory.path()), ["test_file.0", "test_file.2"]);
     assert_eq!(inode("test_file.0"), before);
-    wbench(folder.path(), &format!("{whole} --keep"))
+    wbench(directory.path(), &format!("{whole} --keep"))
         .assert()
         .success();
     assert!(missing.exists());
-    let run = format!("fileio run --mode rndrd {}", MODEL.words());
-    wbench(folder.path(), &run).assert().success();
+    let run = format!("fileio run --mode rndrd {}", MODEL.args());
+    wbench(directory.path(), &run).assert().success();
 }
 
 /// Steps on a small set in the current directory, in both dialects: those that only read it, and
@@ -136,80 +140,82 @@ const WRITERS: [&str; 9] = [
 ];
 
 /// Starts a run without end and waits until it has begun.
-fn endless(folder: &Path, mode: &str) -> Running {
-    let words = format!(
+fn endless(directory: &Path, mode: &str) -> Running {
+    let args = format!(
         "fileio {mode} --files 2 --total-size 64K --events 0 --time 0 --report-interval 0.05"
     );
-    let run = Running::wbench(folder, &words);
+    let run = Running::wbench(directory, &args);
     run.wait_for("events/s");
     run
 }
 
 #[track_caller]
-fn assert_refused(folder: &Path, words: &str, holder: &Running) {
-    let refused = wbench(folder, words).output().unwrap();
+fn assert_refused(directory: &Path, args: &str, holder: &Running) {
+    let refused = wbench(directory, args).output().unwrap();
     assert_ended(&refused, 1);
     let message = text(&refused.stderr);
     let holder = format!("are in use by process {}", holder.pid());
-    assert!(message.contains(&holder), "{words}: {message}");
+    assert!(message.contains(&holder), "{args}: {message}");
 }
 
 #[test]
 fn a_set_being_written_is_refused_to_every_other_process() {
-    let folder = folder();
-    let whole = endless(folder.path(), "--mode rndrw");
-    for words in READERS.iter().chain(&WRITERS) {
-        assert_refused(folder.path(), words, &whole);
+    let directory = temp_dir();
+    let whole = endless(directory.path(), "--mode rndrw");
+    for args in READERS.iter().chain(&WRITERS) {
+        assert_refused(directory.path(), args, &whole);
     }
     whole.signal(nix::sys::signal::Signal::SIGINT);
     assert_ended(&whole.finish(), 130);
     // Neither the lock nor a refused process leaves files behind.
-    assert_eq!(names_in(folder.path()), [""; 0]);
+    assert_eq!(names_in(directory.path()), [""; 0]);
 }
 
 #[test]
 fn a_set_being_read_can_be_read_but_not_written_by_others() {
-    let folder = folder();
+    let directory = temp_dir();
     let prepare = "fileio prepare --files 2 --total-size 64K";
-    wbench(folder.path(), prepare).assert().success();
-    let mut reader = endless(folder.path(), "run --mode rndrd");
-    for words in READERS {
-        wbench(folder.path(), words).assert().success();
+    wbench(directory.path(), prepare).assert().success();
+    let mut reader = endless(directory.path(), "run --mode rndrd");
+    for args in READERS {
+        wbench(directory.path(), args).assert().success();
     }
-    for words in WRITERS {
-        assert_refused(folder.path(), words, &reader);
+    for args in WRITERS {
+        assert_refused(directory.path(), args, &reader);
     }
     // The kernel releases the lock of a killed process.
     reader.kill();
     let cleanup = "fileio cleanup --files 2 --total-size 64K";
-    wbench(folder.path(), cleanup).assert().success();
-    assert_eq!(names_in(folder.path()), [""; 0]);
+    wbench(directory.path(), cleanup).assert().success();
+    assert_eq!(names_in(directory.path()), [""; 0]);
 }
 
 #[test]
 fn cleanup_of_an_empty_directory_is_not_an_error() {
-    wbench(folder().path(), "fileio cleanup").assert().success();
+    wbench(temp_dir().path(), "fileio cleanup")
+        .assert()
+        .success();
 }
 
 #[test]
 fn missing_and_short_files_are_named_before_the_run() {
-    let folder = prepared(&MODEL);
-    let run = format!("fileio run --mode rndrd {}", MODEL.words());
+    let directory = prepared(&MODEL);
+    let run = format!("fileio run --mode rndrd {}", MODEL.args());
     fs::File::options()
         .write(true)
-        .open(folder.path().join("test_file.1"))
+        .open(directory.path().join("test_file.1"))
         .unwrap()
         .set_len(100)
         .unwrap();
-    wbench(folder.path(), &run)
+    wbench(directory.path(), &run)
         .assert()
         .code(1)
         .stdout(is_empty())
         .stderr(contains(
             "test_file.1 is too small: 100 bytes instead of 32768",
         ));
-    fs::remove_file(folder.path().join("test_file.1")).unwrap();
-    wbench(folder.path(), &run)
+    fs::remove_file(directory.path().join("test_file.1")).unwrap();
+    wbench(directory.path(), &run)
         .assert()
         .code(1)
         .stdout(is_empty())
@@ -218,9 +224,9 @@ fn missing_and_short_files_are_named_before_the_run() {
 
 #[test]
 fn unrelated_files_are_neither_read_nor_written_nor_removed() {
-    let folder = folder();
+    let directory = temp_dir();
     let foreign = vec![7; 32 << 10];
-    fs::write(folder.path().join("test_file.0"), &foreign).unwrap();
+    fs::write(directory.path().join("test_file.0"), &foreign).unwrap();
     for step in [
         "--mode seqwr",
         "--mode rndrw",
@@ -228,27 +234,27 @@ fn unrelated_files_are_neither_read_nor_written_nor_removed() {
         "run --mode rndrd",
         "cleanup",
     ] {
-        let words = format!("fileio {step} --files 2 --total-size 64K");
-        wbench(folder.path(), &words)
+        let args = format!("fileio {step} --files 2 --total-size 64K");
+        wbench(directory.path(), &args)
             .assert()
             .code(1)
             .stderr(contains("test_file.0"));
         assert_eq!(
-            fs::read(folder.path().join("test_file.0")).unwrap(),
+            fs::read(directory.path().join("test_file.0")).unwrap(),
             foreign,
             "{step}"
         );
-        assert_eq!(names_in(folder.path()), ["test_file.0"], "{step}");
+        assert_eq!(names_in(directory.path()), ["test_file.0"], "{step}");
     }
 }
 
 #[test]
 fn a_symbolic_link_is_neither_followed_nor_removed_in_either_dialect() {
-    let folder = folder();
-    let target = folder.path().join("precious");
+    let directory = temp_dir();
+    let target = directory.path().join("precious");
     fs::write(&target, vec![7; 32 << 10]).unwrap();
-    symlink("precious", folder.path().join("test_file.1")).unwrap();
-    for words in [
+    symlink("precious", directory.path().join("test_file.1")).unwrap();
+    for args in [
         "fileio --mode seqwr --files 2 --total-size 64K",
         "fileio prepare --files 2 --total-size 64K",
         "fileio run --mode rndwr --files 2 --total-size 64K",
@@ -258,25 +264,25 @@ fn a_symbolic_link_is_neither_followed_nor_removed_in_either_dialect() {
         "--test=fileio --file-num=2 --file-total-size=64K --file-test-mode=rndrd run",
         "--test=fileio --file-num=2 cleanup",
     ] {
-        wbench(folder.path(), words)
+        wbench(directory.path(), args)
             .assert()
             .code(1)
             .stderr(contains("test_file.1").or(contains("test_file.0 is missing")));
-        assert_eq!(fs::read(&target).unwrap(), vec![7; 32 << 10], "{words}");
-        assert!(folder.path().join("test_file.1").is_symlink(), "{words}");
+        assert_eq!(fs::read(&target).unwrap(), vec![7; 32 << 10], "{args}");
+        assert!(directory.path().join("test_file.1").is_symlink(), "{args}");
     }
 }
 
 #[test]
 fn a_low_soft_limit_of_descriptors_is_raised_and_a_low_hard_limit_refused() {
-    let folder = folder();
+    let directory = temp_dir();
     let run = |limit: &str| {
         let mut command = tool("prlimit");
         command
             .arg(format!("--nofile={limit}"))
             .arg(WBENCH)
             .args("fileio --mode rndrw --files 100 --total-size 400K --events 10".split(' '))
-            .current_dir(folder.path());
+            .current_dir(directory.path());
         Running::start(command).finish()
     };
     assert_ended(&run("20:1000"), 0);
@@ -287,7 +293,7 @@ fn a_low_soft_limit_of_descriptors_is_raised_and_a_low_hard_limit_refused() {
         message.contains("100 test files") && message.contains("50") && message.contains("ulimit"),
         "{message}"
     );
-    assert_eq!(names_in(folder.path()), [""; 0]);
+    assert_eq!(names_in(directory.path()), [""; 0]);
 }
 
 #[test]
@@ -296,16 +302,16 @@ fn written_data_is_incompressible_and_every_block_is_unique() {
         mode: "seqwr",
         ..MODEL
     };
-    let folder = folder();
+    let directory = temp_dir();
     wbench(
-        folder.path(),
-        &format!("fileio --mode seqwr --keep {}", model.words()),
+        directory.path(),
+        &format!("fileio --mode seqwr --keep {}", model.args()),
     )
     .assert()
     .success();
     let mut blocks = std::collections::BTreeSet::new();
     for file in 0..model.files {
-        let data = fs::read(folder.path().join(format!("test_file.{file}"))).unwrap();
+        let data = fs::read(directory.path().join(format!("test_file.{file}"))).unwrap();
         assert_eq!(data.len() as u64, model.file_size);
         for block in data.chunks(512) {
             let kinds: std::collections::BTreeSet<u8> = block.iter().copied().collect();
@@ -340,14 +346,14 @@ fn an_unwritable_directory_is_reported() {
 
 #[test]
 fn the_result_describes_the_storage_and_every_parameter() {
-    let folder = folder();
+    let directory = temp_dir();
     let result = result_of(
-        folder.path(),
+        directory.path(),
         "fileio --mode rndrw --files 2 --total-size 64K --events 5 --rw-ratio 2 --fsync-mode fdatasync",
     );
     assert_eq!(
         result["storage"]["path"],
-        folder.path().canonicalize().unwrap().to_str().unwrap()
+        directory.path().canonicalize().unwrap().to_str().unwrap()
     );
     let params = &result["workload"]["params"];
     for (name, value) in [
@@ -372,16 +378,16 @@ fn the_result_describes_the_storage_and_every_parameter() {
 
 #[test]
 fn buffered_writes_without_a_following_fsync_are_a_warning() {
-    let folder = folder();
-    let warns = |words: &str| {
-        let words = format!("fileio {words} --files 2 --total-size 64K --block-size 4K");
-        let result = result_of(folder.path(), &words);
+    let directory = temp_dir();
+    let warns = |args: &str| {
+        let args = format!("fileio {args} --files 2 --total-size 64K --block-size 4K");
+        let result = result_of(directory.path(), &args);
         let warnings = result["warnings"].as_array().unwrap().iter();
         let codes: Vec<_> = warnings.map(|it| it["code"].as_str().unwrap()).collect();
         codes.contains(&"unflushed-writes")
     };
     let never = "--events 20 --fsync-freq 0 --fsync-end off";
-    for (words, expected) in [
+    for (args, expected) in [
         (format!("--mode rndwr --flags none {never}"), true),
         (
             format!("--mode rndrw --flags none {never} --io uring"),
@@ -426,6 +432,6 @@ fn buffered_writes_without_a_following_fsync_are_a_warning() {
             true,
         ),
     ] {
-        assert_eq!(warns(&words), expected, "{words}");
+        assert_eq!(warns(&args), expected, "{args}");
     }
 }

@@ -8,15 +8,15 @@ use predicates::str::contains;
 
 use crate::common::process::worker_ticks;
 use crate::common::{
-    Running, WBENCH, assert_ended, assert_valid, folder, number, result_in, result_of, validator,
+    Running, WBENCH, assert_ended, assert_valid, number, result_in, result_of, temp_dir, validator,
     wait_until, wbench,
 };
 
 #[test]
 fn every_event_of_the_threads_test_runs_once_with_any_number_of_threads() {
     for threads in [1, 2, 4] {
-        let words = format!("threads --yields 3 --events 101 --threads {threads}");
-        let result = result_of(Path::new("."), &words);
+        let args = format!("threads --yields 3 --events 101 --threads {threads}");
+        let result = result_of(Path::new("."), &args);
         assert_eq!(result["totals"]["events"], 101, "{threads} threads");
         assert_eq!(result["threads"].as_array().unwrap().len(), threads);
         assert_eq!(result["ended_by"], "work");
@@ -36,8 +36,8 @@ fn a_time_limit_ends_the_threads_test() {
 #[test]
 fn each_thread_of_the_mutex_test_has_one_event() {
     for threads in [1, 2, 5] {
-        let words = format!("mutex --mutexes 3 --locks 100 --loops 10 --threads {threads}");
-        let result = result_of(Path::new("."), &words);
+        let args = format!("mutex --mutexes 3 --locks 100 --loops 10 --threads {threads}");
+        let result = result_of(Path::new("."), &args);
         assert_eq!(result["totals"]["events"], threads);
         for thread in result["threads"].as_array().unwrap() {
             assert_eq!(thread["events"], 1, "{threads} threads");
@@ -49,7 +49,7 @@ fn each_thread_of_the_mutex_test_has_one_event() {
 #[test]
 fn results_contain_the_parameters_and_agree_with_the_schema() {
     let validator = validator();
-    for (words, params) in [
+    for (args, params) in [
         (
             "threads --yields 2 --events 3",
             &[("yields", 2), ("locks", 8), ("max_requests", 3)],
@@ -59,35 +59,32 @@ fn results_contain_the_parameters_and_agree_with_the_schema() {
             &[("mutexes", 4096), ("locks", 10), ("loops", 0)],
         ),
     ] {
-        let result = result_of(Path::new("."), words);
-        assert_valid(&validator, &result, words);
+        let result = result_of(Path::new("."), args);
+        assert_valid(&validator, &result, args);
         assert_eq!(result["status"], "complete");
         for (name, value) in params {
-            assert_eq!(
-                result["workload"]["params"][name], *value,
-                "{words}: {name}"
-            );
+            assert_eq!(result["workload"]["params"][name], *value, "{args}: {name}");
         }
     }
 }
 
 #[test]
 fn a_signal_ends_the_mutex_test_in_an_event_of_hours() {
-    let folder = folder();
-    let words = "mutex --locks 10 --loops 1000000000000000 --threads 2 --json r.json";
-    let run = Running::wbench(folder.path(), words);
+    let directory = temp_dir();
+    let args = "mutex --locks 10 --loops 1000000000000000 --threads 2 --json r.json";
+    let run = Running::wbench(directory.path(), args);
     // More than measuring the harness uses; that has ended when the events begin.
     wait_until("an event", || worker_ticks(run.pid()) >= 50);
     run.signal(Signal::SIGINT);
     assert_ended(&run.finish(), 130);
-    let result = result_in(&folder.path().join("r.json"));
+    let result = result_in(&directory.path().join("r.json"));
     assert_eq!(result["ended_by"], "signal");
     assert_eq!(result["totals"]["events"], 0);
 }
 
 #[test]
 fn the_text_report_describes_the_work() {
-    for (words, title) in [
+    for (args, title) in [
         (
             "threads --yields 2 --events 3 --threads 2",
             "threads: 2 yields per event with a lock held, 8 locks, 2 threads\n",
@@ -97,7 +94,7 @@ fn the_text_report_describes_the_work() {
             "mutex: 10 locks of 4,096 random mutexes per thread, 1 loop before each, 1 thread\n",
         ),
     ] {
-        wbench(Path::new("."), words)
+        wbench(Path::new("."), args)
             .assert()
             .success()
             .stdout(contains(title).and(contains("events/s").and(contains("MiB/s").not())));
@@ -106,9 +103,9 @@ fn the_text_report_describes_the_work() {
 
 #[test]
 fn more_mutexes_than_fit_into_memory_are_refused() {
-    for words in ["threads --locks 4294967295", "mutex --mutexes 4294967295"] {
+    for args in ["threads --locks 4294967295", "mutex --mutexes 4294967295"] {
         // Fewer bytes of address space than the mutexes need.
-        let limited = format!("ulimit -v 67108864 && exec \"$0\" {words}");
+        let limited = format!("ulimit -v 67108864 && exec \"$0\" {args}");
         assert_cmd::Command::new("sh")
             .args(["-c", &limited, WBENCH])
             .assert()
@@ -119,17 +116,17 @@ fn more_mutexes_than_fit_into_memory_are_refused() {
 
 #[test]
 fn compare_distinguishes_runs_with_other_parameters() {
-    let folder = folder();
-    let run = |words: &str, name: &str| {
-        let words = format!("{words} --json {name}");
-        wbench(folder.path(), &words).assert().success();
+    let directory = temp_dir();
+    let run = |args: &str, name: &str| {
+        let args = format!("{args} --json {name}");
+        wbench(directory.path(), &args).assert().success();
     };
     run("mutex --locks 10 --loops 0", "a.json");
     run("mutex --locks 10 --loops 9", "b.json");
     run("threads --yields 1 --events 9", "c.json");
     run("threads --yields 1 --events 9 --locks 1", "d.json");
-    let compared = |words: &str| {
-        let done = wbench(folder.path(), &format!("compare {words}")).assert();
+    let compared = |args: &str| {
+        let done = wbench(directory.path(), &format!("compare {args}")).assert();
         String::from_utf8(done.get_output().stdout.clone()).unwrap()
     };
     let mutex = compared("a.json b.json");
@@ -140,26 +137,26 @@ fn compare_distinguishes_runs_with_other_parameters() {
 
 #[test]
 fn a_profile_and_a_sweep_can_contain_both_tests() {
-    let folder = folder();
+    let directory = temp_dir();
     let profile = "name = \"locks\"\n\
          [[measurement]]\nname = \"yield\"\ntest = \"threads\"\nyields = 2\nevents = 100\n\
          [[measurement]]\nname = \"lock\"\ntest = \"mutex\"\nlocks = 1000\nloops = 1\n";
-    std::fs::write(folder.path().join("p.toml"), profile).unwrap();
+    std::fs::write(directory.path().join("p.toml"), profile).unwrap();
     wbench(
-        folder.path(),
+        directory.path(),
         "suite --profile p.toml --scale 0.1 --json suite.json",
     )
     .assert()
     .success();
-    let suite = result_in(&folder.path().join("suite.json"));
+    let suite = result_in(&directory.path().join("suite.json"));
     assert_eq!(suite[0]["totals"]["events"], 10);
     assert_eq!(suite[1]["workload"]["params"]["locks"], 100);
     wbench(
-        folder.path(),
+        directory.path(),
         "sweep --concurrency 2 --count 2 --json sweep.json -- mutex --locks 10",
     )
     .assert()
     .success();
-    let sweep = result_in(&folder.path().join("sweep.json"));
+    let sweep = result_in(&directory.path().join("sweep.json"));
     assert_eq!(sweep.as_array().unwrap().len(), 2);
 }

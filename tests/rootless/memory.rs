@@ -12,10 +12,10 @@ use crate::common::{Running, assert_ended, number, result_of, wbench};
 fn the_total_is_rounded_up_to_whole_blocks_with_any_number_of_threads() {
     for threads in [1, 2, 4] {
         for (total, block, events) in [("64K", "1K", 64), ("100", "64", 2), ("5M", "4", 1310720)] {
-            let words =
+            let args =
                 format!("memory --total-size {total} --block-size {block} --threads {threads}");
-            let result = result_of(Path::new("."), &words);
-            assert_eq!(result["totals"]["events"], events, "{words}");
+            let result = result_of(Path::new("."), &args);
+            assert_eq!(result["totals"]["events"], events, "{args}");
         }
     }
 }
@@ -23,8 +23,8 @@ fn the_total_is_rounded_up_to_whole_blocks_with_any_number_of_threads() {
 #[test]
 fn reads_and_writes_are_counted_with_their_bytes_and_none_has_neither() {
     let totals = |oper: &str| {
-        let words = format!("memory --oper {oper} --total-size 1M --block-size 4K");
-        result_of(Path::new("."), &words)["totals"].clone()
+        let args = format!("memory --oper {oper} --total-size 1M --block-size 4K");
+        result_of(Path::new("."), &args)["totals"].clone()
     };
     let of = |totals: &serde_json::Value| {
         ["reads", "writes", "bytes_read", "bytes_written"]
@@ -42,12 +42,12 @@ fn every_scope_access_and_operation_runs_the_same_number_of_events() {
     for oper in ["read", "write", "none"] {
         for scope in ["global", "local"] {
             for access in ["seq", "rnd"] {
-                let words = format!(
+                let args = format!(
                     "memory --oper {oper} --scope {scope} --access {access} --total-size 256K \
                      --block-size 1K --threads 3"
                 );
-                let result = result_of(Path::new("."), &words);
-                assert_eq!(result["totals"]["events"], 256, "{words}");
+                let result = result_of(Path::new("."), &args);
+                assert_eq!(result["totals"]["events"], 256, "{args}");
                 let params = &result["workload"]["params"];
                 assert_eq!(
                     [&params["oper"], &params["scope"], &params["access"]],
@@ -90,11 +90,11 @@ fn every_page_of_the_block_is_touched_by_the_events_and_not_only_before_them() {
         ("read", "rnd"),
         ("write", "rnd"),
     ] {
-        let words = format!(
+        let args = format!(
             "memory --oper {oper} --access {access} --block-size {BLOCK_KIB}K --total-size 1000T \
              --time 0 --report-interval 0.05"
         );
-        let run = Running::wbench(Path::new("."), &words);
+        let run = Running::wbench(Path::new("."), &args);
         // The block has been touched once before the first interval report.
         run.wait_for("events/s");
         std::fs::write(format!("/proc/{}/clear_refs", run.pid()), "1").unwrap();
@@ -110,8 +110,8 @@ fn every_page_of_the_block_is_touched_by_the_events_and_not_only_before_them() {
 #[test]
 fn an_empty_event_allocates_no_block() {
     // More than any machine can map.
-    let words = "memory --oper none --block-size 1048576T --total-size 4194304T";
-    let result = result_of(Path::new("."), words);
+    let args = "memory --oper none --block-size 1048576T --total-size 4194304T";
+    let result = result_of(Path::new("."), args);
     assert_eq!(result["totals"]["events"], 4);
 }
 
@@ -155,9 +155,9 @@ fn free_huge_pages() -> u64 {
 
 #[test]
 fn huge_pages_come_from_the_pool_of_the_machine_or_are_refused() {
-    let words = "memory --hugetlb --block-size 1M --total-size 16M";
+    let args = "memory --hugetlb --block-size 1M --total-size 16M";
     let free = free_huge_pages();
-    let run = wbench(Path::new("."), words).assert();
+    let run = wbench(Path::new("."), args).assert();
     match free {
         0 => run
             .code(1)

@@ -16,8 +16,8 @@ use nix::unistd::Pid;
 
 use crate::common::result_file::{ENDLESS, SHORT, large_labels, run};
 use crate::common::{
-    Running, WBENCH, assert_ended, assert_valid, folder, names_in, number, parsed, result_in,
-    result_of, text, tool, validator, wait_until, wbench,
+    Running, WBENCH, assert_ended, assert_valid, names_in, number, parsed, result_in, result_of,
+    temp_dir, text, tool, validator, wait_until, wbench,
 };
 
 /// Runs of each kind, covering everything a result can contain.
@@ -31,17 +31,17 @@ const RUNS: [&str; 6] = [
 ];
 
 fn results() -> Vec<(&'static str, Value)> {
-    let folder = folder();
+    let directory = temp_dir();
     RUNS.into_iter()
-        .map(|words| (words, result_of(folder.path(), words)))
+        .map(|args| (args, result_of(directory.path(), args)))
         .collect()
 }
 
 #[test]
 fn every_result_is_valid_by_the_published_schema() {
     let validator = validator();
-    for (words, result) in results() {
-        assert_valid(&validator, &result, words);
+    for (args, result) in results() {
+        assert_valid(&validator, &result, args);
     }
 }
 
@@ -89,7 +89,7 @@ fn a_result_states_its_program_and_time() {
 #[test]
 fn sums_over_threads_are_the_totals_and_rates_the_totals_by_the_wall_time() {
     let near = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0);
-    for (words, result) in results() {
+    for (args, result) in results() {
         let threads = result["threads"].as_array().unwrap();
         assert_eq!(threads.len() as f64, number(&result, "/workload/threads"));
         let sum = |name: &str| {
@@ -100,26 +100,26 @@ fn sums_over_threads_are_the_totals_and_rates_the_totals_by_the_wall_time() {
         };
         let total = |name: &str| number(&result, &format!("/totals/{name}"));
         let events = total("events");
-        assert!(near(sum("events"), events), "{words}");
-        assert!(near(sum("event_time_s"), total("event_time_s")), "{words}");
+        assert!(near(sum("events"), events), "{args}");
+        assert!(near(sum("event_time_s"), total("event_time_s")), "{args}");
         assert!(
             total("event_time_s") <= total("wall_s") * threads.len() as f64,
-            "{words}: more time in events than there was"
+            "{args}: more time in events than there was"
         );
         let wall = total("wall_s");
         assert!(
             near(number(&result, "/rates/events_per_s"), events / wall),
-            "{words}"
+            "{args}"
         );
         let mib = (total("bytes_read") + total("bytes_written")) / f64::from(1 << 20);
         assert!(
             near(number(&result, "/rates/mib_per_s"), mib / wall),
-            "{words}"
+            "{args}"
         );
         let mean = number(&result, "/latency_ns/mean");
-        assert!(near(mean * events / 1e9, total("event_time_s")), "{words}");
-        if words.starts_with("fileio") {
-            assert_eq!(events, total("reads") + total("writes"), "{words}");
+        assert!(near(mean * events / 1e9, total("event_time_s")), "{args}");
+        if args.starts_with("fileio") {
+            assert_eq!(events, total("reads") + total("writes"), "{args}");
         }
     }
 }
@@ -134,13 +134,13 @@ fn histogram(latency: &Value) -> Histogram<u64> {
 }
 
 #[track_caller]
-fn assert_histogram_fits(latency: &Value, count: u64, words: &str) {
+fn assert_histogram_fits(latency: &Value, count: u64, args: &str) {
     let histogram = histogram(latency);
-    assert_eq!(histogram.len(), count, "{words}");
+    assert_eq!(histogram.len(), count, "{args}");
     assert_eq!(histogram.sigfig(), 3);
     assert!(
         histogram.high() >= 3600 * 1_000_000_000,
-        "1 h can't be told"
+        "1 h is out of range"
     );
     let max = latency["max"].as_u64().unwrap();
     for (name, percentile) in [
@@ -151,7 +151,7 @@ fn assert_histogram_fits(latency: &Value, count: u64, words: &str) {
         ("p99_9", 99.9),
     ] {
         let of_histogram = histogram.value_at_percentile(percentile).min(max);
-        assert_eq!(latency[name], of_histogram, "{words} {name}");
+        assert_eq!(latency[name], of_histogram, "{args} {name}");
     }
     for (exact, rounded) in [
         (latency["min"].as_u64().unwrap(), histogram.min()),
@@ -159,49 +159,46 @@ fn assert_histogram_fits(latency: &Value, count: u64, words: &str) {
     ] {
         assert!(
             exact.abs_diff(rounded) <= exact / 1000 + 1,
-            "{words}: {exact} {rounded}"
+            "{args}: {exact} {rounded}"
         );
     }
     let mean = latency["mean"].as_f64().unwrap();
     assert!(
         (histogram.mean() - mean).abs() <= mean * 1e-3 + 1.0,
-        "{words}"
+        "{args}"
     );
     let order: Vec<u64> = ["min", "p50", "p90", "p95", "p99", "p99_9", "max"]
         .iter()
         .map(|name| latency[name].as_u64().unwrap())
         .collect();
-    assert!(order.is_sorted(), "{words}: {order:?}");
+    assert!(order.is_sorted(), "{args}: {order:?}");
 }
 
 #[test]
 fn the_histograms_contain_every_event_and_fsync_and_give_the_percentiles_in_the_result() {
-    for (words, result) in results() {
+    for (args, result) in results() {
         let count = |name: &str| result["totals"][name].as_u64().unwrap();
-        assert_histogram_fits(&result["latency_ns"], count("events"), words);
+        assert_histogram_fits(&result["latency_ns"], count("events"), args);
         match count("fsyncs") {
-            0 => assert!(result["fsync_latency_ns"].is_null(), "{words}"),
-            fsyncs => assert_histogram_fits(&result["fsync_latency_ns"], fsyncs, words),
+            0 => assert!(result["fsync_latency_ns"].is_null(), "{args}"),
+            fsyncs => assert_histogram_fits(&result["fsync_latency_ns"], fsyncs, args),
         }
     }
 }
 
 #[test]
 fn clock_harness_and_noise_are_measured_in_every_run() {
-    for (words, result) in results() {
+    for (args, result) in results() {
         for positive in [
             "/harness/event_overhead_ns",
             "/harness/latency_floor_ns",
             "/clock/hz",
             "/clock/read_ns",
         ] {
-            assert!(number(&result, positive) > 0.0, "{words} {positive}");
+            assert!(number(&result, positive) > 0.0, "{args} {positive}");
         }
         // A clock that is off by 0.1% is broken, here or there.
-        assert!(
-            number(&result, "/clock/drift_ppm").abs() < 1000.0,
-            "{words}"
-        );
+        assert!(number(&result, "/clock/drift_ppm").abs() < 1000.0, "{args}");
         for counted in [
             "user_s",
             "system_s",
@@ -211,7 +208,7 @@ fn clock_harness_and_noise_are_measured_in_every_run() {
         ] {
             assert!(
                 number(&result, &format!("/noise/{counted}")) >= 0.0,
-                "{words}"
+                "{args}"
             );
         }
     }
@@ -219,17 +216,17 @@ fn clock_harness_and_noise_are_measured_in_every_run() {
 
 #[test]
 fn a_result_replaces_an_older_one_and_leaves_no_other_files() {
-    let folder = folder();
-    fs::write(folder.path().join("r.json"), "old").unwrap();
+    let directory = temp_dir();
+    fs::write(directory.path().join("r.json"), "old").unwrap();
     for _ in 0..2 {
         wbench(
-            folder.path(),
+            directory.path(),
             "cpu --max-prime 100 --events 3 --json r.json",
         )
         .assert()
         .success();
-        assert_eq!(names_in(folder.path()), ["r.json"]);
-        let written = fs::read(folder.path().join("r.json")).unwrap();
+        assert_eq!(names_in(directory.path()), ["r.json"]);
+        let written = fs::read(directory.path().join("r.json")).unwrap();
         assert_eq!(written.last(), Some(&b'\n'));
         assert_eq!(parsed(&written)["status"], "complete");
     }
@@ -237,7 +234,7 @@ fn a_result_replaces_an_older_one_and_leaves_no_other_files() {
 
 #[test]
 fn a_file_size_limit_too_low_for_a_result_is_detected_before_the_run() {
-    let folder = folder();
+    let directory = temp_dir();
     let mut command = tool("prlimit");
     command
         .args([
@@ -251,7 +248,7 @@ fn a_file_size_limit_too_low_for_a_result_is_detected_before_the_run() {
             "--json",
             "r.json",
         ])
-        .current_dir(folder.path());
+        .current_dir(directory.path());
     let output = Running::start(command).finish();
     assert_ended(&output, 1);
     let message = text(&output.stderr);
@@ -259,12 +256,12 @@ fn a_file_size_limit_too_low_for_a_result_is_detected_before_the_run() {
         message.contains("r.json") && message.contains("ulimit -f"),
         "{message}"
     );
-    assert_eq!(names_in(folder.path()), [""; 0]);
+    assert_eq!(names_in(directory.path()), [""; 0]);
 }
 
 #[test]
 fn an_empty_file_name_is_refused_by_every_command_before_it_does_anything() {
-    for words in [
+    for args in [
         "cpu --events 0 --time 0 --json",
         "memory --json",
         "fileio --mode seqwr --files 2 --total-size 64K --keep --json",
@@ -273,17 +270,17 @@ fn an_empty_file_name_is_refused_by_every_command_before_it_does_anything() {
         "env --json",
         "compare . --output",
     ] {
-        let folder = folder();
-        let output = wbench(folder.path(), words).arg("").output().unwrap();
+        let directory = temp_dir();
+        let output = wbench(directory.path(), args).arg("").output().unwrap();
         assert_ended(&output, 2);
         assert!(
             text(&output.stderr).contains("the file name is empty"),
-            "{words}"
+            "{args}"
         );
-        assert_eq!(names_in(folder.path()), [""; 0]);
+        assert_eq!(names_in(directory.path()), [""; 0]);
     }
-    let folder = folder();
-    let sweep = wbench(folder.path(), "sweep --concurrency 1 --count 1 --json")
+    let directory = temp_dir();
+    let sweep = wbench(directory.path(), "sweep --concurrency 1 --count 1 --json")
         .args(["", "--", "cpu"])
         .output()
         .unwrap();
@@ -293,15 +290,15 @@ fn an_empty_file_name_is_refused_by_every_command_before_it_does_anything() {
 #[test]
 fn a_pipe_without_a_reader_keeps_no_files_and_a_signal_ends_the_wait_for_one() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
-        let folder = folder();
-        let pipe = folder.path().join("pipe");
+        let directory = temp_dir();
+        let pipe = directory.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        fs::create_dir(folder.path().join("data")).unwrap();
-        let words = "fileio --mode rndrd --files 2 --total-size 64K --dir data --json pipe";
-        let mut run = Running::wbench(folder.path(), words);
+        fs::create_dir(directory.path().join("data")).unwrap();
+        let args = "fileio --mode rndrd --files 2 --total-size 64K --dir data --json pipe";
+        let mut run = Running::wbench(directory.path(), args);
         run.wait_for("events/s");
         wait_until("the end of the files", || {
-            names_in(&folder.path().join("data")).is_empty()
+            names_in(&directory.path().join("data")).is_empty()
         });
         assert!(run.is_running());
         run.signal(signal);
@@ -317,8 +314,8 @@ fn a_pipe_without_a_reader_keeps_no_files_and_a_signal_ends_the_wait_for_one() {
 
 #[test]
 fn a_pipe_gets_the_whole_result_once_it_has_a_reader_even_of_a_run_that_a_signal_ended() {
-    let folder = folder();
-    let pipe = folder.path().join("pipe");
+    let directory = temp_dir();
+    let pipe = directory.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let mut command = Command::new(WBENCH);
     command
@@ -332,7 +329,7 @@ fn a_pipe_gets_the_whole_result_once_it_has_a_reader_even_of_a_run_that_a_signal
             "pipe",
         ])
         .args(large_labels())
-        .current_dir(folder.path());
+        .current_dir(directory.path());
     let run = Running::start(command);
     run.wait_for("events/s");
     let reader = std::thread::spawn(move || fs::read(pipe).unwrap());
@@ -344,13 +341,13 @@ fn a_pipe_gets_the_whole_result_once_it_has_a_reader_even_of_a_run_that_a_signal
 
 #[test]
 fn a_signal_ends_the_wait_for_the_reader_of_standard_output() {
-    let folder = folder();
+    let directory = temp_dir();
     let (_reader, writer) = std::io::pipe().unwrap();
     // More than a pipe holds.
     let mut run = Command::new(WBENCH)
         .args(["cpu", "--max-prime", "100", "--events", "3", "--json", "-"])
         .args(large_labels())
-        .current_dir(folder.path())
+        .current_dir(directory.path())
         .stdout(writer)
         .stderr(Stdio::null())
         .spawn()
@@ -367,51 +364,48 @@ fn a_signal_ends_the_wait_for_the_reader_of_standard_output() {
 #[test]
 fn a_run_that_fails_before_it_begins_replaces_the_old_result_with_one_that_says_why() {
     let validator = validator();
-    for (words, reason) in [
+    for (args, reason) in [
         ("fileio run --mode rndrd", "is missing; run 'prepare'"),
         ("fileio --mode rndrd --dir nowhere", "nowhere"),
         ("fileio --mode seqwr --dir file", "file"),
         ("cpu --threads 1000000 --events 1", "1000000"),
     ] {
-        let folder = folder();
-        fs::write(folder.path().join("r.json"), "old").unwrap();
-        fs::write(folder.path().join("file"), "").unwrap();
-        let output = run(folder.path(), &format!("{words} --json r.json"));
+        let directory = temp_dir();
+        fs::write(directory.path().join("r.json"), "old").unwrap();
+        fs::write(directory.path().join("file"), "").unwrap();
+        let output = run(directory.path(), &format!("{args} --json r.json"));
         assert_ended(&output, 1);
         assert!(
             text(&output.stderr).contains(reason),
-            "{words}: {}",
+            "{args}: {}",
             text(&output.stderr)
         );
-        assert_eq!(text(&output.stdout), "", "{words}");
-        let result = result_in(&folder.path().join("r.json"));
-        assert_valid(&validator, &result, words);
-        assert_eq!(result["status"], "failed", "{words}");
-        assert_eq!(result["ended_by"], "error", "{words}");
-        assert!(
-            result["error"].as_str().unwrap().contains(reason),
-            "{words}"
-        );
-        assert_eq!(names_in(folder.path()), ["file", "r.json"], "{words}");
+        assert_eq!(text(&output.stdout), "", "{args}");
+        let result = result_in(&directory.path().join("r.json"));
+        assert_valid(&validator, &result, args);
+        assert_eq!(result["status"], "failed", "{args}");
+        assert_eq!(result["ended_by"], "error", "{args}");
+        assert!(result["error"].as_str().unwrap().contains(reason), "{args}");
+        assert_eq!(names_in(directory.path()), ["file", "r.json"], "{args}");
     }
 }
 
 #[test]
 fn a_link_to_a_result_is_followed_and_a_dangling_link_is_refused() {
-    let folder = folder();
-    fs::create_dir(folder.path().join("results")).unwrap();
-    fs::write(folder.path().join("results/1.json"), "old").unwrap();
-    symlink("results/1.json", folder.path().join("latest.json")).unwrap();
-    symlink("results/2.json", folder.path().join("dangling.json")).unwrap();
+    let directory = temp_dir();
+    fs::create_dir(directory.path().join("results")).unwrap();
+    fs::write(directory.path().join("results/1.json"), "old").unwrap();
+    symlink("results/1.json", directory.path().join("latest.json")).unwrap();
+    symlink("results/2.json", directory.path().join("dangling.json")).unwrap();
     assert_ended(
-        &run(folder.path(), &format!("{SHORT} --json latest.json")),
+        &run(directory.path(), &format!("{SHORT} --json latest.json")),
         0,
     );
-    assert!(folder.path().join("latest.json").is_symlink());
-    let result = result_in(&folder.path().join("results/1.json"));
+    assert!(directory.path().join("latest.json").is_symlink());
+    let result = result_in(&directory.path().join("results/1.json"));
     assert_eq!(result["status"], "complete");
-    let output = run(folder.path(), &format!("{ENDLESS} dangling.json"));
+    let output = run(directory.path(), &format!("{ENDLESS} dangling.json"));
     assert_ended(&output, 1);
     assert!(text(&output.stderr).contains("symbolic link to a missing file"));
-    assert_eq!(names_in(&folder.path().join("results")), ["1.json"]);
+    assert_eq!(names_in(&directory.path().join("results")), ["1.json"]);
 }

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::common::{
-    Running, assert_ended, folder, names_in, number, parsed, result_in, result_of, text, wbench,
+    Running, assert_ended, names_in, number, parsed, result_in, result_of, temp_dir, text, wbench,
 };
 
 /// The time this many seconds from now, in seconds since 1970.
@@ -33,21 +33,21 @@ fn every_test_waits_for_its_start_time() {
         "fileio --mode rndrd --files 2 --total-size 1M --events 10 --flags none",
         "fileio --mode seqwr --files 2 --total-size 1M --flags none",
     ]
-    .map(|words| {
-        let folder = folder();
-        let words = format!("{words} --start-at {start_time} --json -");
-        let run = Running::wbench(folder.path(), &words);
-        (words, folder, run)
+    .map(|args| {
+        let directory = temp_dir();
+        let args = format!("{args} --start-at {start_time} --json -");
+        let run = Running::wbench(directory.path(), &args);
+        (args, directory, run)
     });
     let start_time: f64 = start_time.parse().unwrap();
-    for (words, folder, run) in runs {
+    for (args, directory, run) in runs {
         let output = run.finish();
         assert_ended(&output, 0);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        assert!(now.as_secs_f64() >= start_time, "{words}");
+        assert!(now.as_secs_f64() >= start_time, "{args}");
         let result = parsed(&output.stdout);
         assert_eq!(result["status"], "complete");
-        assert!(number(&result, "/start/late_s") >= 0.0, "{words}");
+        assert!(number(&result, "/start/late_s") >= 0.0, "{args}");
         let asked = result["start"]["asked_at"].as_str().unwrap();
         let asked = humantime::parse_rfc3339(asked).unwrap();
         let asked = asked.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
@@ -55,35 +55,35 @@ fn every_test_waits_for_its_start_time() {
         // To the second: when the run began, not when the process started.
         let started = humantime::parse_rfc3339(result["started_at"].as_str().unwrap()).unwrap();
         assert!(started.duration_since(UNIX_EPOCH).unwrap().as_secs_f64() >= asked.floor());
-        assert!(names_in(folder.path()).is_empty());
+        assert!(names_in(directory.path()).is_empty());
     }
 }
 
 #[test]
 fn files_are_created_before_the_start_time() {
-    let folder = folder();
-    let words = format!(
+    let directory = temp_dir();
+    let args = format!(
         "fileio --mode rndrd --files 2 --total-size 1M --events 10 --flags none --start-at {}",
         in_seconds(3000.0)
     );
-    let run = Running::wbench(folder.path(), &words);
-    crate::common::wait_until("the files", || names_in(folder.path()).len() == 2);
+    let run = Running::wbench(directory.path(), &args);
+    crate::common::wait_until("the files", || names_in(directory.path()).len() == 2);
     crate::common::wait_until("the threads at the start", || {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", run.pid()));
         tasks.is_ok_and(|tasks| tasks.count() == 2)
     });
     run.signal(Signal::SIGTERM);
     assert_ended(&run.finish(), 143);
-    assert!(names_in(folder.path()).is_empty());
+    assert!(names_in(directory.path()).is_empty());
 }
 
 #[test]
 fn no_run_starts_before_the_common_start_time() {
-    let folder = folder();
+    let directory = temp_dir();
     let moment = in_seconds(2.0);
-    let words = format!("cpu --max-prime 1000 --events 100 --json - --start-at {moment}");
+    let args = format!("cpu --max-prime 1000 --events 100 --json - --start-at {moment}");
     let runs: Vec<Running> = (0..8)
-        .map(|_| Running::wbench(folder.path(), &words))
+        .map(|_| Running::wbench(directory.path(), &args))
         .collect();
     let mut asked = BTreeSet::new();
     for run in runs {
@@ -99,18 +99,17 @@ fn no_run_starts_before_the_common_start_time() {
 #[test]
 fn a_signal_during_the_wait_ends_it() {
     for (signal, status) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
-        let folder = folder();
+        let directory = temp_dir();
         let moment = in_seconds(3000.0);
-        let words =
-            format!("cpu --start-at {moment} --json r.json --threads 2 --report-interval 1");
-        let run = Running::wbench(folder.path(), &words);
+        let args = format!("cpu --start-at {moment} --json r.json --threads 2 --report-interval 1");
+        let run = Running::wbench(directory.path(), &args);
         crate::common::wait_until("the threads at the start", || {
             let tasks = std::fs::read_dir(format!("/proc/{}/task", run.pid()));
             tasks.is_ok_and(|tasks| tasks.count() == 3)
         });
         run.signal(signal);
         assert_ended(&run.finish(), status);
-        let result = result_in(&folder.path().join("r.json"));
+        let result = result_in(&directory.path().join("r.json"));
         assert_eq!(result["status"], "interrupted");
         assert_eq!(result["totals"]["events"], 0);
         assert_eq!(result["start"]["late_s"], Value::Null);
@@ -119,29 +118,29 @@ fn a_signal_during_the_wait_ends_it() {
 
 #[test]
 fn a_run_with_a_past_start_time_starts_at_once_and_reports_how_late() {
-    let folder = folder();
+    let directory = temp_dir();
     let moment = in_seconds(-5.0);
-    let words = format!("cpu --max-prime 100 --events 10 --start-at {moment}");
-    let result = result_of(folder.path(), &words);
+    let args = format!("cpu --max-prime 100 --events 10 --start-at {moment}");
+    let result = result_of(directory.path(), &args);
     assert_eq!(result["status"], "complete");
     assert!(number(&result, "/start/late_s") >= 5.0);
     assert!(codes(&result).contains(&"late-start"), "{result:#}");
-    let report = wbench(folder.path(), &words).assert().success();
+    let report = wbench(directory.path(), &args).assert().success();
     let report = text(&report.get_output().stdout);
     assert!(report.contains("after its --start-at"), "{report}");
 }
 
 #[test]
 fn a_run_without_a_start_time_records_none() {
-    let folder = folder();
-    let result = result_of(folder.path(), "cpu --max-prime 100 --events 10");
+    let directory = temp_dir();
+    let result = result_of(directory.path(), "cpu --max-prime 100 --events 10");
     assert_eq!(result["start"], Value::Null);
     assert!(!codes(&result).contains(&"late-start"));
 }
 
 #[test]
 fn a_start_time_that_is_invalid_or_days_ahead_is_refused() {
-    let folder = folder();
+    let directory = temp_dir();
     let far = in_seconds(200_000.0);
     for (moment, reason) in [
         (
@@ -151,7 +150,7 @@ fn a_start_time_that_is_invalid_or_days_ahead_is_refused() {
         ("2026-11-22T20:15:00", "expected RFC 3339"),
         (far.as_str(), "2.3 days ahead"),
     ] {
-        let done = wbench(folder.path(), &format!("cpu --start-at {moment}"))
+        let done = wbench(directory.path(), &format!("cpu --start-at {moment}"))
             .assert()
             .code(2);
         let stderr = text(&done.get_output().stderr);

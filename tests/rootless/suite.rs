@@ -148,10 +148,10 @@ fn a_profile_printed_by_show_reads_back_unchanged() {
         .output()
         .unwrap();
     assert_eq!(text(&again.stdout), text(&shown.stdout));
-    let workloads = |words: &str| {
-        let words = format!("suite --scale 0.0001 --dir data --quiet --json {words}");
-        wbench(place.path(), &words).assert().success();
-        let of = words.split(' ').nth(7).unwrap();
+    let workloads = |args: &str| {
+        let args = format!("suite --scale 0.0001 --dir data --quiet --json {args}");
+        wbench(place.path(), &args).assert().success();
+        let of = args.split(' ').nth(7).unwrap();
         let results = result_in(&place.path().join(of));
         let results = results.as_array().unwrap().iter();
         results
@@ -165,15 +165,15 @@ fn a_profile_printed_by_show_reads_back_unchanged() {
 fn an_invalid_profile_is_reported_with_line_key_and_accepted_values() {
     let place =
         Place::with("name = \"p\"\n[[measurement]]\nname = \"a\"\ntest = \"cpu\"\nprimes = 3\n");
-    for words in ["", "--show"] {
-        let output = place.suite(words);
+    for args in ["", "--show"] {
+        let output = place.suite(args);
         assert_ended(&output, 1);
-        let told = text(&output.stderr);
+        let message = text(&output.stderr);
         assert!(
-            told.starts_with("wbench: p.toml:5: unknown option 'primes'"),
-            "{told}"
+            message.starts_with("wbench: p.toml:5: unknown option 'primes'"),
+            "{message}"
         );
-        assert!(told.contains("max-prime"), "{told}");
+        assert!(message.contains("max-prime"), "{message}");
         assert_eq!(output.stdout, b"");
     }
     assert_eq!(names_in(place.path()), ["data", "p.toml"]);
@@ -192,8 +192,8 @@ fn rounds_run_in_sequence_and_are_samples_of_one_measurement() {
     assert_eq!(rounds.collect::<Vec<_>>(), [[1; 6], [2; 6]].concat());
     assert_eq!(rows(&text(&output.stdout)), SMALL_NAMES);
 
-    let words = "compare wbench-suite.json --metric rate --format json";
-    let compared = wbench(place.path(), words).assert().success();
+    let args = "compare wbench-suite.json --metric rate --format json";
+    let compared = wbench(place.path(), args).assert().success();
     let compared = text(&compared.get_output().stdout);
     assert_eq!(compared.matches("\"n\": 2").count(), 6, "{compared}");
 }
@@ -246,7 +246,7 @@ fn another_suite_is_not_resumed() {
     std::fs::create_dir(place.path().join("elsewhere")).unwrap();
     let (same, data, here) = ("--profile p.toml", "--dir data", "--label env=a");
     let max_prime = "parameter max_prime 100, not 200";
-    for (words, told) in [
+    for (args, message) in [
         (format!("{same} {data} --label env=b"), "labels 'env=a'"),
         (format!("{same} {data} {here} --scale 0.5"), "at scale 1"),
         (
@@ -257,15 +257,15 @@ fn another_suite_is_not_resumed() {
         (format!("--profile kek-2015 {data} {here}"), "cpu of small"),
         (format!("{same} --dir elsewhere {here}"), "directory "),
     ] {
-        let words = format!("suite --resume {words}");
-        let output = wbench(place.path(), &words).output().unwrap();
+        let args = format!("suite --resume {args}");
+        let output = wbench(place.path(), &args).output().unwrap();
         assert_ended(&output, 1);
         let error = text(&output.stderr);
         assert!(
-            error.contains("wbench-suite.json") && error.contains(told),
-            "{words}: {error}"
+            error.contains("wbench-suite.json") && error.contains(message),
+            "{args}: {error}"
         );
-        assert_eq!(std::fs::read(place.file()).unwrap(), before, "{words}");
+        assert_eq!(std::fs::read(place.file()).unwrap(), before, "{args}");
     }
     assert!(!place.partial().exists());
 }
@@ -275,7 +275,7 @@ fn resume_refuses_results_from_different_conditions() {
     let place = Place::with(SMALL);
     assert_ended(&place.suite("--quiet"), 0);
     let whole = place.results();
-    for (pointer, value, words) in [
+    for (pointer, value, part) in [
         ("/host/os", Value::from("x"), "OS x, not"),
         ("/host/kernel", "1.0".into(), "kernel 1.0, not"),
         ("/host/arch", "x".into(), "architecture x, not"),
@@ -306,7 +306,7 @@ fn resume_refuses_results_from_different_conditions() {
         let refused = place.suite("--resume");
         assert_ended(&refused, 1);
         let error = text(&refused.stderr);
-        assert!(error.contains(words), "{pointer}: {error}");
+        assert!(error.contains(part), "{pointer}: {error}");
         assert_eq!(std::fs::read_to_string(place.file()).unwrap(), before);
     }
 }
@@ -416,7 +416,7 @@ fn a_signal_while_files_are_created_removes_them() {
 fn a_suite_killed_repeatedly_ends_with_each_measurement_exactly_once() {
     let place = Place::with(&SMALL.replace("events = 20", "events = 200000\ntime = 0.2"));
     for kill in 0..8 {
-        let mut suite = Running::wbench(place.path(), &Place::words("--resume --repeat 2"));
+        let mut suite = Running::wbench(place.path(), &Place::args("--resume --repeat 2"));
         std::thread::sleep(Duration::from_millis(40 + 90 * kill));
         suite.kill();
     }
@@ -463,8 +463,8 @@ fn a_write_measurement_that_ends_early_leaves_no_partial_files_to_later_ones() {
 #[test]
 fn options_for_all_measurements_are_in_each_result() {
     let place = Place::with(SMALL);
-    let words = "--quiet --threads 2 --pin --clock monotonic --report-interval 0.05";
-    assert_ended(&place.suite(words), 0);
+    let args = "--quiet --threads 2 --pin --clock monotonic --report-interval 0.05";
+    assert_ended(&place.suite(args), 0);
     for result in place.results() {
         assert_eq!(result["workload"]["threads"], 2);
         let params = &result["workload"]["params"];
@@ -519,8 +519,8 @@ fn a_second_job_on_results_in_use_names_the_other_process_and_changes_nothing() 
     let place = Place::with(LONG);
     let suite = place.start("--repeat 3");
     wait_until("two results", || lines_in(&place.partial()) == 2);
-    for words in ["--repeat 3 --resume", "--repeat 3"] {
-        let output = place.suite(words);
+    for args in ["--repeat 3 --resume", "--repeat 3"] {
+        let output = place.suite(args);
         assert_ended(&output, 1);
         let message = text(&output.stderr);
         let holder = format!("in use by process {}, which started at 2", suite.pid());
@@ -552,9 +552,9 @@ fn a_second_job_on_results_in_use_names_the_other_process_and_changes_nothing() 
 
 #[test]
 fn only_one_of_several_concurrent_jobs_with_the_same_result_file_runs() {
-    for words in ["", "--resume"] {
+    for args in ["", "--resume"] {
         let place = Place::with(LONG);
-        let jobs: Vec<_> = (0..4).map(|_| place.start(words)).collect();
+        let jobs: Vec<_> = (0..4).map(|_| place.start(args)).collect();
         let mut done = 0;
         for job in jobs {
             let output = job.finish();
@@ -570,7 +570,7 @@ fn only_one_of_several_concurrent_jobs_with_the_same_result_file_runs() {
             }
         }
         assert!(done >= 1);
-        assert!(done == 1 || words == "--resume");
+        assert!(done == 1 || args == "--resume");
         assert_eq!(names(&place.results()), ["first", "files", "long", "last"]);
         assert!(!place.partial().exists());
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty, is_match, starts_with};
 
-use crate::common::{WBENCH, errors, folder, names_in, text, wbench};
+use crate::common::{WBENCH, errors, names_in, temp_dir, text, wbench};
 
 const BANNER: &str = "sysbench 0.4.12 (wbench #):  multi-threaded system evaluation benchmark\n\n";
 
@@ -87,8 +87,8 @@ fn is_decimal(number: &str, decimals: usize) -> bool {
 
 /// Runs the arguments and returns the masked report; standard error must contain no errors.
 #[track_caller]
-fn report(folder: &Path, words: &str) -> String {
-    let done = wbench(folder, words)
+fn report(directory: &Path, args: &str) -> String {
+    let done = wbench(directory, args)
         .assert()
         .success()
         .stderr(only_warnings());
@@ -102,19 +102,19 @@ fn only_warnings() -> impl Predicate<str> {
 
 #[test]
 fn warnings_are_printed_on_standard_error_after_the_report_unless_it_is_quieter() {
-    let folder = prepared();
-    let words = format!(
+    let directory = prepared();
+    let args = format!(
         "{SMALL} --file-test-mode=rndwr --file-fsync-freq=0 --file-fsync-end=off --max-requests=20 \
          run"
     );
     let unflushed = || predicate::str::contains("WARNING: no fsync followed 100 % of the writes");
-    wbench(folder.path(), &words)
+    wbench(directory.path(), &args)
         .assert()
         .success()
         .stderr(only_warnings().and(unflushed().count(1)))
         .stdout(unflushed().not().and(contains("WARNING").not()));
-    let quieter = words.replace(" run", " --verbosity=1 run");
-    wbench(folder.path(), &quieter)
+    let quieter = args.replace(" run", " --verbosity=1 run");
+    wbench(directory.path(), &quieter)
         .assert()
         .success()
         .stderr(is_empty());
@@ -141,7 +141,7 @@ fn the_report_of_the_cpu_test_matches_0_4_12() {
 #[test]
 fn the_reports_of_the_memory_test_match_0_4_12() {
     for (oper, scope) in [("write", "global"), ("read", "local"), ("none", "global")] {
-        let words = format!(
+        let args = format!(
             "--test=memory --memory-block-size=8K --memory-total-size=4M --memory-oper={oper} \
              --memory-scope={scope} run"
         );
@@ -150,7 +150,7 @@ fn the_reports_of_the_memory_test_match_0_4_12() {
             _ => "4.00 MB transferred (# MB/sec)\n\n",
         };
         assert_eq!(
-            report(Path::new("."), &words),
+            report(Path::new("."), &args),
             format!(
                 "{BANNER}{RUNNING}\
                  Doing memory operations speed test\n\
@@ -173,16 +173,16 @@ const SMALL: &str =
     "--test=fileio --file-num=4 --file-total-size=256K --file-block-size=4K --max-requests=30";
 
 fn prepared() -> tempfile::TempDir {
-    let folder = folder();
-    wbench(folder.path(), &format!("{SMALL} prepare"))
+    let directory = temp_dir();
+    wbench(directory.path(), &format!("{SMALL} prepare"))
         .assert()
         .success();
-    folder
+    directory
 }
 
 #[test]
 fn the_reports_of_all_six_file_modes_match_0_4_12() {
-    let folder = prepared();
+    let directory = prepared();
     // 256 KiB are 64 blocks; at 1.5 reads per write, 18 of 30 random requests are reads.
     for (mode, name, reads, writes, fsyncs) in [
         ("seqwr", "sequential write (creation)", 0, 64, 4),
@@ -205,7 +205,7 @@ fn the_reports_of_all_six_file_modes_match_0_4_12() {
             kib => format!("{kib}Kb"),
         };
         let got = report(
-            folder.path(),
+            directory.path(),
             &format!("{SMALL} --file-test-mode={mode} run"),
         );
         let want = format!(
@@ -236,26 +236,29 @@ fn the_reports_of_all_six_file_modes_match_0_4_12() {
 
 #[test]
 fn prepare_and_cleanup_work_and_report_what_they_do() {
-    let folder = folder();
+    let directory = temp_dir();
     assert_eq!(
-        report(folder.path(), &format!("{SMALL} prepare")),
+        report(directory.path(), &format!("{SMALL} prepare")),
         format!("{BANNER}4 files, 64Kb each, 256Kb total\nCreating files for the test...\n")
     );
     let files = ["test_file.0", "test_file.1", "test_file.2", "test_file.3"];
-    assert_eq!(names_in(folder.path()), files);
+    assert_eq!(names_in(directory.path()), files);
     for file in files {
-        assert_eq!(folder.path().join(file).metadata().unwrap().len(), 64 << 10);
+        assert_eq!(
+            directory.path().join(file).metadata().unwrap().len(),
+            64 << 10
+        );
     }
     assert_eq!(
-        report(folder.path(), &format!("{SMALL} cleanup")),
+        report(directory.path(), &format!("{SMALL} cleanup")),
         format!("{BANNER}Removing test files...\n")
     );
-    assert_eq!(names_in(folder.path()), [""; 0]);
+    assert_eq!(names_in(directory.path()), [""; 0]);
 }
 
 #[test]
 fn reports_have_a_line_for_each_given_option() {
-    let folder = prepared();
+    let directory = prepared();
     for (options, line) in [
         (
             "--file-extra-flags=direct",
@@ -289,13 +292,13 @@ fn reports_have_a_line_for_each_given_option() {
             "         approx. 100 percentile:         ",
         ),
     ] {
-        wbench(folder.path(), SMALL)
+        wbench(directory.path(), SMALL)
             .args(["--file-test-mode=rndrw", options, "run"])
             .assert()
             .success()
             .stdout(contains(line));
     }
-    wbench(folder.path(), SMALL)
+    wbench(directory.path(), SMALL)
         .args(["--file-test-mode=seqrd", "--file-merged-requests=8", "run"])
         .assert()
         .success()
@@ -308,7 +311,7 @@ fn reports_have_a_line_for_each_given_option() {
         ("--file-fsync-freq=0", "Periodic FSYNC"),
         ("--file-fsync-end=off", "at the end of test"),
     ] {
-        wbench(folder.path(), SMALL)
+        wbench(directory.path(), SMALL)
             .args(["--file-test-mode=rndrw", option, "run"])
             .assert()
             .success()
@@ -318,13 +321,13 @@ fn reports_have_a_line_for_each_given_option() {
 
 #[test]
 fn options_and_the_command_come_in_any_order_and_the_last_value_of_an_option_wins() {
-    for words in [
+    for args in [
         "--test=cpu --cpu-max-prime=100 --max-requests=7 run",
         "run --max-requests=7 --test=cpu --cpu-max-prime=100",
         "--max-requests=7 run --cpu-max-prime=100 --test=cpu",
         "--test=memory --cpu-max-prime=9 --max-requests=1 --max-requests=7 run --test=cpu --cpu-max-prime=100",
     ] {
-        wbench(Path::new("."), words)
+        wbench(Path::new("."), args)
             .assert()
             .success()
             .stdout(contains("Maximum prime number checked in CPU test: 100\n"))
@@ -351,8 +354,8 @@ fn a_flag_is_on_without_a_value_or_with_on_and_otherwise_off() {
 
 #[test]
 fn the_program_name_sysbench_selects_the_dialect_for_any_arguments() {
-    let folder = folder();
-    let sysbench = folder.path().join("sysbench");
+    let directory = temp_dir();
+    let sysbench = directory.path().join("sysbench");
     symlink(WBENCH, &sysbench).unwrap();
     assert_cmd::Command::new(&sysbench)
         .args(["--version"])
@@ -369,19 +372,19 @@ fn the_program_name_sysbench_selects_the_dialect_for_any_arguments() {
         .assert()
         .success()
         .stdout(contains("total number of events:              3\n"));
-    wbench(folder.path(), "--version")
+    wbench(directory.path(), "--version")
         .assert()
         .stdout(starts_with("wbench"));
 }
 
 #[test]
 fn help_lists_every_option_with_exit_status_1_and_version_exits_with_0() {
-    for words in [
+    for args in [
         "--test=cpu help",
         "--test=fileio --help",
         "--num-threads=2 --help",
     ] {
-        let help = wbench(Path::new("."), words).assert().code(1);
+        let help = wbench(Path::new("."), args).assert().code(1);
         let help = text(&help.get_output().stdout);
         for option in [
             "num-threads",
@@ -423,8 +426,8 @@ fn help_lists_every_option_with_exit_status_1_and_version_exits_with_0() {
             assert!(help.contains(&format!("--{option}")), "{option}: {help}");
         }
     }
-    for words in ["version", "--test=cpu --version", "--num-threads=1 version"] {
-        wbench(Path::new("."), words)
+    for args in ["version", "--test=cpu --version", "--num-threads=1 version"] {
+        wbench(Path::new("."), args)
             .assert()
             .success()
             .stdout(is_match(r"^sysbench 0\.4\.12 \(wbench [\d.]+\)\n$").unwrap());
@@ -434,9 +437,9 @@ fn help_lists_every_option_with_exit_status_1_and_version_exits_with_0() {
 #[test]
 fn each_verbosity_prints_as_much_as_in_0_4_12() {
     let of = |level: &str| {
-        let words =
+        let args =
             format!("--test=cpu --cpu-max-prime=100 --max-requests=3 --verbosity={level} run");
-        report(Path::new("."), &words)
+        report(Path::new("."), &args)
     };
     for silent in ["0", "1", "2"] {
         assert_eq!(of(silent), "", "{silent}");
@@ -459,7 +462,7 @@ fn each_verbosity_prints_as_much_as_in_0_4_12() {
 
 #[test]
 fn invalid_arguments_are_refused_with_option_value_and_accepted_values() {
-    let folder = prepared();
+    let directory = prepared();
     for (option, accepted) in [
         ("--num-threads=2K", "whole number, 1 or more"),
         ("--num-threads=0", "whole number, 1 or more"),
@@ -495,7 +498,7 @@ fn invalid_arguments_are_refused_with_option_value_and_accepted_values() {
         ("--file-merged-requests=2K", "whole number"),
         ("--file-rw-ratio=many", "number, 0 or more"),
     ] {
-        wbench(folder.path(), SMALL)
+        wbench(directory.path(), SMALL)
             .args(["--file-test-mode=rndrd", option, "run"])
             .assert()
             .code(1)
@@ -535,7 +538,7 @@ fn invalid_arguments_are_refused_with_option_value_and_accepted_values() {
             "block of 16K is larger than a file",
         ),
     ] {
-        wbench(folder.path(), options)
+        wbench(directory.path(), options)
             .assert()
             .code(1)
             .stdout(is_empty())
@@ -591,32 +594,32 @@ fn the_longest_accepted_times_work() {
 
 #[test]
 fn run_without_prepare_is_refused_before_the_run_with_what_to_do() {
-    let folder = folder();
+    let directory = temp_dir();
     for mode in ["seqrewr", "seqrd", "rndrd", "rndwr", "rndrw"] {
         wbench(
-            folder.path(),
+            directory.path(),
             &format!("{SMALL} --file-test-mode={mode} run"),
         )
         .assert()
         .code(1)
         .stdout(is_empty())
         .stderr(starts_with("FATAL: ").and(contains("test_file.0").and(contains("prepare"))));
-        assert_eq!(names_in(folder.path()), [""; 0]);
+        assert_eq!(names_in(directory.path()), [""; 0]);
     }
 }
 
 #[test]
 fn files_that_are_not_a_multiple_of_the_block_size_give_a_warning_and_a_complete_run() {
-    let folder = folder();
+    let directory = temp_dir();
     // 100000 / 3 = 33333 bytes per file: two blocks of 16384, and 565 bytes that are not used.
     let options = "--test=fileio --file-num=3 --file-total-size=100000";
     let warning = is_match(r"(?m)^WARNING: .*33333.*16384.*32768").unwrap();
-    wbench(folder.path(), &format!("{options} prepare"))
+    wbench(directory.path(), &format!("{options} prepare"))
         .assert()
         .success()
         .stdout(warning.clone());
     wbench(
-        folder.path(),
+        directory.path(),
         &format!("{options} --file-test-mode=seqrd run"),
     )
     .assert()
@@ -626,7 +629,7 @@ fn files_that_are_not_a_multiple_of_the_block_size_give_a_warning_and_a_complete
     .stdout(contains("Operations performed:  6 Read, 0 Write"))
     .stdout(contains("3 files, 32Kb each\n96Kb total file size\n"));
     wbench(
-        folder.path(),
+        directory.path(),
         &format!("{options} --file-test-mode=seqrd --verbosity=1 run"),
     )
     .assert()

@@ -43,8 +43,8 @@ fn every_engine_detects_a_flipped_byte() {
             .failed_with(&["offset 20480", "test_file.1", "CRC-32"], io);
         let result = bench.result();
         assert_eq!(result["status"], "failed", "{io}");
-        let told = result["error"].as_str().expect("an error in the result");
-        assert!(told.contains("offset 20480"), "{told}");
+        let message = result["error"].as_str().expect("an error in the result");
+        assert!(message.contains("offset 20480"), "{message}");
     }
 }
 
@@ -116,14 +116,14 @@ fn blocks_of_any_size_have_headers_and_merged_requests_contain_several() {
 #[test]
 fn the_sysbench_dialect_detects_a_flipped_byte_too() {
     let bench = Bench::new();
-    let sysbench = |words: &str| {
+    let sysbench = |args: &str| {
         Command::new(WBENCH)
             .current_dir(&bench.dir)
             .args(
                 "--test=fileio --file-num=3 --file-total-size=120K --file-block-size=4K --validate"
                     .split(' '),
             )
-            .args(words.split(' '))
+            .args(args.split(' '))
             .output()
             .expect("wbench runs")
     };
@@ -137,9 +137,11 @@ fn the_sysbench_dialect_detects_a_flipped_byte_too() {
     put(&bench, 0, 100, b"damage");
     let done = sysbench("--file-test-mode=seqrd run");
     assert_eq!(done.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&done.stderr);
+    let message = String::from_utf8_lossy(&done.stderr);
     assert!(
-        told.contains("FATAL") && told.contains("offset 0 of") && told.contains("test_file.0"),
-        "{told}"
+        message.contains("FATAL")
+            && message.contains("offset 0 of")
+            && message.contains("test_file.0"),
+        "{message}"
     );
 }
