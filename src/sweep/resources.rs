@@ -88,10 +88,7 @@ impl ResourceEstimate {
         });
         format!(
             "{} {}{} of memory ({} available), in addition to what launchers need",
-            match instances {
-                1 => "1 instance needs".to_owned(),
-                _ => format!("{instances} concurrent instances need"),
-            },
+            needs_of(instances, ""),
             disk.unwrap_or_default(),
             gib(total(self.memory, instances)),
             size(available.memory)
@@ -104,10 +101,9 @@ impl ResourceEstimate {
             let needed = total(disk, instances);
             ensure!(
                 needed <= free,
-                "{instances} concurrent instances with {} of files each need {}, but {} has {} \
-                 free: reduce --total-size or --concurrency, choose another --dir, or continue \
-                 anyway with --overcommit",
-                Size(disk),
+                "{} {}, but {} has {} free: reduce --total-size or --concurrency, choose another \
+                 --dir, or continue anyway with --overcommit",
+                needs_of(instances, &format!(" with {} of files", Size(disk))),
                 gib(needed),
                 dir.display(),
                 gib(free)
@@ -117,10 +113,9 @@ impl ResourceEstimate {
             let needed = total(self.memory, instances);
             ensure!(
                 needed <= free,
-                "{instances} concurrent instances with {} of memory each need {}, but only {} is \
-                 available: reduce --block-size or --concurrency, or continue anyway with \
-                 --overcommit",
-                gib(self.memory),
+                "{} {}, but only {} is available: reduce --block-size or --concurrency, or continue \
+                 anyway with --overcommit",
+                needs_of(instances, &format!(" with {} of memory", gib(self.memory))),
                 gib(needed),
                 gib(free)
             );
@@ -136,6 +131,15 @@ impl AvailableResources {
             disk: host::free_bytes(dir),
             memory: host::memory_available(&SystemRoot::default()),
         }
+    }
+}
+
+/// Returns "1 instance with X needs", or "N concurrent instances with X each need".
+fn needs_of(instances: u32, with: &str) -> String {
+    match (instances, with) {
+        (1, with) => format!("1 instance{with} needs"),
+        (_, "") => format!("{instances} concurrent instances need"),
+        (_, with) => format!("{instances} concurrent instances{with} each need"),
     }
 }
 

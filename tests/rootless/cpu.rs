@@ -1,6 +1,7 @@
 //! The cpu test from outside, and what all tests share: counts, limits, clock, pinning.
 
 use std::collections::BTreeSet;
+#[cfg(target_arch = "x86_64")]
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
