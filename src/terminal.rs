@@ -2,7 +2,7 @@
 //!
 //! A terminal obeys escape sequences wherever they come from, and bidirectional controls reorder
 //! what a reader sees. Every report and message passes such text through one of these functions;
-//! only the files and documents for programs hold it unchanged.
+//! only the files and documents for programs contain it unchanged.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

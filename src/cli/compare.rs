@@ -137,7 +137,7 @@ fn percent(text: &str) -> Result<f64> {
     let accepted = |percent: &f64| percent.is_finite() && *percent >= 0.0;
     percent
         .filter(accepted)
-        .with_context(|| format!("invalid percentage '{text}': expected 0% or more, such as 5%"))
+        .context("expected 0% or more, such as 5%")
 }
 
 #[cfg(test)]

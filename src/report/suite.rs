@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::table::{aligned as aligned_columns, median};
+use super::statistics::median;
+use super::table::aligned as aligned_columns;
 use super::text::rate;
 use crate::format::{count, duration, significant};
 use crate::result::{EndedBy, Latency, RunResult, Status};

@@ -1,6 +1,7 @@
 //! Table of a sweep: one row per environment and concurrency, followed by failures.
 
-use super::table::{aligned, median};
+use super::statistics::median;
+use super::table::aligned;
 use crate::format::{count, duration, significant};
 use crate::sweep::summary::{BatchSummary, SweepSummary};
 use crate::sweep::{Batch, Instance, Sweep};

@@ -1,4 +1,4 @@
-//! Aligned tables and medians.
+//! Aligned tables.
 
 use std::ops::Range;
 
@@ -52,17 +52,6 @@ pub fn aligned_lines(
         .collect()
 }
 
-/// Median; of an even number, the mean of the two middle values. None if empty.
-pub fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let half = values.len() / 2;
-    match values.len() {
-        0 => None,
-        n if n % 2 == 1 => Some(values[half]),
-        _ => Some((values[half - 1] + values[half]) / 2.0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,12 +68,5 @@ mod tests {
         let expected =
             "  name        n  end\n  a           1  x\n  äö 東京  1000\n  ccc        20  yy";
         assert_eq!(text, expected);
-    }
-
-    #[test]
-    fn the_median_of_an_even_number_is_the_mean_of_the_middle_two() {
-        assert_eq!(median(vec![]), None);
-        assert_eq!(median(vec![4.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
     }
 }

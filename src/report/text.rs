@@ -127,10 +127,10 @@ pub enum Columns {
 impl Columns {
     /// Returns the columns for a test.
     pub fn of(test: &Test) -> Self {
-        match test {
-            Test::Fileio(_) => Self::Requests,
-            test if test.moves_bytes() => Self::Bytes,
-            _ => Self::Events,
+        match (test.fileio(), test.moves_bytes()) {
+            (Some(_), _) => Self::Requests,
+            (None, true) => Self::Bytes,
+            (None, false) => Self::Events,
         }
     }
 }

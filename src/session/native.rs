@@ -9,7 +9,7 @@ use anyhow::{Error, Result};
 use super::measure::{Measured, lock, measure as measured, prepare};
 use super::progress::{IntervalLines, RunProgress};
 use super::{PREFIX, compare, env, fail, remark, show, suite, sweep};
-use crate::cli::native::{Cli, Job, Output};
+use crate::cli::native::{Action, Cli, Output};
 use crate::exit::Exit;
 use crate::output::{self, Destination, ReservedDestination, WriteMethod, is_out_of_space};
 use crate::plan::{FileHandling, FilePlan, RunPlan};
@@ -27,7 +27,7 @@ pub fn run(args: Vec<OsString>) -> Exit {
         Ok(cli) => cli,
         Err(error) => return explain(&error, &line),
     };
-    let done = cli.into_job().and_then(execute);
+    let done = cli.into_action().and_then(execute);
     done.unwrap_or_else(|error| match error.downcast::<clap::Error>() {
         // Error in the arguments that a sweep passes to its instances.
         Ok(error) => explain(&error, &line),
@@ -54,20 +54,20 @@ fn explain(error: &clap::Error, line: &OsStr) -> Exit {
     }
 }
 
-fn execute(job: Job) -> Result<Exit> {
-    match job {
-        Job::Measure {
+fn execute(action: Action) -> Result<Exit> {
+    match action {
+        Action::Measure {
             plan,
             files,
             output,
         } => measure(&plan, files, &output),
-        Job::Prepare { files, quiet } => prepare_files(&files, quiet),
-        Job::Cleanup { files } => remove_files(&files),
-        Job::Suite(job) => suite::run(&job),
-        Job::Sweep(job) => sweep::run(&job),
-        Job::Env { dir, json } => env::run(&dir, json.as_ref()),
-        Job::Compare(job) => Ok(compare::run(&job)),
-        Job::Show(job) => show::run(&job),
+        Action::Prepare { files, quiet } => prepare_files(&files, quiet),
+        Action::Cleanup { files } => remove_files(&files),
+        Action::Suite(job) => suite::run(&job),
+        Action::Sweep(job) => sweep::run(&job),
+        Action::Env { dir, json } => env::run(&dir, json.as_ref()),
+        Action::Compare(job) => Ok(compare::run(&job)),
+        Action::Show(job) => show::run(&job),
     }
 }
 

@@ -160,7 +160,7 @@ fn assert_parses(example: &[String]) {
         .into_iter()
         .chain(example.iter().cloned());
     let parsed = Cli::try_parse_from(args).and_then(|cli| {
-        cli.into_job()
+        cli.into_action()
             .map_err(|error| clap::Error::raw(clap::error::ErrorKind::ValueValidation, error))
     });
     if let Err(error) = parsed {

@@ -49,7 +49,8 @@ fn every_command_shown_parses() {
                 Dialect::Native => {
                     let cli =
                         Cli::try_parse_from(&args).unwrap_or_else(|e| panic!("{command}: {e}"));
-                    cli.into_job().unwrap_or_else(|e| panic!("{command}: {e}"));
+                    cli.into_action()
+                        .unwrap_or_else(|e| panic!("{command}: {e}"));
                 }
                 Dialect::Sysbench => {
                     let args: Vec<&str> = command.split_whitespace().skip(1).collect();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::{Arg, Args};
 
-use super::Job;
+use super::Action;
 use super::numbers::{positive, whole, within};
 use crate::cli::LONGEST_SECONDS;
 use crate::output::Destination;
@@ -234,8 +234,8 @@ impl CommonArgs {
     }
 }
 
-pub(super) fn measure(plan: RunPlan, files: FileHandling, output: Output) -> Job {
-    Job::Measure {
+pub(super) fn measure(plan: RunPlan, files: FileHandling, output: Output) -> Action {
+    Action::Measure {
         plan: Box::new(plan),
         files,
         output,

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use anyhow::Result;
 use clap::Args;
 
-use super::Job;
+use super::Action;
 use super::common::{CommonArgs, LimitArgs, measure};
 use super::numbers::positive;
 use crate::plan::{CpuParams, FileHandling, Test};
@@ -28,7 +28,7 @@ pub(super) struct CpuArgs {
 }
 
 impl CpuArgs {
-    pub(super) fn into_job(self) -> Result<Job> {
+    pub(super) fn into_action(self) -> Result<Action> {
         let test = Test::Cpu(CpuParams {
             max_prime: self.max_prime,
         });

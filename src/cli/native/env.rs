@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Job;
+use super::Action;
 use super::common::{DirArgs, JsonArgs};
 
 #[derive(Debug, Args)]
@@ -22,8 +22,8 @@ pub(super) struct EnvArgs {
 }
 
 impl EnvArgs {
-    pub(super) fn into_job(self) -> Job {
-        Job::Env {
+    pub(super) fn into_action(self) -> Action {
+        Action::Env {
             dir: self.dir.dir,
             json: self.json.json,
         }

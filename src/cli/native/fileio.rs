@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use anyhow::{Context, Result, ensure};
 use clap::{Arg, Args, Subcommand, ValueEnum};
 
-use super::Job;
+use super::Action;
 use super::common::{CommonArgs, DirArgs, KeepArgs, LimitArgs, measure, with_default};
 use super::numbers::{positive, whole, within};
 use crate::plan::{
@@ -140,7 +140,7 @@ enum Switch {
 }
 
 impl FileioCommand {
-    pub(super) fn into_job(self) -> Result<Job> {
+    pub(super) fn into_action(self) -> Result<Action> {
         match self.step {
             None => {
                 let handling = match self.keep.keep {
@@ -150,11 +150,11 @@ impl FileioCommand {
                 self.args.into_measure(handling)
             }
             Some(FileioStep::Run(run)) => run.into_measure(FileHandling::AsTheyAre),
-            Some(FileioStep::Prepare(step)) => Ok(Job::Prepare {
+            Some(FileioStep::Prepare(step)) => Ok(Action::Prepare {
                 files: step.files()?,
                 quiet: step.common.is_quiet(),
             }),
-            Some(FileioStep::Cleanup(step)) => Ok(Job::Cleanup {
+            Some(FileioStep::Cleanup(step)) => Ok(Action::Cleanup {
                 files: step.files()?,
             }),
         }
@@ -189,7 +189,7 @@ impl FileioArgs {
         self.flags.unwrap_or(default)
     }
 
-    fn into_measure(self, handling: FileHandling) -> Result<Job> {
+    fn into_measure(self, handling: FileHandling) -> Result<Action> {
         let mode = self.mode.context("missing --mode")?;
         let files = self.files()?;
         let params = FileioParams {

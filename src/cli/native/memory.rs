@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::Job;
+use super::Action;
 use super::common::{CommonArgs, LimitArgs, measure};
 use crate::plan::{FileHandling, MemoryAccess, MemoryOper, MemoryParams, MemoryScope, Test};
 use crate::size::Size;
@@ -43,7 +43,7 @@ pub(super) struct MemoryArgs {
 }
 
 impl MemoryArgs {
-    pub(super) fn into_job(self) -> Result<Job> {
+    pub(super) fn into_action(self) -> Result<Action> {
         let params = MemoryParams {
             block_size_bytes: self.block_size.0,
             total_size_bytes: self.total_size.0,

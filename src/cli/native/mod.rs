@@ -137,7 +137,7 @@ or invalid command line")]
 
 /// What a command line asks for, with all defaults filled in.
 #[derive(Debug)]
-pub enum Job {
+pub enum Action {
     /// Run one measurement.
     Measure {
         /// What to measure.
@@ -185,22 +185,22 @@ impl Cli {
         Self::from_arg_matches(&matches)
     }
 
-    /// Returns the job with all defaults filled in.
+    /// Returns the action with all defaults filled in.
     ///
     /// Fails if arguments that are valid one by one contradict each other.
     #[inline(never)]
-    pub fn into_job(self) -> Result<Job> {
+    pub fn into_action(self) -> Result<Action> {
         match self.command {
-            Subcommands::Cpu(args) => args.into_job(),
-            Subcommands::Memory(args) => args.into_job(),
-            Subcommands::Fileio(command) => command.into_job(),
-            Subcommands::Threads(args) => args.into_job(),
-            Subcommands::Mutex(args) => args.into_job(),
-            Subcommands::Suite(args) => Ok(Job::Suite(Box::new(args.into_job()?))),
-            Subcommands::Sweep(args) => Ok(Job::Sweep(Box::new(args.into_job()?))),
-            Subcommands::Env(args) => Ok(args.into_job()),
-            Subcommands::Compare(args) => Ok(Job::Compare(Box::new(args.into_job()))),
-            Subcommands::Show(args) => Ok(Job::Show(args.into_job())),
+            Subcommands::Cpu(args) => args.into_action(),
+            Subcommands::Memory(args) => args.into_action(),
+            Subcommands::Fileio(command) => command.into_action(),
+            Subcommands::Threads(args) => args.into_action(),
+            Subcommands::Mutex(args) => args.into_action(),
+            Subcommands::Suite(args) => Ok(Action::Suite(Box::new(args.into_job()?))),
+            Subcommands::Sweep(args) => Ok(Action::Sweep(Box::new(args.into_job()?))),
+            Subcommands::Env(args) => Ok(args.into_action()),
+            Subcommands::Compare(args) => Ok(Action::Compare(Box::new(args.into_job()))),
+            Subcommands::Show(args) => Ok(Action::Show(args.into_job())),
         }
     }
 }
@@ -225,16 +225,16 @@ mod tests {
     use super::*;
     use crate::plan::{CpuParams, Limits, MemoryOper, OpenFlags, Test};
 
-    fn command(line: &str) -> Job {
+    fn command(line: &str) -> Action {
         Cli::try_parse_from(line.split(' '))
             .unwrap()
-            .into_job()
+            .into_action()
             .unwrap()
     }
 
     fn plan(line: &str) -> RunPlan {
         match command(line) {
-            Job::Measure { plan, .. } => *plan,
+            Action::Measure { plan, .. } => *plan,
             other => panic!("{other:?}"),
         }
     }
@@ -306,11 +306,11 @@ mod tests {
         assert!(Cli::try_parse_from(["wbench", "fileio", "run"]).is_err());
         assert!(matches!(
             command("wbench fileio prepare --files 4 --total-size 1M"),
-            Job::Prepare { .. }
+            Action::Prepare { .. }
         ));
         assert!(matches!(
             command("wbench fileio cleanup"),
-            Job::Cleanup { .. }
+            Action::Cleanup { .. }
         ));
     }
 

@@ -5,7 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use anyhow::Result;
 use clap::Args;
 
-use super::Job;
+use super::Action;
 use super::common::{CommonArgs, measure};
 use super::numbers::{positive, whole};
 use crate::plan::{FileHandling, Limits, MutexParams, Test};
@@ -29,7 +29,7 @@ pub(super) struct MutexArgs {
 }
 
 impl MutexArgs {
-    pub(super) fn into_job(self) -> Result<Job> {
+    pub(super) fn into_action(self) -> Result<Action> {
         let test = Test::Mutex(MutexParams {
             mutexes: self.mutexes,
             locks: self.locks,

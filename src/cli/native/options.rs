@@ -8,7 +8,7 @@ use std::error::Error as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory};
 
-use super::{Cli, Job};
+use super::{Action, Cli};
 use crate::plan::RunPlan;
 
 /// Options of a command that are not part of what is measured, and not accepted in a profile.
@@ -71,8 +71,8 @@ pub fn plan(test: &str, options: &[(&str, Option<&str>)]) -> Result<RunPlan, Opt
         reason,
     };
     let cli = Cli::of(arguments).map_err(|error| OptionError::from(&error))?;
-    match cli.into_job() {
-        Ok(Job::Measure { plan, .. }) => Ok(*plan),
+    match cli.into_action() {
+        Ok(Action::Measure { plan, .. }) => Ok(*plan),
         Ok(_) => Err(invalid(format!("unknown test '{test}'"))),
         Err(error) => Err(invalid(format!("{error:#}"))),
     }

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::common::{DirArgs, JsonArgs, LabelArgs, QuietArgs, ResumeArgs, positive_seconds};
 use super::numbers::positive;
-use super::{Cli, Job};
+use super::{Action, Cli};
 use crate::output::Destination;
 use crate::plan::{FileHandling, Test};
 use crate::result::{Host, Runner};
@@ -193,9 +193,9 @@ fn refuse_own_label(key: &str) -> Result<()> {
 }
 
 /// Parses arguments as an instance will.
-fn parse(args: Vec<String>) -> Result<Job> {
+fn parse(args: Vec<String>) -> Result<Action> {
     let args = ["wbench".to_owned()].into_iter().chain(args);
-    Cli::of(args.map(Into::into).collect())?.into_job()
+    Cli::of(args.map(Into::into).collect())?.into_action()
 }
 
 /// Parses and checks the measurement.
@@ -208,7 +208,7 @@ fn measurement(args: Vec<String>) -> Result<RunTemplate> {
     };
     let filled = args.iter().map(|arg| example.fill(arg, None).into_owned());
     let command = parse(filled.collect())?;
-    let Job::Measure {
+    let Action::Measure {
         plan,
         files,
         output,

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use anyhow::Result;
 use clap::Args;
 
-use super::Job;
+use super::Action;
 use super::common::{CommonArgs, LimitArgs, measure};
 use super::numbers::{positive, whole};
 use crate::plan::{FileHandling, Test, ThreadsParams};
@@ -32,7 +32,7 @@ pub(super) struct ThreadsArgs {
 }
 
 impl ThreadsArgs {
-    pub(super) fn into_job(self) -> Result<Job> {
+    pub(super) fn into_action(self) -> Result<Action> {
         let test = Test::Threads(ThreadsParams {
             yields: self.yields,
             locks: self.locks,

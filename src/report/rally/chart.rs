@@ -7,13 +7,13 @@ use serde::Serialize;
 /// Output of one iteration.
 #[derive(Default, Serialize)]
 pub(super) struct ScenarioOutput {
-    pub(super) additive: Vec<Chart<Additive>>,
-    pub(super) complete: Vec<Chart<Complete>>,
+    pub(super) additive: Vec<RallyChart<Additive>>,
+    pub(super) complete: Vec<RallyChart<Complete>>,
 }
 
 /// A chart as defined in `rally.task.processing.charts`.
 #[derive(Serialize)]
-pub(super) struct Chart<P> {
+pub(super) struct RallyChart<P> {
     pub(super) title: String,
     pub(super) description: &'static str,
     /// Unit of the y axis.
@@ -24,7 +24,7 @@ pub(super) struct Chart<P> {
     pub(super) plot: P,
 }
 
-impl<P> Chart<P> {
+impl<P> RallyChart<P> {
     pub(super) fn new(title: String, plot: P) -> Self {
         Self {
             title,

@@ -18,7 +18,7 @@ mod chart;
 
 use anyhow::{Context, Result};
 
-use self::chart::{Additive, Cell, Chart, Complete, ScenarioOutput, ascii};
+use self::chart::{Additive, Cell, Complete, RallyChart, ScenarioOutput, ascii};
 use super::text;
 use crate::histogram::Percentile;
 use crate::plan::Test;
@@ -76,12 +76,12 @@ struct Unit {
 impl Unit {
     /// Returns a unit in which 3 decimals are precise enough.
     fn of(test: &Test) -> Self {
-        match test {
-            Test::Memory(_) => Self {
+        match test.memory() {
+            Some(_) => Self {
                 name: "ns",
                 ns: 1.0,
             },
-            Test::Cpu(_) | Test::Fileio(_) | Test::Threads(_) | Test::Mutex(_) => Self {
+            None => Self {
                 name: "us",
                 ns: 1e3,
             },
@@ -120,7 +120,7 @@ fn distributions(result: &RunResult) -> impl Iterator<Item = (&'static str, &Lat
         .filter_map(|(name, latency)| Some((name, latency.as_ref()?)))
 }
 
-fn additive(result: &RunResult) -> [Chart<Additive>; 3] {
+fn additive(result: &RunResult) -> [RallyChart<Additive>; 3] {
     let title = result.workload.title();
     let unit = Unit::of(&result.workload.params.test);
     let rate = Rate::of(result);
@@ -151,17 +151,17 @@ fn additive(result: &RunResult) -> [Chart<Additive>; 3] {
     });
     let main = vec![(format!("{}, {}", rate.name, rate.unit), rate.value)];
     [
-        Chart {
+        RallyChart {
             description: "Units are those in the row names, not those in the column headings; Count \
                           is the number of iterations.",
-            ..Chart::new(title.clone(), Additive::StatsTable(figures(table)))
+            ..RallyChart::new(title.clone(), Additive::StatsTable(figures(table)))
         },
-        Chart::new(
+        RallyChart::new(
             format!("{title}: {}", rate.name),
             Additive::Lines(figures(main)),
         )
         .with_axes(rate.unit, "Iteration"),
-        Chart::new(
+        RallyChart::new(
             format!("{title}: latency"),
             Additive::Lines(figures(percentiles)),
         )
@@ -169,12 +169,12 @@ fn additive(result: &RunResult) -> [Chart<Additive>; 3] {
     ]
 }
 
-fn complete(result: &RunResult) -> Result<Vec<Chart<Complete>>> {
+fn complete(result: &RunResult) -> Result<Vec<RallyChart<Complete>>> {
     let title = result.workload.title();
     let unit = Unit::of(&result.workload.params.test);
-    let named = |what: &str, plot| Chart::new(format!("{title}: {what}"), plot);
+    let named = |what: &str, plot| RallyChart::new(format!("{title}: {what}"), plot);
 
-    let mut charts = vec![Chart::new(
+    let mut charts = vec![RallyChart::new(
         title.clone(),
         Complete::TextArea(report(result)),
     )];
@@ -205,10 +205,10 @@ fn complete(result: &RunResult) -> Result<Vec<Chart<Complete>>> {
         charts.push(named("latency", lines).with_axes(unit.name, "Seconds"));
     }
     let lines = Complete::TextArea(document_lines(result)?);
-    charts.push(Chart {
+    charts.push(RallyChart {
         description: "Join the lines to get the JSON document that wbench show and wbench compare \
                       read.",
-        ..Chart::new(format!("{} of {title}", result.schema), lines)
+        ..RallyChart::new(format!("{} of {title}", result.schema), lines)
     });
     Ok(charts)
 }
