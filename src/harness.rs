@@ -36,6 +36,7 @@ pub fn measure<C: Clock>(setup: Setup, clock: C) -> Result<Harness> {
         forced_shutdown: None,
         interval: None,
         start_at: None,
+        timed_from_start: false,
     };
     let events = EVENTS.max(EVENTS_A_THREAD.saturating_mul(setup.threads as u64));
     let mut costs = Vec::with_capacity(RUNS);

@@ -68,6 +68,7 @@ impl<'a> Run<'a> {
             forced_shutdown: plan.limits.forced_shutdown(),
             interval: plan.report_interval,
             start_at: plan.start_at,
+            timed_from_start: plan.timed_from_start,
         };
         Self {
             plan,
@@ -149,7 +150,10 @@ impl<'a> Run<'a> {
                 engine::run(setup, clock, open, observer)
             }
             Test::Memory(params) => {
-                let events = params.events().min(max_requests.unwrap_or(u64::MAX));
+                let events = [params.events(threads), max_requests]
+                    .into_iter()
+                    .flatten()
+                    .min();
                 let memory = Memory::new(params, plan.seed, events, threads)?;
                 engine::run(setup, clock, || Ok(memory), observer)
             }

@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::clock::TimeSource;
-use crate::engine::{Observer, Progress};
+use crate::engine::{Observer, Progress, Snapshot};
 use crate::host::{NoiseBefore, noise_start};
 use crate::result::{Interval, Noise};
 
@@ -67,7 +67,23 @@ impl Observer for Window<'_> {
         self.inner.progress(elapsed, progress);
     }
 
-    fn interval(&mut self, interval: &Interval) {
-        self.inner.interval(interval);
+    fn interval(&mut self, interval: &Interval, percentile_ns: Option<u64>) {
+        self.inner.interval(interval, percentile_ns);
+    }
+
+    fn interval_percentile(&self) -> f64 {
+        self.inner.interval_percentile()
+    }
+
+    fn snapshot_times(&self) -> Option<Vec<Duration>> {
+        self.inner.snapshot_times()
+    }
+
+    fn snapshot(&mut self, snapshot: &Snapshot) {
+        self.inner.snapshot(snapshot);
+    }
+
+    fn rest(&mut self, rest: &Snapshot) {
+        self.inner.rest(rest);
     }
 }

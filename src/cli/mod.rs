@@ -5,12 +5,21 @@ pub mod native;
 pub mod profile;
 pub mod show;
 pub mod sysbench;
+pub mod sysbench_1_0;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use anyhow::{Result, bail};
+
 /// Longest time an option accepts: 100 years, well within the range of every clock.
 const LONGEST_SECONDS: f64 = 100.0 * 365.25 * 86400.0;
+
+/// Environment variable that selects a version of sysbench.
+pub const DIALECT_VARIABLE: &str = "WBENCH_SYSBENCH";
+
+/// Commands of 0.4.12, whose test is given by `--test`.
+const COMMANDS_0_4: [&str; 5] = ["prepare", "run", "cleanup", "help", "version"];
 
 /// Syntax of a command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,23 +27,53 @@ pub enum Dialect {
     /// wbench's own.
     Native,
     /// That of sysbench 0.4.12.
-    Sysbench,
+    Sysbench0_4,
+    /// That of sysbench 1.0.
+    Sysbench1_0,
 }
 
 impl Dialect {
-    /// Returns sysbench's if the program was started under that name, or if the first argument is
-    /// one of its options or commands. `--help`, `--version` and `help` mean the same to both;
-    /// under the name wbench they get wbench's own answer.
-    pub fn of(args: &[OsString]) -> Self {
-        let program = args.first().map(Path::new).and_then(Path::file_name);
-        if program == Some(OsStr::new("sysbench")) {
-            return Self::Sysbench;
+    /// Determines the dialect from the name of the program and the arguments, and between the
+    /// versions of sysbench also from the value of [`DIALECT_VARIABLE`].
+    ///
+    /// Under the name wbench, a command line is one of 0.4.12 if the first argument is an option or
+    /// command of that version. `--help`, `--version` and `help` get wbench's own answer.
+    ///
+    /// Fails if the variable has another value.
+    pub fn of(arguments: &[OsString], variable: Option<&OsStr>) -> Result<Self> {
+        let program = arguments.first().map(Path::new).and_then(Path::file_name);
+        let arguments = arguments.get(1..).unwrap_or_default();
+        let by_syntax = match program.and_then(OsStr::to_str) {
+            Some("sysbench-0.4.12") => return Ok(Self::Sysbench0_4),
+            Some("sysbench-1.0") => return Ok(Self::Sysbench1_0),
+            Some("sysbench") => Self::of_sysbench(arguments),
+            _ => {
+                let first = arguments.first().and_then(|it| it.to_str()).unwrap_or("");
+                let shared = ["--help", "--version", "help"];
+                if !sysbench::is_known_word(first) || shared.contains(&first) {
+                    return Ok(Self::Native);
+                }
+                Self::Sysbench0_4
+            }
+        };
+        match variable.map(OsStr::to_string_lossy).as_deref() {
+            None | Some("") => Ok(by_syntax),
+            Some("0.4.12") => Ok(Self::Sysbench0_4),
+            Some("1.0") => Ok(Self::Sysbench1_0),
+            Some(value) => bail!("invalid {DIALECT_VARIABLE} '{value}': expected 0.4.12 or 1.0"),
         }
-        let first = args.get(1).and_then(|word| word.to_str()).unwrap_or("");
-        let shared = ["--help", "--version", "help"];
-        match sysbench::is_known_word(first) && !shared.contains(&first) {
-            true => Self::Sysbench,
-            false => Self::Native,
+    }
+
+    /// Returns 0.4.12 if there is a `--test` option, or a command where 1.0 has the name of a test.
+    fn of_sysbench(arguments: &[OsString]) -> Self {
+        let mut texts = arguments.iter().map(|argument| argument.to_string_lossy());
+        let has_test = |text: &str| text == "--test" || text.starts_with("--test=");
+        if texts.clone().any(|text| has_test(&text)) {
+            return Self::Sysbench0_4;
+        }
+        match texts.find(|text| !text.starts_with("--")) {
+            Some(first) if COMMANDS_0_4.contains(&&*first) => Self::Sysbench0_4,
+            _ => Self::Sysbench1_0,
         }
     }
 }
@@ -43,12 +82,17 @@ impl Dialect {
 mod tests {
     use super::*;
 
+    fn dialect_with(line: &str, variable: &str) -> Result<Dialect> {
+        let arguments: Vec<_> = line.split(' ').map(OsString::from).collect();
+        Dialect::of(&arguments, Some(OsStr::new(variable)))
+    }
+
     fn dialect(line: &str) -> Dialect {
-        Dialect::of(&line.split(' ').map(OsString::from).collect::<Vec<_>>())
+        dialect_with(line, "").unwrap()
     }
 
     #[test]
-    fn the_first_argument_determines_the_dialect() {
+    fn the_first_argument_determines_the_dialect_of_wbench() {
         for line in [
             "wbench --test=cpu run",
             "wbench --test",
@@ -56,10 +100,9 @@ mod tests {
             "wbench run --test=cpu",
             "wbench cleanup",
             "wbench version",
-            "/usr/bin/sysbench anything",
-            "sysbench",
+            "wbench --num-threads=2 --help",
         ] {
-            assert_eq!(dialect(line), Dialect::Sysbench, "{line}");
+            assert_eq!(dialect(line), Dialect::Sysbench0_4, "{line}");
         }
         for line in [
             "wbench",
@@ -72,6 +115,52 @@ mod tests {
             "./sysbench-like cpu",
         ] {
             assert_eq!(dialect(line), Dialect::Native, "{line}");
+            assert_eq!(
+                dialect_with(line, "1.0").unwrap(),
+                Dialect::Native,
+                "{line}"
+            );
         }
+    }
+
+    #[test]
+    fn the_test_option_distinguishes_the_versions_of_sysbench() {
+        for line in [
+            "sysbench --test=cpu run",
+            "/usr/bin/sysbench --num-threads=2 run --test=memory",
+            "sysbench --test cpu run",
+            "sysbench version",
+            "sysbench help",
+        ] {
+            assert_eq!(dialect(line), Dialect::Sysbench0_4, "{line}");
+        }
+        for line in [
+            "sysbench",
+            "sysbench cpu run",
+            "sysbench --threads=2 memory --time=1 run",
+            "sysbench --num-threads=2 cpu run",
+            "sysbench --version",
+            "sysbench --help",
+            "sysbench oltp_read_only run",
+        ] {
+            assert_eq!(dialect(line), Dialect::Sysbench1_0, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_variable_overrides_the_syntax_and_the_name_of_the_link_overrides_both() {
+        let of = |line, variable| dialect_with(line, variable).unwrap();
+        assert_eq!(of("sysbench --version", "0.4.12"), Dialect::Sysbench0_4);
+        assert_eq!(of("sysbench --test=cpu run", "1.0"), Dialect::Sysbench1_0);
+        assert_eq!(of("wbench --test=cpu run", "1.0"), Dialect::Sysbench1_0);
+        assert_eq!(of("./sysbench-0.4.12 cpu run", "1.0"), Dialect::Sysbench0_4);
+        assert_eq!(
+            of("sysbench-1.0 --test=cpu run", "0.4.12"),
+            Dialect::Sysbench1_0
+        );
+        let error = dialect_with("sysbench cpu run", "2")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("WBENCH_SYSBENCH '2'"), "{error}");
     }
 }

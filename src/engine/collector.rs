@@ -4,6 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::snapshots::ThreadSums;
 use super::statistics::Statistics;
 use crate::clock::Nanoseconds;
 use crate::histogram::{LatencyHistogram, Percentile};
@@ -11,6 +12,8 @@ use crate::result::{Interval, Rates};
 
 pub(super) struct Collector {
     interval: Option<Duration>,
+    /// Percentile of each interval for the observer.
+    percentile: f64,
     state: Mutex<CollectorState>,
 }
 
@@ -21,26 +24,17 @@ struct CollectorState {
     /// ended.
     reached: Vec<Option<usize>>,
     /// Complete intervals, which every thread has left, in order from the first.
-    closed: Vec<Interval>,
+    closed: Vec<ClosedInterval>,
     /// Later intervals for which a thread has delivered statistics.
     open: Vec<IntervalTotals>,
 }
 
-/// Totals of one thread. Distributions are kept for all threads together only: with thousands of
-/// threads, histograms would take hundreds of megabytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ThreadSums {
-    /// Number of events.
-    pub events: u64,
-    /// Sum of event durations.
-    pub event_time: Nanoseconds,
-}
-
-impl ThreadSums {
-    fn add(&mut self, statistics: &Statistics) {
-        self.events += statistics.events.count();
-        self.event_time.0 += statistics.events.total().0;
-    }
+/// A complete interval.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ClosedInterval {
+    pub summary: Interval,
+    /// The percentile that the observer asked for; `None` without events.
+    pub percentile_ns: Option<u64>,
 }
 
 #[derive(Default)]
@@ -53,9 +47,10 @@ struct IntervalTotals {
 }
 
 impl Collector {
-    pub fn new(threads: usize, interval: Option<Duration>) -> Self {
+    pub fn new(threads: usize, interval: Option<Duration>, percentile: f64) -> Self {
         Self {
             interval,
+            percentile,
             state: Mutex::new(CollectorState {
                 all: Statistics::default(),
                 threads: vec![ThreadSums::default(); threads],
@@ -90,7 +85,7 @@ impl Collector {
             state.totals_of(was_in).add(statistics);
             // Once all threads have ended, the end of the run closes the remaining intervals.
             if let Some(left_by_all) = state.reached.iter().copied().flatten().min() {
-                state.close(interval, left_by_all);
+                state.close(interval, self.percentile, left_by_all);
             }
         }
         statistics.clear();
@@ -104,7 +99,7 @@ impl Collector {
 
     /// Returns the complete intervals; at the end of the run all of them, the last one cut off
     /// there.
-    pub fn intervals(&self, end: Option<Nanoseconds>) -> Vec<Interval> {
+    pub fn intervals(&self, end: Option<Nanoseconds>) -> Vec<ClosedInterval> {
         let Some(interval) = self.interval else {
             return Vec::new();
         };
@@ -112,9 +107,11 @@ impl Collector {
         if let Some(end) = end {
             let whole = (u128::from(end.0) / interval.as_nanos().max(1)) as usize;
             state.reached.fill(None);
-            state.close(interval, whole);
+            state.close(interval, self.percentile, whole);
             let began = interval.as_secs_f64() * whole as f64;
-            let rest = state.totals_of(whole).summary(began, end.as_secs_f64());
+            let rest = state
+                .totals_of(whole)
+                .closed(began, end.as_secs_f64(), self.percentile);
             state.open.clear();
             if end.as_secs_f64() > began {
                 state.closed.push(rest);
@@ -139,7 +136,7 @@ impl CollectorState {
     }
 
     /// Closes the intervals before `left_by_all`, which every thread has left.
-    fn close(&mut self, interval: Duration, left_by_all: usize) {
+    fn close(&mut self, interval: Duration, percentile: f64, left_by_all: usize) {
         while self.closed.len() < left_by_all {
             let number = self.closed.len() as f64;
             let length = interval.as_secs_f64();
@@ -147,8 +144,8 @@ impl CollectorState {
                 true => IntervalTotals::default(),
                 false => self.open.remove(0),
             };
-            self.closed
-                .push(totals.summary(number * length, (number + 1.0) * length));
+            let (from_s, to_s) = (number * length, (number + 1.0) * length);
+            self.closed.push(totals.closed(from_s, to_s, percentile));
         }
     }
 }
@@ -160,6 +157,13 @@ impl IntervalTotals {
         self.reads += statistics.reads;
         self.writes += statistics.writes;
         self.fsyncs += statistics.fsyncs.count();
+    }
+
+    fn closed(&self, from_s: f64, to_s: f64, percentile: f64) -> ClosedInterval {
+        ClosedInterval {
+            summary: self.summary(from_s, to_s),
+            percentile_ns: self.events.percentile(percentile),
+        }
     }
 
     fn summary(&self, from_s: f64, to_s: f64) -> Interval {
@@ -199,25 +203,28 @@ mod tests {
 
     #[test]
     fn an_interval_is_complete_when_every_thread_has_left_it() {
-        let collector = Collector::new(2, Some(SECOND));
+        let collector = Collector::new(2, Some(SECOND), 95.0);
         collector.flush(0, 1, &mut events(10));
         assert!(collector.intervals(None).is_empty());
         collector.flush(1, 1, &mut events(5));
         let complete = collector.intervals(None);
         assert_eq!(complete.len(), 1);
         assert_eq!(
-            (complete[0].events_per_s, complete[0].mib_per_s),
+            (
+                complete[0].summary.events_per_s,
+                complete[0].summary.mib_per_s
+            ),
             (15.0, 15.0)
         );
-        assert_eq!(complete[0].p95_ns, Some(1000));
-        assert_eq!(complete[0].reads_per_s, Some(15.0));
-        assert_eq!(complete[0].writes_per_s, Some(0.0));
-        assert_eq!(complete[0].fsyncs_per_s, Some(15.0));
+        assert_eq!(complete[0].summary.p95_ns, Some(1000));
+        assert_eq!(complete[0].summary.reads_per_s, Some(15.0));
+        assert_eq!(complete[0].summary.writes_per_s, Some(0.0));
+        assert_eq!(complete[0].summary.fsyncs_per_s, Some(15.0));
     }
 
     #[test]
     fn a_thread_that_has_ended_does_not_keep_intervals_open() {
-        let collector = Collector::new(2, Some(SECOND));
+        let collector = Collector::new(2, Some(SECOND), 95.0);
         collector.finish(0, &mut events(1));
         collector.flush(1, 3, &mut events(2));
         assert_eq!(collector.intervals(None).len(), 3);
@@ -225,7 +232,7 @@ mod tests {
 
     #[test]
     fn statistics_of_a_thread_that_was_given_up_are_ignored() {
-        let collector = Collector::new(1, Some(SECOND));
+        let collector = Collector::new(1, Some(SECOND), 95.0);
         collector.flush(0, 1, &mut events(3));
         let at_the_end = collector.intervals(Some(Nanoseconds(2_500_000_000)));
         collector.flush(0, 9, &mut events(100));
@@ -236,26 +243,29 @@ mod tests {
 
     #[test]
     fn a_thread_that_hangs_across_two_intervals_leaves_an_empty_one() {
-        let collector = Collector::new(1, Some(SECOND));
+        let collector = Collector::new(1, Some(SECOND), 95.0);
         collector.flush(0, 2, &mut events(3));
         let rates: Vec<f64> = collector
             .intervals(None)
             .iter()
-            .map(|i| i.events_per_s)
+            .map(|i| i.summary.events_per_s)
             .collect();
         assert_eq!(rates, [3.0, 0.0]);
     }
 
     #[test]
     fn each_event_is_in_one_interval_and_the_last_interval_ends_with_the_run() {
-        let collector = Collector::new(2, Some(SECOND));
+        let collector = Collector::new(2, Some(SECOND), 95.0);
         collector.flush(0, 1, &mut events(4));
         collector.finish(0, &mut events(2));
         collector.finish(1, &mut events(7));
         let all = collector.intervals(Some(Nanoseconds(1_500_000_000)));
         assert_eq!(all.len(), 2);
-        assert_eq!(all[0].events_per_s * 1.0 + all[1].events_per_s * 0.5, 13.0);
-        assert_eq!(all[1].at_s, 1.5);
+        assert_eq!(
+            all[0].summary.events_per_s * 1.0 + all[1].summary.events_per_s * 0.5,
+            13.0
+        );
+        assert_eq!(all[1].summary.at_s, 1.5);
         let (all, threads) = collector.totals();
         let threads: Vec<u64> = threads.iter().map(|thread| thread.events).collect();
         assert_eq!((all.events.count(), threads), (13, vec![6, 7]));

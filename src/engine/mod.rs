@@ -11,6 +11,7 @@ mod event_loop;
 mod pin;
 mod priority;
 mod recorder;
+mod snapshots;
 mod start_barrier;
 pub mod statistics;
 mod supervisor;
@@ -30,15 +31,16 @@ use crate::result::{EndedBy, Interval};
 use crate::signal;
 use crate::start::StartAt;
 
-pub use collector::ThreadSums;
 pub use event_loop::{EventLoop, Events, Issued};
 pub use recorder::Recorder;
+pub use snapshots::{Snapshot, ThreadSums};
 pub use statistics::{Statistics, Transfer};
 
 use collector::Collector;
 use pin::{bind_to, cpus_to_pin_to};
 use priority::RaisedPriority;
 use recorder::RunState;
+use snapshots::Snapshots;
 use start_barrier::StartBarrier;
 use supervisor::{AbandonReason, Supervisor};
 use threads::WorkerThreads;
@@ -90,6 +92,8 @@ pub struct Setup {
     pub interval: Option<Duration>,
     /// Start time of the threads; `None` to start as soon as all are ready.
     pub start_at: Option<StartAt>,
+    /// Whether the time of the run begins when the threads start, rather than with the preparation.
+    pub timed_from_start: bool,
 }
 
 /// Observes a run from outside. No method is called on a worker thread.
@@ -111,8 +115,25 @@ pub trait Observer {
     /// Receives the progress of the run.
     fn progress(&mut self, _elapsed: Duration, _progress: Progress) {}
 
-    /// An interval is complete.
-    fn interval(&mut self, _interval: &Interval) {}
+    /// Percentile of event durations that [`Observer::interval`] receives, 0 to 100.
+    fn interval_percentile(&self) -> f64 {
+        95.0
+    }
+
+    /// An interval is complete. `percentile_ns` is `None` without events.
+    fn interval(&mut self, _interval: &Interval, _percentile_ns: Option<u64>) {}
+
+    /// Returns the times after the start at which to call [`Observer::snapshot`], ascending; `None`
+    /// for no snapshots, not even at the end.
+    fn snapshot_times(&self) -> Option<Vec<Duration>> {
+        None
+    }
+
+    /// Receives what was recorded before a snapshot time, since the previous one or the start.
+    fn snapshot(&mut self, _snapshot: &Snapshot) {}
+
+    /// Receives what was recorded after the last snapshot time that the run reached.
+    fn rest(&mut self, _rest: &Snapshot) {}
 }
 
 /// An observer that ignores everything.
@@ -123,8 +144,8 @@ impl Observer for Unobserved {}
 /// What a run measured.
 #[derive(Debug)]
 pub struct RunOutcome {
-    /// Time from before the workload was opened and the threads were created until the last thread
-    /// ended, excluding the wait for a start time.
+    /// Time from before the workload was opened and the threads were created, or from the common
+    /// start, until the last thread ended, excluding the wait for a start time.
     pub wall: Nanoseconds,
     /// Delay of the first thread after the start time, in seconds; `None` without a start time, or
     /// if a signal arrived before it.
@@ -178,7 +199,14 @@ pub fn run<W: EventSource, C: Clock>(
     let shared = Arc::new(RunState {
         stopped: AtomicBool::new(false),
         timed_out: AtomicBool::new(false),
-        collector: Collector::new(setup.threads, setup.interval),
+        collector: Collector::new(
+            setup.threads,
+            setup.interval,
+            observer.interval_percentile(),
+        ),
+        snapshots: observer
+            .snapshot_times()
+            .map(|times| Snapshots::new(setup.threads, times)),
     });
     let cpus = cpus_to_pin_to(setup.pin)?;
     let (sender, ended) = mpsc::channel();
@@ -214,6 +242,7 @@ pub fn run<W: EventSource, C: Clock>(
         end.last.unwrap_or_else(|| clock.stop()),
     );
     let intervals = shared.collector.intervals(Some(wall));
+    supervisor.report_rest(wall);
     supervisor.report_intervals(&intervals);
     // If the run was given up, threads that hang are not joined.
     if end.abandoned.is_none() {
@@ -227,7 +256,7 @@ pub fn run<W: EventSource, C: Clock>(
         threads,
         cpu_time: end.cpu_time,
         runqueue_wait: end.runqueue_wait.filter(|_| end.abandoned.is_none()),
-        intervals,
+        intervals: intervals.into_iter().map(|it| it.summary).collect(),
         ended_by: match end.abandoned {
             Some(AbandonReason::ForcedShutdown) => EndedBy::ForcedShutdown,
             Some(AbandonReason::Signal) => EndedBy::Signal,

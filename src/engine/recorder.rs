@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Setup;
 use super::collector::Collector;
+use super::snapshots::Snapshots;
 use super::statistics::{Statistics, TickBuffer, Transfer};
 use crate::clock::{Clock, Scale, Ticks};
 use crate::signal;
@@ -48,6 +49,8 @@ pub(super) struct RunState {
     /// The time limit was reached.
     pub timed_out: AtomicBool,
     pub collector: Collector,
+    /// `None` if the observer wants none.
+    pub snapshots: Option<Snapshots>,
 }
 
 impl RunState {
@@ -169,6 +172,10 @@ impl<C: Clock> Recorder<C> {
             self.open = false;
             self.shared.timed_out.store(true, Ordering::Relaxed);
         }
+        if let Some(snapshots) = &self.shared.snapshots {
+            let passed = snapshots.passed(self.since_start(now));
+            snapshots.flush(self.thread, Some(passed), &self.statistics);
+        }
         let interval = self.schedule.interval_at(now, self.scale);
         self.shared
             .collector
@@ -184,12 +191,30 @@ impl<C: Clock> Recorder<C> {
         };
         let boundary = self.schedule.next_boundary(now, self.scale);
         let flush = self.scale.after(now, self.schedule.flush_interval);
-        deadline.min(boundary).min(flush)
+        let snapshot = self.next_snapshot(now);
+        deadline.min(boundary).min(flush).min(snapshot)
+    }
+
+    fn next_snapshot(&self, now: Ticks) -> Ticks {
+        let snapshots = self.shared.snapshots.as_ref();
+        let next = snapshots.and_then(|snapshots| snapshots.next_after(self.since_start(now)));
+        next.map_or(Ticks::NEVER, |time| {
+            let at = self.scale.after(self.schedule.began, time);
+            // A time rounded down to `now` would repeat forever.
+            at.max(Ticks(now.0 + 1))
+        })
+    }
+
+    fn since_start(&self, now: Ticks) -> Duration {
+        Duration::from_nanos(self.scale.between(self.schedule.began, now).0)
     }
 
     /// Flushes the remaining statistics. Nothing is recorded after this.
     pub(super) fn finish(&mut self) {
         self.record_buffered();
+        if let Some(snapshots) = &self.shared.snapshots {
+            snapshots.flush(self.thread, None, &self.statistics);
+        }
         self.shared
             .collector
             .finish(self.thread, &mut self.statistics);
@@ -265,7 +290,8 @@ mod tests {
         let shared = RunState {
             stopped: AtomicBool::new(false),
             timed_out: AtomicBool::new(false),
-            collector: Collector::new(1, setup.interval),
+            collector: Collector::new(1, setup.interval, 95.0),
+            snapshots: None,
         };
         let mut recorder = Recorder::new(StepClock, 0, Arc::new(shared));
         recorder.open(Schedule::beginning(StepClock.start(), setup, StepClock));

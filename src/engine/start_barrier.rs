@@ -123,6 +123,7 @@ impl<C: Clock> StartBarrier<C> {
             let start_at = self.setup.start_at;
             let late_s = start_at.map(|start_at| start_at.late_s());
             let began = match start_at {
+                _ if self.setup.timed_from_start => self.clock.start(),
                 None => self.began,
                 // Excludes the wait: only the preparation lies between the beginning of the run and
                 // its start, as without a start time.

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Error, anyhow};
 
+use super::collector::ClosedInterval;
 use super::recorder::{FLUSH_INTERVAL, RunState};
 use super::{EventSource, Observer, Setup, ThreadEnd};
 use crate::clock::{Nanoseconds, Ticks};
-use crate::result::Interval;
 use crate::signal;
 
 /// How often the supervisor checks for a signal. Worker threads check at each event; this covers
@@ -150,13 +150,25 @@ impl<W: EventSource> Supervisor<'_, W> {
     /// Returns how often to call the observer: as often as it asks, and whenever an interval may be
     /// complete.
     fn update_interval(&self) -> Option<Duration> {
-        [self.observer.progress_interval(), self.setup.interval]
+        let due = self.setup.interval.is_some() || self.shared.snapshots.is_some();
+        let prompt = due.then(|| {
+            self.setup
+                .interval
+                .unwrap_or(SIGNAL_CHECK)
+                .min(SIGNAL_CHECK)
+        });
+        [self.observer.progress_interval(), prompt]
             .into_iter()
             .flatten()
             .min()
     }
 
     fn update_observer(&mut self) {
+        if let Some(snapshots) = &self.shared.snapshots {
+            for snapshot in snapshots.take_complete() {
+                self.observer.snapshot(&snapshot);
+            }
+        }
         if self.setup.interval.is_some() {
             self.report_intervals(&self.shared.collector.intervals(None));
         }
@@ -164,9 +176,21 @@ impl<W: EventSource> Supervisor<'_, W> {
             .progress(self.started.elapsed(), self.workload.progress());
     }
 
-    pub fn report_intervals(&mut self, complete: &[Interval]) {
+    /// Reports what was recorded since the last snapshot of a run that took this long.
+    pub fn report_rest(&mut self, wall: Nanoseconds) {
+        if let Some(snapshots) = &self.shared.snapshots {
+            let (complete, rest) = snapshots.take_rest(Duration::from_nanos(wall.0));
+            for snapshot in complete {
+                self.observer.snapshot(&snapshot);
+            }
+            self.observer.rest(&rest);
+        }
+    }
+
+    pub fn report_intervals(&mut self, complete: &[ClosedInterval]) {
         for interval in &complete[self.intervals_reported.min(complete.len())..] {
-            self.observer.interval(interval);
+            self.observer
+                .interval(&interval.summary, interval.percentile_ns);
         }
         self.intervals_reported = complete.len();
     }

@@ -209,7 +209,7 @@ fn an_observer_is_notified_of_the_start_before_any_interval() {
         fn started(&mut self) {
             self.0.push("started");
         }
-        fn interval(&mut self, _: &Interval) {
+        fn interval(&mut self, _: &Interval, _: Option<u64>) {
             self.0.push("interval");
         }
     }

@@ -138,6 +138,12 @@ impl LatencyHistogram {
         (!self.is_empty()).then_some((Nanoseconds(self.min), Nanoseconds(self.max)))
     }
 
+    /// Returns the recorded durations, to the precision of a bucket, and how often each occurred.
+    pub fn counts(&self) -> impl Iterator<Item = (Nanoseconds, u64)> {
+        let counts = self.counts.nonempty();
+        counts.map(|(bucket, count)| (Nanoseconds(buckets::lowest(bucket)), count))
+    }
+
     /// Returns the mean in nanoseconds; not a number if empty.
     pub fn mean(&self) -> f64 {
         self.sum as f64 / self.count as f64

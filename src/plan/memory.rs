@@ -12,7 +12,7 @@ pub struct MemoryParams {
     /// Bytes accessed per event, a multiple of 4.
     pub block_size_bytes: u64,
     /// Bytes accessed in the whole run; the number of events is this divided by the block size,
-    /// rounded up.
+    /// rounded up. With `equal_shares`, 0 = no limit.
     pub total_size_bytes: u64,
     /// What an event does with its block.
     pub oper: MemoryOper,
@@ -22,6 +22,10 @@ pub struct MemoryParams {
     pub access: MemoryAccess,
     /// Allocate the block from the huge page pool.
     pub hugetlb: bool,
+    /// Each thread does the same number of events, rounded down, as in sysbench 1.0; otherwise the
+    /// threads take events from a shared counter.
+    #[serde(default)]
+    pub equal_shares: bool,
 }
 
 impl MemoryParams {
@@ -87,15 +91,22 @@ impl MemoryParams {
             self.block_size_bytes
         );
         ensure!(
-            self.total_size_bytes > 0,
+            self.total_size_bytes > 0 || self.equal_shares,
             "invalid total memory size 0: expected at least 1"
         );
         Ok(self)
     }
 
-    /// Number of events in the whole run.
-    pub fn events(&self) -> u64 {
-        self.total_size_bytes.div_ceil(self.block_size_bytes)
+    /// Number of events in the whole run; `None` for no limit.
+    pub fn events(&self, threads: usize) -> Option<u64> {
+        match (self.equal_shares, self.total_size_bytes) {
+            (false, total) => Some(total.div_ceil(self.block_size_bytes)),
+            (true, 0) => None,
+            (true, total) => {
+                let threads = threads as u64;
+                Some(total / self.block_size_bytes / threads * threads)
+            }
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::start::StartAt;
 
-pub use cpu::CpuParams;
+pub use cpu::{CpuBound, CpuParams};
 pub use file_set::{FileHandling, FilePlan, FileSet};
 pub use fileio::{
     FileMode, FileioParams, FsyncMode, IoMode, MAX_DEPTH, MAX_REQUEST, MIN_VALIDATED_BLOCK,
@@ -59,6 +59,9 @@ pub struct RunPlan {
     pub files: Option<FilePlan>,
     /// When the threads start; None for as soon as they are ready.
     pub start_at: Option<StartAt>,
+    /// The time of the run begins when the threads start, as in sysbench 1.0; otherwise the opening
+    /// of files and the creation of threads are part of it.
+    pub timed_from_start: bool,
 }
 
 impl RunPlan {

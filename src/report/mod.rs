@@ -5,6 +5,7 @@ mod statistics;
 pub mod suite;
 pub mod sweep;
 pub mod sysbench;
+pub mod sysbench_1_0;
 pub mod table;
 pub mod text;
 

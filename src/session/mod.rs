@@ -9,12 +9,14 @@ mod show;
 mod suite;
 mod sweep;
 mod sysbench;
+mod sysbench_1_0;
 
+use std::env as environment;
 use std::ffi::OsString;
 
 use anyhow::Error;
 
-use crate::cli::Dialect;
+use crate::cli::{DIALECT_VARIABLE, Dialect};
 use crate::clock;
 use crate::exit::Exit;
 use crate::output::WriteMethod;
@@ -29,9 +31,11 @@ pub fn run(args: Vec<OsString>) -> Exit {
     if let Err(error) = clock::permit_rdtsc().and_then(|()| signal::survive_size_limit()) {
         return fail(PREFIX, &error);
     }
-    match Dialect::of(&args) {
-        Dialect::Native => native::run(args),
-        Dialect::Sysbench => sysbench::run(&args),
+    match Dialect::of(&args, environment::var_os(DIALECT_VARIABLE).as_deref()) {
+        Ok(Dialect::Native) => native::run(args),
+        Ok(Dialect::Sysbench0_4) => sysbench::run(&args),
+        Ok(Dialect::Sysbench1_0) => sysbench_1_0::run(&args),
+        Err(error) => fail(PREFIX, &error),
     }
 }
 

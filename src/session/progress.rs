@@ -86,7 +86,7 @@ impl Observer for RunProgress {
             .set_message(format!("{:.0} s", elapsed.as_secs_f64()));
     }
 
-    fn interval(&mut self, interval: &Interval) {
+    fn interval(&mut self, interval: &Interval, _: Option<u64>) {
         let line = text::interval(interval, self.columns);
         self.bar.suspend(|| match self.lines {
             // A failed write must not end the run; printing the report will report it.

@@ -175,7 +175,7 @@ impl Observer for Talker {
         self.watcher.progress(elapsed, progress);
     }
 
-    fn interval(&mut self, interval: &Interval) {
-        self.watcher.interval(interval);
+    fn interval(&mut self, interval: &Interval, percentile_ns: Option<u64>) {
+        self.watcher.interval(interval, percentile_ns);
     }
 }

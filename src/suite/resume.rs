@@ -133,6 +133,7 @@ mod tests {
                 labels: BTreeMap::new(),
                 files: None,
                 start_at: None,
+                timed_from_start: false,
             },
         }
     }

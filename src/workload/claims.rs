@@ -35,10 +35,19 @@ impl Claims {
 
     /// Returns a claimant for one thread.
     pub fn claimant(&self) -> Claimant<'_> {
-        Claimant {
-            claims: self,
-            held: 0..0,
-        }
+        self.claimant_of(0..0)
+    }
+
+    /// Returns a claimant that already holds these events.
+    pub fn claimant_of(&self, held: Range<u64>) -> Claimant<'_> {
+        Claimant { claims: self, held }
+    }
+
+    /// Claims one thread's equal share of all events; none without a total.
+    pub fn share(&self) -> Range<u64> {
+        let share = self.total.map_or(0, |total| total / self.threads);
+        let first = self.next.fetch_add(share, Ordering::Relaxed);
+        first..first + share
     }
 
     /// Returns how many events were claimed.
@@ -94,8 +103,13 @@ pub struct Repeated<'a, F> {
 impl<'a, F: FnMut()> Repeated<'a, F> {
     /// Creates events from these claims, each of which moves `transfer`.
     pub fn new(claims: &'a Claims, transfer: Transfer, work: F) -> Self {
+        Self::of(claims.claimant(), transfer, work)
+    }
+
+    /// Creates events of this claimant, each of which moves `transfer`.
+    pub fn of(claimant: Claimant<'a>, transfer: Transfer, work: F) -> Self {
         Self {
-            claimant: claims.claimant(),
+            claimant,
             transfer,
             work,
         }
@@ -135,6 +149,15 @@ mod tests {
             prop_assert_eq!(given, total);
             prop_assert_eq!(claims.progress(), Progress { done: total, total: Some(total) });
         }
+    }
+
+    #[test]
+    fn equal_shares_leave_no_event_to_claim() {
+        let claims = Claims::new(Some(12), 3, 64);
+        let shares: Vec<_> = (0..3).map(|_| claims.share()).collect();
+        assert_eq!(shares, [0..4, 4..8, 8..12]);
+        let mut claimant = claims.claimant_of(shares[1].clone());
+        assert_eq!((0..9).filter_map(|_| claimant.take()).count(), 4);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The cpu test: primes by trial division, as sysbench 0.4.12 counts them.
+//! The cpu test: primes by trial division, with the loop of sysbench 0.4.12 or that of 1.0.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -9,12 +9,13 @@ use super::claims::{Claims, Repeated};
 use crate::clock::Clock;
 use crate::engine::Transfer;
 use crate::engine::{EventLoop, EventSource, Progress, Worker};
-use crate::plan::CpuParams;
+use crate::plan::{CpuBound, CpuParams};
 
 /// Events that each count the primes below a bound.
 #[derive(Debug)]
 pub struct Cpu {
     max_prime: u64,
+    bound: CpuBound,
     claims: Claims,
 }
 
@@ -23,6 +24,7 @@ impl Cpu {
     pub fn new(params: &CpuParams, events: Option<u64>, threads: usize) -> Self {
         Self {
             max_prime: params.max_prime.get(),
+            bound: params.bound,
             claims: Claims::new(events, threads, 1),
         }
     }
@@ -49,13 +51,15 @@ pub struct CpuWorker {
 impl Worker for CpuWorker {
     fn run<C: Clock>(&mut self, events: EventLoop<'_, C>) -> Result<()> {
         let max_prime = self.shared.max_prime;
-        events.run(&mut Repeated::new(
-            &self.shared.claims,
-            Transfer::None,
-            || {
+        let claims = &self.shared.claims;
+        match self.shared.bound {
+            CpuBound::Integer => events.run(&mut Repeated::new(claims, Transfer::None, || {
                 black_box(primes_below(black_box(max_prime)));
-            },
-        ))
+            })),
+            CpuBound::Double => events.run(&mut Repeated::new(claims, Transfer::None, || {
+                black_box(primes_below_by_doubles(black_box(max_prime)));
+            })),
+        }
     }
 }
 
@@ -79,6 +83,30 @@ pub fn primes_below(bound: u64) -> u64 {
             divisor += 1;
         }
         if divisor > last {
+            primes += 1;
+        }
+    }
+    primes
+}
+
+/// Counts the same numbers as [`primes_below`], but compares each divisor with the square root as a
+/// double, which adds a conversion to every division.
+///
+/// The trial by 2 is a test of the lowest bit here, too.
+#[inline(never)]
+pub fn primes_below_by_doubles(bound: u64) -> u64 {
+    let mut primes = 0;
+    for candidate in 3..bound {
+        let root = (candidate as i64 as f64).sqrt();
+        if root >= 2.0 && candidate & 1 == 0 {
+            continue;
+        }
+        let mut divisor = 3u64;
+        // Via i64, which one instruction converts; a divisor beyond it is centuries away.
+        while divisor as i64 as f64 <= root && remainder(candidate, divisor) != 0 {
+            divisor += 1;
+        }
+        if divisor as i64 as f64 > root {
             primes += 1;
         }
     }
@@ -132,6 +160,7 @@ mod tests {
             (20_000, 2262),
         ] {
             assert_eq!(primes_below(bound), pi - 1, "below {bound}");
+            assert_eq!(primes_below_by_doubles(bound), pi - 1, "below {bound}");
         }
     }
 

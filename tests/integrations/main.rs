@@ -10,3 +10,4 @@ mod compare_stats;
 mod kubernetes;
 mod rally;
 mod slurm;
+mod sysbench_1_0;

@@ -45,17 +45,18 @@ fn every_command_shown_parses() {
         for command in &commands {
             let args = shlex::split(command).expect("quotes that close");
             let args: Vec<_> = args.into_iter().map(Into::into).collect();
-            match Dialect::of(&args) {
+            match Dialect::of(&args, None).expect("a dialect") {
                 Dialect::Native => {
                     let cli =
                         Cli::try_parse_from(&args).unwrap_or_else(|e| panic!("{command}: {e}"));
                     cli.into_action()
                         .unwrap_or_else(|e| panic!("{command}: {e}"));
                 }
-                Dialect::Sysbench => {
+                Dialect::Sysbench0_4 => {
                     let args: Vec<&str> = command.split_whitespace().skip(1).collect();
                     sysbench::parse(&args).unwrap_or_else(|e| panic!("{command}: {e}"));
                 }
+                Dialect::Sysbench1_0 => panic!("{command}: a command of sysbench"),
             }
         }
     }

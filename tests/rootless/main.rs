@@ -19,5 +19,6 @@ mod start_at;
 mod static_binary;
 mod suite;
 mod sweep;
+mod sysbench_1_0;
 mod sysbench_dialect;
 mod validate;

@@ -229,6 +229,7 @@ impl CommonArgs {
             labels: self.label.labels(),
             files,
             start_at: self.run.start_at,
+            timed_from_start: false,
         };
         Ok((plan, output))
     }

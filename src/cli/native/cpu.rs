@@ -8,7 +8,7 @@ use clap::Args;
 use super::Action;
 use super::common::{CommonArgs, LimitArgs, measure};
 use super::numbers::positive;
-use crate::plan::{CpuParams, FileHandling, Test};
+use crate::plan::{CpuBound, CpuParams, FileHandling, Test};
 
 #[derive(Debug, Args)]
 #[command(
@@ -31,6 +31,7 @@ impl CpuArgs {
     pub(super) fn into_action(self) -> Result<Action> {
         let test = Test::Cpu(CpuParams {
             max_prime: self.max_prime,
+            bound: CpuBound::Integer,
         });
         let limits = self.limits.limits();
         let (plan, output) = self.common.into_plan(test, limits, None)?;

@@ -51,6 +51,7 @@ impl MemoryArgs {
             scope: self.scope,
             access: self.access,
             hugetlb: self.hugetlb,
+            equal_shares: false,
         };
         let test = Test::Memory(params.validated()?);
         let limits = self.limits.limits();

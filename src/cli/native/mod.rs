@@ -223,7 +223,7 @@ mod tests {
 
     use super::common::seconds;
     use super::*;
-    use crate::plan::{CpuParams, Limits, MemoryOper, OpenFlags, Test};
+    use crate::plan::{CpuBound, CpuParams, Limits, MemoryOper, OpenFlags, Test};
 
     fn command(line: &str) -> Action {
         Cli::try_parse_from(line.split(' '))
@@ -250,7 +250,8 @@ mod tests {
         assert_eq!(
             cpu.test,
             Test::Cpu(CpuParams {
-                max_prime: NonZeroU64::new(20000).unwrap()
+                max_prime: NonZeroU64::new(20000).unwrap(),
+                bound: CpuBound::Integer,
             })
         );
         assert_eq!(

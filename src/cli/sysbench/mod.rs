@@ -113,7 +113,7 @@ mod tests {
 
     use super::options::all;
     use super::*;
-    use crate::plan::{CpuParams, OpenFlags, Seed, Test};
+    use crate::plan::{CpuBound, CpuParams, OpenFlags, Seed, Test};
 
     fn invocation(line: &str) -> Result<Invocation> {
         parse(&line.split_whitespace().collect::<Vec<_>>())
@@ -136,7 +136,8 @@ mod tests {
         assert_eq!(
             plan.test,
             Test::Cpu(CpuParams {
-                max_prime: NonZeroU64::new(9).unwrap()
+                max_prime: NonZeroU64::new(9).unwrap(),
+                bound: CpuBound::Integer,
             })
         );
     }

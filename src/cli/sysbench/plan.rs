@@ -10,8 +10,9 @@ use anyhow::{Context, Result, ensure};
 use super::values::Values;
 use crate::cli::LONGEST_SECONDS;
 use crate::plan::{
-    ClockChoice, CpuParams, FileMode, FilePlan, FileSet, FileioParams, FsyncMode, IoMode, Limits,
-    MAX_DEPTH, MemoryAccess, MemoryOper, MemoryParams, MemoryScope, OpenFlags, RunPlan, Seed, Test,
+    ClockChoice, CpuBound, CpuParams, FileMode, FilePlan, FileSet, FileioParams, FsyncMode, IoMode,
+    Limits, MAX_DEPTH, MemoryAccess, MemoryOper, MemoryParams, MemoryScope, OpenFlags, RunPlan,
+    Seed, Test,
 };
 
 impl Values<'_> {
@@ -52,6 +53,7 @@ impl Values<'_> {
             labels: BTreeMap::new(),
             files,
             start_at: None,
+            timed_from_start: false,
         })
     }
 
@@ -107,6 +109,7 @@ impl Values<'_> {
     fn cpu(&self) -> Result<CpuParams> {
         Ok(CpuParams {
             max_prime: self.positive("cpu-max-prime")?,
+            bound: CpuBound::Integer,
         })
     }
 
@@ -128,6 +131,7 @@ impl Values<'_> {
             scope: self.one_of("memory-scope", &scopes)?,
             access: self.one_of("memory-access-mode", &modes)?,
             hugetlb: self.switch("memory-hugetlb"),
+            equal_shares: false,
         }
         .validated()
     }

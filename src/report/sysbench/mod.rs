@@ -32,30 +32,30 @@ impl Verbosity {
 }
 
 /// Text buffer that keeps only lines permitted by the verbosity.
-struct Text {
+pub(super) struct Text {
     verbosity: Verbosity,
-    text: String,
+    pub text: String,
 }
 
 impl Text {
-    fn new(verbosity: Verbosity) -> Self {
+    pub fn new(verbosity: Verbosity) -> Self {
         Self {
             verbosity,
             text: String::new(),
         }
     }
 
-    fn push(&mut self, level: Verbosity, text: impl AsRef<str>) {
+    pub fn push(&mut self, level: Verbosity, text: impl AsRef<str>) {
         if level <= self.verbosity {
             self.text.push_str(text.as_ref());
         }
     }
 
-    fn notice(&mut self, text: impl AsRef<str>) {
+    pub fn notice(&mut self, text: impl AsRef<str>) {
         self.push(Verbosity::NOTICE, text);
     }
 
-    fn info(&mut self, text: impl AsRef<str>) {
+    pub fn info(&mut self, text: impl AsRef<str>) {
         self.push(Verbosity::INFO, text);
     }
 }

@@ -3,6 +3,7 @@
 mod block;
 mod touch;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -34,8 +35,13 @@ pub struct Memory {
 impl Memory {
     /// Maps the blocks and touches each of their pages, so that no event takes a page fault.
     ///
-    /// `events` is the total for all `threads` threads.
-    pub fn new(params: &MemoryParams, seed: Seed, events: u64, threads: usize) -> Result<Self> {
+    /// `events` is the total for all `threads` threads; `None` for no limit.
+    pub fn new(
+        params: &MemoryParams,
+        seed: Seed,
+        events: Option<u64>,
+        threads: usize,
+    ) -> Result<Self> {
         let blocks = (0..params.blocks(threads))
             .map(|_| Block::map(params.block_size_bytes, params.hugetlb))
             .collect::<Result<_>>()?;
@@ -44,7 +50,7 @@ impl Memory {
             params: params.clone(),
             seed,
             blocks,
-            claims: Claims::new(Some(events), threads, batch),
+            claims: Claims::new(events, threads, batch),
         })
     }
 }
@@ -57,6 +63,10 @@ impl EventSource for Memory {
         Ok(MemoryWorker {
             positions: Xoshiro256PlusPlus::seed_from_u64(seed),
             thread,
+            share: match self.params.equal_shares {
+                true => self.claims.share(),
+                false => 0..0,
+            },
             shared: self,
         })
     }
@@ -72,31 +82,34 @@ pub struct MemoryWorker {
     shared: Arc<Memory>,
     thread: usize,
     positions: Xoshiro256PlusPlus,
+    /// Events claimed before the start.
+    share: Range<u64>,
 }
 
 impl Worker for MemoryWorker {
     fn run<C: Clock>(&mut self, events: EventLoop<'_, C>) -> Result<()> {
         let memory = self.shared.clone();
         let (params, claims) = (&memory.params, &memory.claims);
+        let claimant = claims.claimant_of(self.share.clone());
         let bytes = params.block_size_bytes;
         let (load, store) = (Transfer::Read(bytes), Transfer::Write(bytes));
         // Each kind of access has its own loop, which contains nothing but its own work.
         let Some(block) = memory.block_of(self.thread) else {
-            return events.run(&mut Repeated::new(claims, Transfer::None, || {}));
+            return events.run(&mut Repeated::of(claimant, Transfer::None, || {}));
         };
         let positions = &mut self.positions;
         let reads = params.oper == MemoryOper::Read;
         match (reads, params.access) {
             (true, MemoryAccess::Seq) => {
-                events.run(&mut Repeated::new(claims, load, || touch::load_all(block)))
+                events.run(&mut Repeated::of(claimant, load, || touch::load_all(block)))
             }
-            (false, MemoryAccess::Seq) => events.run(&mut Repeated::new(claims, store, || {
+            (false, MemoryAccess::Seq) => events.run(&mut Repeated::of(claimant, store, || {
                 touch::store_all(block)
             })),
-            (true, MemoryAccess::Rnd) => events.run(&mut Repeated::new(claims, load, || {
+            (true, MemoryAccess::Rnd) => events.run(&mut Repeated::of(claimant, load, || {
                 touch::load_at_random(block, positions);
             })),
-            (false, MemoryAccess::Rnd) => events.run(&mut Repeated::new(claims, store, || {
+            (false, MemoryAccess::Rnd) => events.run(&mut Repeated::of(claimant, store, || {
                 touch::store_at_random(block, positions);
             })),
         }
@@ -125,13 +138,15 @@ mod tests {
             scope,
             access: MemoryAccess::Seq,
             hugetlb: false,
+            equal_shares: false,
         }
     }
 
     #[test]
     fn threads_share_the_global_block_but_each_has_its_own_local_one() {
         let blocks = |scope| {
-            let memory = Memory::new(&params(MemoryOper::Read, scope), Seed(None), 9, 3).unwrap();
+            let memory =
+                Memory::new(&params(MemoryOper::Read, scope), Seed(None), Some(9), 3).unwrap();
             (0..3)
                 .map(|t| memory.block_of(t).unwrap().start())
                 .collect::<Vec<_>>()
@@ -147,7 +162,7 @@ mod tests {
         let memory = Memory::new(
             &params(MemoryOper::None, MemoryScope::Local),
             Seed(None),
-            9,
+            Some(9),
             2,
         )
         .unwrap();

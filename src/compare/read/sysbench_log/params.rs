@@ -26,10 +26,13 @@ impl Log<'_> {
     }
 
     fn cpu_params(&self) -> Vec<Param> {
-        let limit = self
-            .number("Maximum prime number checked in CPU test:")
-            .or_else(|| self.number("Prime numbers limit:"));
-        vec![("max_prime", limit.map(whole))]
+        let old = self.number("Maximum prime number checked in CPU test:");
+        let new = self.number("Prime numbers limit:");
+        let bound = old.map(|_| "integer").or(new.map(|_| "double"));
+        vec![
+            ("max_prime", old.or(new).map(whole)),
+            ("bound", bound.map(Value::from)),
+        ]
     }
 
     fn memory_params(&self) -> Vec<Param> {

@@ -1,0 +1,181 @@
+//! Conversion of option values to a plan.
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::time::{Duration, SystemTime};
+
+use super::general::General;
+use super::options::TestOptions;
+use super::refusal::{Checked, Refusal};
+use super::values::{Values, invalid};
+use crate::plan::{
+    ClockChoice, CpuBound, CpuParams, Limits, MemoryAccess, MemoryOper, MemoryParams, MemoryScope,
+    MutexParams, RunPlan, Seed, Test, ThreadsParams,
+};
+
+/// Default stack size of the Rust runtime's threads, in bytes.
+const DEFAULT_STACK: u64 = 2 << 20;
+
+/// A run, and the options of its report.
+#[derive(Debug)]
+pub struct Run {
+    /// The validated run.
+    pub plan: RunPlan,
+    /// The general options.
+    pub general: General,
+}
+
+/// Returns the run of a test.
+pub(super) fn run(test: &TestOptions, values: &Values, general: &General) -> Checked<Run> {
+    let options = Options { test, values };
+    let mut limits = Limits {
+        max_time_s: general.time.map(|seconds| seconds as f64),
+        max_requests: general.events,
+        forced_shutdown_s: general.forced_shutdown.map(|seconds| seconds as f64),
+    };
+    let test = match test.name {
+        "cpu" => Test::Cpu(options.cpu()?),
+        "threads" => Test::Threads(options.threads()?),
+        "mutex" => {
+            limits.max_requests = None;
+            Test::Mutex(options.mutex()?)
+        }
+        _ => {
+            limits.max_requests = None;
+            Test::Memory(options.memory()?)
+        }
+    };
+    // A stack smaller than the runtime's default would save only address space.
+    let stack_size = Some(general.stack_size).filter(|&bytes| bytes > DEFAULT_STACK);
+    let plan = RunPlan {
+        test,
+        threads: NonZeroUsize::new(general.threads).expect("a checked number of threads"),
+        limits,
+        percentile: general.percentile.unwrap_or(95),
+        seed: Seed(Some(
+            general.seed.map_or_else(seconds_of_now, |seed| seed as u32),
+        )),
+        pin: false,
+        clock: ClockChoice::Auto,
+        report_interval: general.report_interval.map(Duration::from_secs),
+        stack_size: stack_size.and_then(|bytes| usize::try_from(bytes).ok()),
+        labels: BTreeMap::new(),
+        files: None,
+        start_at: None,
+        timed_from_start: true,
+    };
+    Ok(Run {
+        plan,
+        general: general.clone(),
+    })
+}
+
+/// The options of a test, with their values.
+struct Options<'a> {
+    test: &'a TestOptions,
+    values: &'a Values,
+}
+
+impl Options<'_> {
+    fn number(&self, name: &str) -> Checked<i32> {
+        self.values.number(self.test.option(name))
+    }
+
+    fn one_of<T: Copy>(&self, name: &str, accepted: &[(&str, T)]) -> Checked<T> {
+        self.values.one_of(self.test.option(name), accepted)
+    }
+
+    fn switch(&self, name: &str) -> bool {
+        self.values.switch(self.test.option(name))
+    }
+
+    /// Returns a size. 1.0 reads an invalid one as 0, which means something else.
+    fn size(&self, name: &str) -> Checked<u64> {
+        let option = self.test.option(name);
+        let text = self.values.text(option).unwrap_or_default();
+        self.values
+            .size(option)
+            .ok_or_else(|| invalid(option, text))
+    }
+
+    fn cpu(&self) -> Checked<CpuParams> {
+        let max_prime = self.number("cpu-max-prime")?;
+        let positive = u64::try_from(max_prime).ok().and_then(NonZeroU64::new);
+        let Some(max_prime) = positive else {
+            return Err(Refusal::fatal(format_args!(
+                "Invalid value of cpu-max-prime: {max_prime}."
+            )));
+        };
+        Ok(CpuParams {
+            max_prime,
+            bound: CpuBound::Double,
+        })
+    }
+
+    /// Returns a number above 0. With another one, 1.0 crashes or does not end.
+    fn positive(&self, name: &str) -> Checked<NonZeroU32> {
+        let number = self.number(name)?;
+        let positive = u32::try_from(number).ok().and_then(NonZeroU32::new);
+        positive.ok_or_else(|| invalid(self.test.option(name), &number.to_string()))
+    }
+
+    /// Returns a number that is not negative.
+    fn count(&self, name: &str) -> Checked<u32> {
+        let number = self.number(name)?;
+        u32::try_from(number).map_err(|_| invalid(self.test.option(name), &number.to_string()))
+    }
+
+    fn threads(&self) -> Checked<ThreadsParams> {
+        Ok(ThreadsParams {
+            yields: self.count("thread-yields")?.into(),
+            locks: self.positive("thread-locks")?,
+        })
+    }
+
+    fn mutex(&self) -> Checked<MutexParams> {
+        Ok(MutexParams {
+            mutexes: self.positive("mutex-num")?,
+            locks: self.positive("mutex-locks")?.into(),
+            loops: self.count("mutex-loops")?.into(),
+        })
+    }
+
+    fn memory(&self) -> Checked<MemoryParams> {
+        let name = "memory-block-size";
+        let block_size_bytes = self.size(name)?;
+        if block_size_bytes < 8 || !block_size_bytes.is_power_of_two() {
+            let option = self.test.option(name);
+            return Err(invalid(
+                option,
+                self.values.text(option).unwrap_or_default(),
+            ));
+        }
+        let scopes = [
+            ("global", MemoryScope::Global),
+            ("local", MemoryScope::Local),
+        ];
+        let opers = [
+            ("write", MemoryOper::Write),
+            ("read", MemoryOper::Read),
+            ("none", MemoryOper::None),
+        ];
+        let modes = [("seq", MemoryAccess::Seq), ("rnd", MemoryAccess::Rnd)];
+        let params = MemoryParams {
+            block_size_bytes,
+            total_size_bytes: self.size("memory-total-size")?,
+            scope: self.one_of("memory-scope", &scopes)?,
+            oper: self.one_of("memory-oper", &opers)?,
+            access: self.one_of("memory-access-mode", &modes)?,
+            hugetlb: self.switch("memory-hugetlb"),
+            equal_shares: true,
+        };
+        Ok(params.validated()?)
+    }
+}
+
+/// Returns the current time in seconds, truncated to the 32 bits of a seed.
+fn seconds_of_now() -> u32 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs() as u32)
+}

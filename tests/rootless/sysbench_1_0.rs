@@ -1,0 +1,169 @@
+//! The command line and the reports of sysbench 1.0 from outside.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use predicates::prelude::*;
+use predicates::str::{contains, is_empty, is_match, starts_with};
+
+use crate::common::{PATIENCE, WBENCH, temp_dir};
+
+/// wbench under the name sysbench, with these arguments in a directory.
+fn sysbench(directory: &Path, arguments: &str) -> assert_cmd::Command {
+    let link = directory.join("sysbench");
+    if !link.is_symlink() {
+        symlink(WBENCH, &link).unwrap();
+    }
+    let mut command = assert_cmd::Command::new(link);
+    command
+        .args(arguments.split_whitespace())
+        .current_dir(directory)
+        .timeout(PATIENCE);
+    command
+}
+
+#[test]
+fn the_report_of_the_cpu_test_is_that_of_1_0() {
+    let directory = temp_dir();
+    let report = r"(?x)\A
+        sysbench\ 1\.0\.20\ \(wbench\ [\d.]+\)\n
+        \n
+        Running\ the\ test\ with\ following\ options:\n
+        Number\ of\ threads:\ 2\n
+        Initializing\ random\ number\ generator\ from\ seed\ \(7\)\.\n
+        \n
+        \n
+        Prime\ numbers\ limit:\ 500\n
+        \n
+        Initializing\ worker\ threads\.\.\.\n
+        \n
+        Threads\ started!\n
+        \n
+        CPU\ speed:\n
+        \ {4}events\ per\ second:\ [\d.\ ]{5,}\.\d\d\n
+        \n
+        General\ statistics:\n
+        \ {4}total\ time:\ {26}\d+\.\d{4}s\n
+        \ {4}total\ number\ of\ events:\ {14}20\n
+        \n
+        Latency\ \(ms\):\n
+        \ {9}min:[\d.\ ]{40}\n
+        \ {9}avg:[\d.\ ]{40}\n
+        \ {9}max:[\d.\ ]{40}\n
+        \ {9}95th\ percentile:[\d.\ ]{28}\n
+        \ {9}sum:[\d.\ ]{40}\n
+        \n
+        Threads\ fairness:\n
+        \ {4}events\ \(avg/stddev\):\ {11}10\.0000/\d+\.\d\d\n
+        \ {4}execution\ time\ \(avg/stddev\):\ {3}\d+\.\d{4}/\d+\.\d\d\n
+        \n\z";
+    sysbench(
+        directory.path(),
+        "cpu --threads=2 --events=20 --cpu-max-prime=500 --rand-seed=7 run",
+    )
+    .assert()
+    .success()
+    .stdout(is_match(report).unwrap());
+}
+
+#[test]
+fn consumers_find_what_their_patterns_look_for() {
+    let directory = temp_dir();
+    for (arguments, patterns) in [
+        (
+            "cpu --events=20 --cpu-max-prime=500 run",
+            &[
+                // Phoronix, Microsoft LISA, kubestone
+                r"    events per second: *[\d.]+",
+                r"total time: +[\d.]+s",
+                r"95th percentile: +[\d.]+",
+                r"execution time \(avg/stddev\):   [\d.]+/[\d.]+",
+            ][..],
+        ),
+        (
+            "memory --memory-total-size=4M run",
+            &[
+                // PerfKitBenchmarker, gVisor, hardinfo2
+                r"transferred \([\d.]+ MiB/sec\)",
+                r"Total operations: \d+ \( *[\d.]+ per second\)",
+            ],
+        ),
+        ("threads --events=3 run", &[r"total number of events: +3\n"]),
+        ("mutex --mutex-locks=9 run", &[r"total time: +[\d.]+s"]),
+        (
+            "--version",
+            &[r"^sysbench 1\.0\.20\b", r"^sysbench (\d+\.\d+\.\d+)"],
+        ),
+    ] {
+        let report = sysbench(directory.path(), arguments).assert().success();
+        let report = String::from_utf8_lossy(&report.get_output().stdout).into_owned();
+        for pattern in patterns {
+            assert!(
+                is_match(*pattern).unwrap().eval(&report),
+                "{pattern}: {report}"
+            );
+        }
+    }
+}
+
+#[test]
+fn intervals_and_checkpoints_are_reported_during_the_run() {
+    let directory = temp_dir();
+    let arguments = "cpu --time=3 --report-interval=1 --report-checkpoints=2,9 --percentile=99 run";
+    sysbench(directory.path(), arguments)
+        .assert()
+        .success()
+        .stdout(
+            is_match(r"\n\[ 1s \] thds: 1 eps: [\d.]+ lat \(ms,99%\): [\d.]+\n")
+                .unwrap()
+                .and(is_match(r"\n\[ 2s \] Checkpoint report:\nCPU speed:\n").unwrap())
+                .and(contains("General statistics:").count(2))
+                .and(contains("Checkpoint report").count(1)),
+        );
+}
+
+#[test]
+fn a_histogram_has_a_line_for_each_bucket_with_events() {
+    let directory = temp_dir();
+    let arguments = "mutex --mutex-locks=9 --threads=3 --histogram run";
+    let lines = r"\nLatency histogram \(values are in milliseconds\)\n       value  ------------- distribution ------------- count\n(       [\d. ]{5} \|[* ]{40} \d\n)+ \n";
+    sysbench(directory.path(), arguments)
+        .assert()
+        .success()
+        .stdout(is_match(lines).unwrap());
+}
+
+#[test]
+fn a_run_that_hangs_is_shut_down_with_status_2() {
+    let directory = temp_dir();
+    let arguments = "cpu --time=1 --forced-shutdown=0 --cpu-max-prime=2000000000 run";
+    sysbench(directory.path(), arguments)
+        .assert()
+        .code(2)
+        .stdout(
+            contains("FATAL: The --max-time limit has expired, forcing shutdown...\n").and(
+                contains("\nNumber of unfinished transactions on forced shutdown: 1\n"),
+            ),
+        );
+}
+
+#[test]
+fn refusals_are_on_the_streams_of_1_0() {
+    let directory = temp_dir();
+    sysbench(directory.path(), "cpu --threads=0 run")
+        .assert()
+        .code(1)
+        .stdout("FATAL: Invalid value for --threads: 0.\n\n")
+        .stderr(is_empty());
+    sysbench(directory.path(), "cpu --events=x run")
+        .assert()
+        .code(1)
+        .stdout(is_empty())
+        .stderr("Invalid value for the 'events' option: 'x'\n");
+    sysbench(directory.path(), "oltp_read_only run")
+        .assert()
+        .code(1)
+        .stdout(
+            starts_with("sysbench 1.0.20 ").and(contains("FATAL: cannot run 'oltp_read_only'")),
+        );
+}
