@@ -12,9 +12,7 @@ use crate::compare::comparison::{Comparison, ComparisonRow, Entry, ExcludedRun};
 use crate::compare::differences::DifferingField;
 use crate::compare::histogram::Merged;
 use crate::compare::metric::Metric;
-use crate::compare::stats::{
-    ALPHA, CONFIDENCE, ConfidenceInterval, Estimate, SignificanceTest, Summary,
-};
+use crate::compare::stats::{ALPHA, CONFIDENCE, Estimate, SignificanceTest, Summary};
 use crate::compare::verdict::{CorrectedP, Verdict};
 use crate::histogram::Percentiles;
 use crate::result::{Tool, Warning};
@@ -186,12 +184,13 @@ impl<'a> RowDocument<'a> {
 impl<'a> GroupDocument<'a> {
     fn of(row: ComparisonRow<'a>, group: usize, name: &'a str, entry: &'a Entry) -> Self {
         let comparison = entry.comparison.as_ref();
+        let change = comparison.and_then(|it| it.change);
         let merged = |groups: &[Option<Merged>]| groups[group].as_ref().map(MergedDocument::of);
         Self {
             group: name,
             summary: &entry.summary,
             merged: entry.merged,
-            change_percent: comparison.and_then(|it| it.change).map(percent),
+            change_percent: change.map(|change| change.map(|ratio| 100.0 * ratio)),
             p: comparison.and_then(|it| it.p),
             verdict: comparison.map(|it| it.verdict()),
             latency_ns: merged(&row.point.latency),
@@ -216,16 +215,6 @@ impl MergedDocument {
             events: merged.events,
             percentiles: merged.percentiles,
         }
-    }
-}
-
-fn percent(ratio: Estimate) -> Estimate {
-    Estimate {
-        value: ratio.value * 100.0,
-        interval: ratio.interval.map(|interval| ConfidenceInterval {
-            low: interval.low * 100.0,
-            high: interval.high * 100.0,
-        }),
     }
 }
 

@@ -3,6 +3,9 @@
 /// Maximum number of ticks.
 const TICKS: usize = 8;
 
+/// Smallest upper end of a linear scale; below, the distance of its ticks could become 0.
+const SMALLEST_TOP: f64 = 1e-9;
+
 /// A linear or logarithmic scale.
 #[derive(Debug, Clone)]
 pub struct AxisScale {
@@ -17,7 +20,7 @@ pub struct AxisScale {
 impl AxisScale {
     /// A linear scale from 0 to a little above this value.
     pub fn linear(largest: f64) -> Self {
-        let largest = if largest > 0.0 { largest } else { 1.0 };
+        let largest = if largest > SMALLEST_TOP { largest } else { 1.0 };
         let top = largest * 1.05;
         let step = round_up(top / TICKS as f64);
         Self {
@@ -37,18 +40,16 @@ impl AxisScale {
             decades.flat_map(move |decade| factors.iter().map(move |factor| decade * factor))
         };
         let covering = |factors| {
-            let (mut ticks, mut end) = (Vec::new(), f64::NEG_INFINITY);
+            let mut ticks = Vec::new();
             for tick in multiples(factors) {
                 if tick <= smallest {
                     ticks.clear();
                 }
                 ticks.push(tick);
-                end = tick;
-                if end >= largest && ticks.len() > 1 {
+                if tick >= largest && ticks.len() > 1 {
                     break;
                 }
             }
-            debug_assert!(end >= largest);
             ticks
         };
         let mut ticks: Vec<f64> = covering(&[1.0, 2.0, 5.0]);
@@ -100,6 +101,13 @@ mod tests {
             [100.0, 200.0, 500.0, 1000.0, 2000.0]
         );
         assert_eq!(ticks(AxisScale::logarithmic(1.0, 1e7)).len(), 8);
+    }
+
+    #[test]
+    fn a_scale_of_the_smallest_values_has_ticks() {
+        for largest in [0.0, f64::MIN_POSITIVE, 5e-324, SMALLEST_TOP] {
+            assert_eq!(AxisScale::linear(largest).ticks.len(), 6, "{largest:e}");
+        }
     }
 
     proptest! {
