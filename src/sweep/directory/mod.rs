@@ -95,5 +95,7 @@ fn create_locked(parent: &DirectoryHandle) -> Result<DirectoryHandle> {
         if !is_taken {
             return Ok(root);
         }
+        // The other sweep removes it too, unless this one was faster.
+        let _ = parent.remove(&root);
     }
 }
