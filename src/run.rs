@@ -222,7 +222,7 @@ impl<'a> Run<'a> {
         let error = match (&outcome.error, outcome.ended_by) {
             (Some(error), _) => Some(format!("{error:#}")),
             (None, EndedBy::ForcedShutdown) => {
-                Some("the run hung beyond its time limit and was given up".to_owned())
+                Some("the run hung beyond its time limit and was abandoned".to_owned())
             }
             _ => None,
         };

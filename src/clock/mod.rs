@@ -171,7 +171,7 @@ impl TimeSource {
     pub fn establish(choice: ClockChoice) -> Result<Self> {
         let (clock, hz_from, reason) = match choice {
             ClockChoice::Monotonic => {
-                let reason = "--clock monotonic was asked for".into();
+                let reason = "--clock monotonic was requested".into();
                 (
                     AnyClock::Monotonic(Monotonic),
                     HzFrom::Definition,
@@ -189,8 +189,8 @@ impl TimeSource {
             ClockChoice::Tsc => {
                 let (clock, hz_from) = trusted_tsc().map_err(|reason| {
                     anyhow::anyhow!(
-                        "--clock tsc: the TSC can't be trusted here: {reason}; \
-                         take --clock auto or --clock monotonic"
+                        "--clock tsc: the TSC cannot be trusted here: {reason}; \
+                         use --clock auto or --clock monotonic"
                     )
                 })?;
                 (clock, hz_from, None)
@@ -238,7 +238,7 @@ fn trusted_tsc() -> Result<(AnyClock, HzFrom)> {
 
 #[cfg(not(target_arch = "x86_64"))]
 fn trusted_tsc() -> Result<(AnyClock, HzFrom)> {
-    anyhow::bail!("this program knows the TSC of x86-64 only")
+    anyhow::bail!("the TSC is supported on x86-64 only")
 }
 
 #[cfg(test)]

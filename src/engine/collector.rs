@@ -74,7 +74,7 @@ impl Collector {
 
     fn take(&self, thread: usize, now_in: Option<usize>, statistics: &mut Statistics) {
         let mut state = self.state();
-        // A thread that was given up reports too late.
+        // A thread that was abandoned reports too late.
         let Some(was_in) = state.reached[thread] else {
             return;
         };
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn statistics_of_a_thread_that_was_given_up_are_ignored() {
+    fn statistics_of_a_thread_that_was_abandoned_are_ignored() {
         let collector = Collector::new(1, Some(SECOND), 95.0);
         collector.flush(0, 1, &mut events(3));
         let at_the_end = collector.intervals(Some(Nanoseconds(2_500_000_000)));

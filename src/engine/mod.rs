@@ -86,7 +86,7 @@ pub struct Setup {
     pub pin: bool,
     /// No event begins later than this after the start.
     pub max_time: Option<Duration>,
-    /// A run that has not ended this long after the start is given up.
+    /// A run that has not ended this long after the start is abandoned.
     pub forced_shutdown: Option<Duration>,
     /// Length of a statistics interval.
     pub interval: Option<Duration>,
@@ -101,7 +101,7 @@ pub trait Observer {
     /// All threads are ready and wait for the start time.
     fn waiting(&mut self) {}
 
-    /// The start time is some milliseconds ahead, or the wait was given up.
+    /// The start time is some milliseconds ahead, or the wait was cancelled.
     fn wait_ended(&mut self) {}
 
     /// All threads are about to begin.
@@ -217,10 +217,11 @@ pub fn run<W: EventSource, C: Clock>(
     let threads = {
         let (workload, shared, barrier) = (workload.clone(), shared.clone(), barrier.clone());
         let work = move |thread| {
+            let _guard = shared.stop_on_panic();
             let recorder = Recorder::new(clock, thread, shared.clone());
             let cpu = cpus.as_ref().map(|cpus| cpus[thread % cpus.len()]);
             let end = run_worker(workload.clone(), recorder, cpu, &barrier);
-            // The receiver is gone only if the run was given up.
+            // The receiver is gone only if the run was abandoned.
             let _ = sender.send(end);
         };
         WorkerThreads::spawn(setup, work, abandon)?
@@ -244,7 +245,7 @@ pub fn run<W: EventSource, C: Clock>(
     let intervals = shared.collector.intervals(Some(wall));
     supervisor.report_rest(wall);
     supervisor.report_intervals(&intervals);
-    // If the run was given up, threads that hang are not joined.
+    // If the run was abandoned, threads that hang are not joined.
     if end.abandoned.is_none() {
         threads.join();
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use super::Setup;
@@ -15,7 +16,7 @@ use crate::signal;
 /// while the thread is in a long event.
 pub(super) const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often a recorder flushes its statistics if the run may have to be given up.
+/// How often a recorder flushes its statistics if the run may have to be abandoned.
 const FORCED_SHUTDOWN_FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Statistics and clock of one worker thread, and whether it may begin another event.
@@ -54,10 +55,25 @@ pub(super) struct RunState {
 }
 
 impl RunState {
+    /// Ends the run for all threads if the calling one panics while this guard lives.
+    pub fn stop_on_panic(&self) -> impl Drop {
+        StopOnPanic(self)
+    }
+
     /// Whether a thread failed or a signal was caught.
     #[inline(always)]
     pub fn is_over(&self) -> bool {
         self.stopped.load(Ordering::Relaxed) || signal::is_caught()
+    }
+}
+
+struct StopOnPanic<'a>(&'a RunState);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.stopped.store(true, Ordering::Relaxed);
+        }
     }
 }
 

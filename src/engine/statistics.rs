@@ -34,7 +34,7 @@ impl Default for TickBuffer {
 }
 
 impl TickBuffer {
-    /// Number of durations held: 1 KiB, small beside what the memory test measures in the L1 cache.
+    /// Number of durations: 1 KiB, a small part of the L1 cache, which the memory test measures.
     pub const CAPACITY: usize = {
         assert!(128 <= LatencyHistogram::MAX_BATCH);
         128
@@ -48,7 +48,7 @@ impl TickBuffer {
         self.len >= Self::CAPACITY
     }
 
-    /// Counts all held durations, and empties the buffer.
+    /// Counts all durations in the buffer and empties it.
     pub fn record_into(&mut self, histogram: &mut LatencyHistogram, scale: Scale) {
         let ticks = self.ticks[..self.len].iter().copied();
         match scale.are_short(ticks.clone()) {

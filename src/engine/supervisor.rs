@@ -94,7 +94,10 @@ impl<W: EventSource> Supervisor<'_, W> {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    unreachable!("each thread sends its end before it drops its sender")
+                    end.error = end
+                        .error
+                        .or_else(|| Some(anyhow!("a worker thread panicked")));
+                    return end;
                 }
             }
             if running > 0
@@ -118,7 +121,8 @@ impl<W: EventSource> Supervisor<'_, W> {
         end
     }
 
-    /// Waits for a thread to end, or until the next action is due.
+    /// Waits for a thread to end, or until the next action is due. Fails with `Disconnected` if no
+    /// thread runs any more: one has panicked, as each other sends its end first.
     fn wait(
         &self,
         ended: &mpsc::Receiver<ThreadEnd>,

@@ -141,6 +141,20 @@ fn a_thread_that_cannot_start_does_not_block_the_others_at_the_barrier() {
 }
 
 #[test]
+fn a_panic_in_one_thread_ends_the_run_with_an_error() {
+    let panics = |thread, done| match (thread, done) {
+        (1, 5) => panic!("in a test"),
+        _ => Ok(()),
+    };
+    let measured = run_steps(setup(2), Steps::new(u64::MAX, panics));
+    assert_eq!(measured.ended_by, EndedBy::Error);
+    assert_eq!(
+        measured.error.unwrap().to_string(),
+        "a worker thread panicked"
+    );
+}
+
+#[test]
 fn a_workload_that_cannot_be_opened_is_an_error() {
     let open = || Err::<Steps, _>(anyhow!("no such file"));
     let error = run(setup(1), Monotonic, open, &mut Unobserved).unwrap_err();
@@ -182,7 +196,7 @@ fn the_intervals_contain_all_events_and_the_last_ends_with_the_run() {
 }
 
 #[test]
-fn a_hung_thread_is_given_up_and_all_statistics_are_kept() {
+fn a_hung_thread_is_abandoned_and_all_statistics_are_kept() {
     let forced = Setup {
         max_time: Some(Duration::from_millis(50)),
         forced_shutdown: Some(Duration::from_millis(300)),

@@ -61,7 +61,7 @@ impl WorkerThreads {
     /// Waits until every thread has ended, so that none disturbs the next measurement.
     pub fn join(self) {
         for thread in self.0 {
-            // A panic of a worker thread has already ended the process.
+            // The supervisor has reported a panic.
             let _ = thread.join();
         }
     }

@@ -20,12 +20,12 @@ pub struct Block {
 impl Block {
     /// Maps `size` bytes and touches each page.
     pub fn map(size: u64, hugetlb: bool) -> Result<Self> {
-        let len = usize::try_from(size).context("the block is larger than the address space")?;
+        let len = usize::try_from(size).with_context(|| too_large(size))?;
         let mut map = match hugetlb {
             true => map_huge(size)?,
             false => MmapOptions::new().len(len).map_anon().with_context(|| {
                 format!(
-                    "mapping a memory block of {}; take a smaller --block-size",
+                    "cannot map a memory block of {}; use a smaller --block-size",
                     Size(size)
                 )
             })?,
@@ -54,21 +54,28 @@ fn map_huge(size: u64) -> Result<memmap2::MmapMut> {
     let len = size
         .checked_next_multiple_of(pool.size)
         .and_then(|len| usize::try_from(len).ok())
-        .context("the block is larger than the address space")?;
+        .with_context(|| too_large(size))?;
     MmapOptions::new()
         .len(len)
         .huge(None)
         .map_anon()
         .map_err(|error| {
             anyhow!(
-                "--hugetlb: {} in {} huge pages of {} can't be had ({error}); {} pages are free: \
-             raise vm.nr_hugepages (sysctl), or run without --hugetlb",
+                "--hugetlb: cannot map {} in {} huge pages of {}, of which {} are free: {error}; \
+                 raise vm.nr_hugepages (sysctl), or run without --hugetlb",
                 Size(size),
                 len as u64 / pool.size,
                 Size(pool.size),
                 pool.free
             )
         })
+}
+
+fn too_large(size: u64) -> String {
+    format!(
+        "a memory block of {} is larger than the address space; use a smaller --block-size",
+        Size(size)
+    )
 }
 
 /// The pool of huge pages of the default size.
@@ -79,9 +86,10 @@ struct HugePages {
 
 impl HugePages {
     fn read() -> Result<Self> {
-        let text = fs::read_to_string("/proc/meminfo").context("reading /proc/meminfo")?;
+        let text = fs::read_to_string("/proc/meminfo").context("cannot read /proc/meminfo")?;
         Self::parse(&text).context(
-            "--hugetlb: /proc/meminfo lists no huge pages: the kernel was built without them",
+            "--hugetlb: /proc/meminfo lists no huge pages: the kernel was built without them; run \
+             without --hugetlb",
         )
     }
 
