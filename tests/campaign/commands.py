@@ -20,11 +20,11 @@ class Command:
     """A command line, run in a directory of its own."""
 
     name: str
-    words: str
+    arguments: str
     program: str = "wbench"
-    setup: tuple = ()  # command lines that are run before, unharmed
+    setup: tuple = ()  # command lines that are run before, without a fault
     result: str | None = RESULT  # a file, "-" for standard output, None if there is no result
-    stdout: str = "ignored"  # or "same": every byte, "counts": of a sysbench report, "facts"
+    stdout: str = "ignored"  # or "same": every byte, "counts": of a sysbench report
     journal: bool = False  # results are kept in FILE.partial, and --resume completes them
     statuses: tuple = (1,)  # of a failure
     row: str = ""  # of the table
@@ -33,15 +33,15 @@ class Command:
         """The row of the table."""
         return self.row or self.name.replace(",", "").split()[0]
 
-    def argv(self, binary, words=None):
+    def argv(self, binary, arguments=None):
         """The arguments, with the program's path."""
-        words = (words or self.words).replace("@wbench@", str(binary))
-        return [binary.with_name(self.program), *shlex.split(words)]
+        arguments = (arguments or self.arguments).replace("@wbench@", str(binary))
+        return [binary.with_name(self.program), *shlex.split(arguments)]
 
     def again(self):
         """The command line that must succeed after a failure."""
-        words = self.words.replace("--quiet", "--quiet --resume", 1)
-        return replace(self, words=words) if self.journal else self
+        arguments = self.arguments.replace("--quiet", "--quiet --resume", 1)
+        return replace(self, arguments=arguments) if self.journal else self
 
 
 def _whole_job(mode, engine):
@@ -54,8 +54,8 @@ def _whole_job(mode, engine):
     )
 
 
-def _sysbench(name, words, **rest):
-    return Command(f"sysbench {name}", words, "sysbench", result=None, stdout="counts", **rest)
+def _sysbench(name, arguments, **rest):
+    return Command(f"sysbench {name}", arguments, "sysbench", result=None, stdout="counts", **rest)
 
 
 PREPARE = f"fileio prepare {SET} --quiet"

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import rules
 import strace
 from commands import COMMANDS, Command
-from running import GUARD_S, add_place, describe_place, directory_in, kill_survivors, run, tree
+from running import GUARD_S, add_options, describe_system, directory_in, kill_survivors, run, tree
 
 
 @dataclass(frozen=True)
@@ -48,38 +48,38 @@ class Campaign:
 
     @contextmanager
     def prepared(self, command):
-        """A directory with what a command needs, a place for a trace, and a mark of its own."""
+        """A directory with what a command needs, the path of a trace, and a mark of its own."""
         with directory_in(self.base, "run-") as directory:
             work = directory / "work"
             work.mkdir()
-            for words in command.setup:
-                self.must(command, words, work, directory.name)
+            for arguments in command.setup:
+                self.must(command, arguments, work, directory.name)
             yield work, directory / "trace", directory.name
 
-    def must(self, command, words, work, mark):
+    def must(self, command, arguments, work, mark):
         """Runs a command line without a fault, which must succeed."""
-        ended = run(command.argv(self.binary, words), work, mark, GUARD_S)
+        ended = run(command.argv(self.binary, arguments), work, mark, GUARD_S)
         if ended.status != 0:
-            raise rules.Wrong(f"'{words}' without a fault: {ended.status}: {ended.stderr}")
+            raise rules.Violation(f"'{arguments}' without a fault: {ended.status}: {ended.stderr}")
         return ended
 
     def record(self, command):
-        """The cases of a command, with its facts learnt."""
+        """The cases of a command, and the observation of a run without a fault."""
         with self.prepared(command) as (work, _, mark):
             before = tree(work)
-            ended = self.must(command, command.words, work, mark)
-            clean = rules.facts(command, work, ended, before)
+            ended = self.must(command, command.arguments, work, mark)
+            clean = rules.observe(command, work, ended, before)
         with self.prepared(command) as (work, trace, mark):
             argv = [*strace.recording(trace), *command.argv(self.binary)]
             ended = run(argv, work, mark, GUARD_S)
-            different = rules.differences(clean, rules.facts(command, work, ended, before))
+            different = rules.differences(clean, rules.observe(command, work, ended, before))
             if different:
-                raise rules.Wrong(f"{command.name} differs without a fault: {different}")
+                raise rules.Violation(f"{command.name} differs without a fault: {different}")
             calls = strace.calls(trace.read_text(errors="replace"))
         self.clean[command] = clean
         return [
             Case(command, call, fault, number)
-            for call, numbers in places(calls).items()
+            for call, numbers in injection_points(calls).items()
             for fault in [*strace.errors_of(call), strace.DELAY]
             for number in numbers
         ]
@@ -97,21 +97,21 @@ class Campaign:
             verdict = rules.judge(command, self.clean[command], work, ended, text)
             if ended.status > 0 and not verdict.broken:
                 hit = [call for call in strace.calls(text) if call.injected]
-                verdict.broken += self.recover(command, work, mark, rules.stays(hit, ended))
+                verdict.broken += self.recover(command, work, mark, rules.may_remain(hit, ended))
             return verdict, ended
 
-    def recover(self, command, work, mark, stays):
+    def recover(self, command, work, mark, may_remain):
         """After a failure, the command must succeed as it does without a fault."""
         again, clean = command.again(), self.clean[command]
         ended = run(again.argv(self.binary), work, mark, GUARD_S)
         if ended.status != 0:
             return [f"can't be repeated: exit status {ended.status}: {ended.stderr}"]
-        seen, broken = rules.facts_or_error(command, work, ended, clean.before)
-        broken = broken or rules.differences(clean, seen, stays)
+        seen, broken = rules.observe_or_error(command, work, ended, clean.before)
+        broken = broken or rules.differences(clean, seen, may_remain)
         return [f"repeated: {it}" for it in broken]
 
 
-def places(calls):
+def injection_points(calls):
     """Where each distinct call is made to fail: the first, a middle and the last time that the
     main thread makes it, and that others make it, counted as strace counts."""
     made = defaultdict(list)
@@ -149,7 +149,7 @@ def show_violation(case, verdict, ended):
         for sentence in verdict.broken:
             print(f"    {sentence}")
         print(f"    exit status {ended.status}: {ended.stderr.strip()[-500:]}")
-        print(f"    {shlex.join(injection)} wbench {case.command.words}", flush=True)
+        print(f"    {shlex.join(injection)} wbench {case.command.arguments}", flush=True)
     return verdict
 
 
@@ -170,10 +170,10 @@ def table(verdicts):
     return "\n".join(lines)
 
 
-def arguments():
+def parse_arguments():
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_place(parser)
+    add_options(parser)
     parser.add_argument("--sample", type=int, help="run this many cases, drawn by the seed")
     parser.add_argument("--seed", type=int, default=1, help="seed of the sample [default: 1]")
     parser.add_argument("--only", default="", help="commands whose name contains this")
@@ -184,7 +184,7 @@ def arguments():
 
 
 def main():
-    args = arguments()
+    args = parse_arguments()
     with directory_in(args.dir, "faults-") as base:
         campaign = Campaign(args.binary, base)
         commands = [command for command in COMMANDS if args.only in command.name]
@@ -200,7 +200,7 @@ def main():
         verdicts = run_all(campaign, failing, args.jobs, show_violation)
         # A delayed run mostly waits.
         verdicts += run_all(campaign, delayed, 4 * args.jobs, show_violation)
-    print(describe_place(args))
+    print(describe_system(args))
     print(table(verdicts))
     return 1 if any(verdict.broken for _, verdict in verdicts) else 0
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The campaign of kills: signals at random moments of whole jobs, suites and sweeps.
+"""The campaign of kills: signals at random times during whole jobs, suites and sweeps.
 
-Each job is ended by a signal at a moment drawn from the time that it takes, and then completed: a
+Each job is ended by a signal after a random part of its duration, and then completed: a
 suite or sweep by --resume, a whole job by `wbench fileio cleanup` and a second run. Each rule
 is in the function that checks it. Exit status 1 if one is broken.
 """
@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from commands import PROFILE
 from running import (
     GUARD_S,
-    add_place,
-    describe_place,
+    add_options,
+    describe_system,
     directory_in,
     finish,
     kill_survivors,
@@ -34,7 +34,7 @@ from running import (
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGKILL]
 
-# Long enough to be met in each of its parts, and short enough for thousands of runs.
+# Long enough for a signal in each phase, and short enough for thousands of runs.
 SET = "--files 4 --total-size 2M"
 EVENTS = 60
 RESULT = "result.json"
@@ -46,7 +46,7 @@ class Job:
     """A command that is ended by a signal, and what completes it."""
 
     name: str
-    words: str
+    arguments: str
     results: int  # in a complete result file
     completion: str = ""
     cleanup: str = ""
@@ -87,14 +87,14 @@ OUTCOMES = [BEFORE, INTERRUPTED, KILLED]
 
 @dataclass(frozen=True)
 class Case:
-    """A signal at a random moment of a job."""
+    """A signal after a random part of the duration of a job."""
 
     job: Job
     signal: signal.Signals
     duration_s: float
     seed: str
 
-    def moments(self):
+    def delays(self):
         """Moments of the job, until one of them meets it."""
         drawn = random.Random(self.seed)
         while True:
@@ -108,12 +108,12 @@ class Verdict:
     outcome: str
     broken: list
     ended: object
-    moment_s: float
-    too_late: int = 0  # attempts before, which met a job that had done all of its work
+    delay_s: float
+    too_late: int = 0  # earlier attempts, in which the job had completed
 
 
 def key(result):
-    """The place of a result in its suite or sweep."""
+    """Identifies a result in its suite or sweep."""
     suite, launch = result["suite"], result["launch"]
     return json.dumps(
         [
@@ -154,30 +154,30 @@ class Campaign:
         for _ in range(5):
             with directory_in(self.base, "run-") as work:
                 began = time.monotonic()
-                ended = self.run(job.words, work)
+                ended = self.run(job.arguments, work)
                 times.append(time.monotonic() - began)
                 broken = self.rules_of_completion(job, work, ended, [], killed=False)
                 if broken:
                     raise RuntimeError(f"{job.name} without a signal: {broken}")
         return sorted(times)[2]
 
-    def run(self, words, work):
-        return run([self.binary, *shlex.split(words)], work, work.name, GUARD_S)
+    def run(self, arguments, work):
+        return run([self.binary, *shlex.split(arguments)], work, work.name, GUARD_S)
 
     def judge(self, case):
         """Sends a job its signal while it runs, and completes it."""
-        for too_late, moment_s in enumerate(case.moments()):
-            verdict = self.attempt(case, moment_s)
+        for too_late, delay_s in enumerate(case.delays()):
+            verdict = self.attempt(case, delay_s)
             verdict.too_late = too_late
             if verdict.outcome != DONE or verdict.broken:
                 return verdict
 
-    def attempt(self, case, moment_s):
-        """Runs a job, sends it a signal at a moment, and completes it."""
+    def attempt(self, case, delay_s):
+        """Runs a job, sends it a signal after a delay, and completes it."""
         job = case.job
         with directory_in(self.base, "run-") as work:
-            process = start([self.binary, *shlex.split(job.words)], work, work.name)
-            time.sleep(moment_s)
+            process = start([self.binary, *shlex.split(job.arguments)], work, work.name)
+            time.sleep(delay_s)
             if process.poll() is None:
                 process.send_signal(case.signal)
             ended = finish(process, GUARD_S)
@@ -185,7 +185,7 @@ class Campaign:
             kill_survivors(work.name)
             if not broken:
                 broken = self.complete(job, work, outcome == KILLED)
-            return Verdict(outcome, broken, ended, moment_s)
+            return Verdict(outcome, broken, ended, delay_s)
 
     def rules_of_end(self, case, work, ended):
         """The exit status says what ended the job, and what a signal can be caught for is gone."""
@@ -244,7 +244,7 @@ class Campaign:
             if left:
                 return [f"cleanup leaves {left}"]
         ended = self.run(job.completion, work)
-        kept = [] if job.completion == job.words else before
+        kept = [] if job.completion == job.arguments else before
         return self.rules_of_completion(job, work, ended, kept, killed)
 
     def rules_of_completion(self, job, work, ended, before, killed):
@@ -298,12 +298,12 @@ def table(verdicts):
     return "\n".join(lines)
 
 
-def arguments():
+def parse_arguments():
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_place(parser)
+    add_options(parser)
     parser.add_argument("--number", type=int, default=200, help="kills by each signal, of each job")
-    parser.add_argument("--seed", type=int, help="seed of the moments [default: drawn]")
+    parser.add_argument("--seed", type=int, help="seed of the delays [default: drawn]")
     parser.add_argument("--only", default="", help="jobs whose name contains this")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time")
     args = parser.parse_args()
@@ -312,7 +312,7 @@ def arguments():
 
 
 def main():
-    args = arguments()
+    args = parse_arguments()
     verdicts = []
     with directory_in(args.dir, "kills-") as base:
         campaign = Campaign(args.binary, base)
@@ -324,7 +324,7 @@ def main():
                 for case, verdict in zip(cases, pool.map(campaign.judge, cases)):
                     verdicts.append((case, verdict))
                     show_violation(case, verdict)
-    print(describe_place(args))
+    print(describe_system(args))
     print(table(verdicts))
     return 1 if any(verdict.broken for _, verdict in verdicts) else 0
 
@@ -332,8 +332,8 @@ def main():
 def show_violation(case, verdict):
     """Prints what a kill has broken."""
     if verdict.broken:
-        place = f"{case.signal.name} after {verdict.moment_s:.4f} s"
-        print(f"VIOLATION {case.job.name}: {place} of '{case.job.words}'")
+        event = f"{case.signal.name} after {verdict.delay_s:.4f} s"
+        print(f"VIOLATION {case.job.name}: {event} of '{case.job.arguments}'")
         for sentence in verdict.broken:
             print(f"    {sentence}")
         print(f"    exit status {verdict.ended.status}: {verdict.ended.stderr.strip()[-500:]}")

@@ -19,12 +19,12 @@ REPORT_COUNTS = re.compile(
 REMOVAL = {"unlink", "unlinkat", "rmdir"}
 
 
-class Wrong(Exception):
+class Violation(Exception):
     """A result that contradicts itself or the clean run."""
 
 
 @dataclass(frozen=True)
-class Facts:
+class Observation:
     """What must be the same in every run that ends with exit status 0."""
 
     results: list
@@ -50,13 +50,13 @@ def document_of(command, directory, ended):
     return path.read_text() if path.exists() else None
 
 
-def facts(command, directory, ended, before):
-    """The facts of a run that ended with exit status 0."""
+def observe(command, directory, ended, before):
+    """The observation of a run that ended with exit status 0."""
     text = document_of(command, directory, ended)
     results = [] if text is None else results_in(text)
     if command.result and not results:
-        raise Wrong("exit status 0 without a result")
-    return Facts(
+        raise Violation("exit status 0 without a result")
+    return Observation(
         results=sorted((_counted(result) for result in results), key=json.dumps),
         host=_host(results),
         stdout=_stdout(command, ended.stdout),
@@ -65,11 +65,11 @@ def facts(command, directory, ended, before):
     )
 
 
-def facts_or_error(command, directory, ended, before):
-    """The facts of a run, or what is wrong with its result."""
+def observe_or_error(command, directory, ended, before):
+    """The observation of a run, or what is wrong with its result."""
     try:
-        return facts(command, directory, ended, before), []
-    except (Wrong, ValueError, KeyError, TypeError) as error:
+        return observe(command, directory, ended, before), []
+    except (Violation, ValueError, KeyError, TypeError) as error:
         return None, [f"result: {type(error).__name__}: {error}"]
 
 
@@ -87,13 +87,13 @@ def _counted(result):
         return {"schema": result["schema"], "keys": sorted(result)}
     totals = result["totals"]
     if totals["events"] != sum(thread["events"] for thread in result["threads"]):
-        raise Wrong("the events of the threads are not those of the totals")
+        raise Violation("the events of the threads are not those of the totals")
     if result["status"] == "complete":
         rate = totals["events"] / totals["wall_s"]
         if abs(result["rates"]["events_per_s"] - rate) > rate * 1e-6:
-            raise Wrong("the rate is not events by time")
+            raise Violation("the rate is not events by time")
         if (result["error"] is not None) or not result["latency_ns"]["histogram"]:
-            raise Wrong("a complete result with an error or without latencies")
+            raise Violation("a complete result with an error or without latencies")
     same = ["schema", "suite", "labels", "workload", "status", "ended_by", "error"]
     launch = dict(result["launch"] or {})
     launch.pop("host", None)
@@ -115,7 +115,7 @@ def _host(results):
         _leaves("host", (result.get("launch") or {}).get("host"), found)
         storage = dict(result["storage"] or {})
         storage.pop("path", None)
-        # Not of the machine, but of the moment.
+        # A property of the time of the run, not of the machine.
         storage.pop("page_cache", None)
         _leaves("storage", storage, found)
     return found
@@ -129,7 +129,7 @@ def _leaves(path, value, found):
         found.setdefault(path, set()).add(value)
 
 
-def stays(hit, ended):
+def may_remain(hit, ended):
     """Whether files may stay: removing them failed, or telling whose they are, and it says so."""
     return "was not removed" in ended.stderr or any(
         call.name in REMOVAL or (call.name == "newfstatat" and '"test_file.' in call.text)
@@ -137,10 +137,10 @@ def stays(hit, ended):
     )
 
 
-def differences(clean, seen, stays=False):
+def differences(clean, seen, may_remain=False):
     """What of a run is not as in the clean run."""
     found = []
-    for name in ["results", "stdout"] if stays else ["results", "stdout", "tree"]:
+    for name in ["results", "stdout"] if may_remain else ["results", "stdout", "tree"]:
         if getattr(clean, name) != getattr(seen, name):
             found.append(f"{name}: {_first_difference(getattr(clean, name), getattr(seen, name))}")
     for path, values in seen.host.items():
@@ -196,8 +196,8 @@ def judge(command, clean, directory, ended, trace):
         outcome = SAME if hit else UNREACHED
         # What a reader that went away did not read is missing in the output alone.
         unread = any(call.text.startswith("write(1,") and "EPIPE" in call.text for call in hit)
-        seen, broken = facts_or_error(command, directory, ended, clean.before)
-        broken = [] if unread else broken or differences(clean, seen, stays(hit, ended))
+        seen, broken = observe_or_error(command, directory, ended, clean.before)
+        broken = [] if unread else broken or differences(clean, seen, may_remain(hit, ended))
         broken += _left(command, clean, directory, ended, hit)
     else:
         outcome = FAILED
@@ -227,7 +227,7 @@ def _failure(command, clean, directory, ended, hit):
         text = document_of(command, directory, ended)
         for result in [] if text is None else results_in(text):
             broken += _kept(clean, result)
-    except (Wrong, ValueError, KeyError, TypeError) as error:
+    except (Violation, ValueError, KeyError, TypeError) as error:
         broken.append(f"result: {type(error).__name__}: {error}")
     return broken + _left(command, clean, directory, ended, hit)
 
@@ -257,6 +257,6 @@ def _left(command, clean, directory, ended, hit):
             continue
         base = name.rsplit("/", 1)[-1]
         named = base in ended.stderr or any(part in ended.stderr for part in name.split("/"))
-        if not (named and stays(hit, ended)):
+        if not (named and may_remain(hit, ended)):
             broken.append(f"leaves {name}" + (" (named)" if named else ""))
     return broken

@@ -33,7 +33,7 @@ class Ended:
 def start(argv, directory, mark):
     """Starts a process in a session of its own."""
     return subprocess.Popen(
-        [str(word) for word in argv],
+        [str(argument) for argument in argv],
         cwd=directory,
         env={"PATH": os.environ.get("PATH", ""), MARK: mark},
         stdin=subprocess.DEVNULL,
@@ -112,7 +112,7 @@ def tree(directory):
     return found
 
 
-def add_place(parser):
+def add_options(parser):
     """The options of what is run, and where."""
     binary = next(ROOT.glob("target/*/release/wbench"), None)
     parser.add_argument(
@@ -134,7 +134,7 @@ def _resolved(text):
     return Path(text).resolve()
 
 
-def describe_place(args):
+def describe_system(args):
     """What was run, when and where, in one line."""
     version = subprocess.run([args.binary, "--version"], capture_output=True, text=True, check=True)
     kind = subprocess.run(

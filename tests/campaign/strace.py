@@ -195,7 +195,7 @@ DELAY = "delay_enter=1000000"
 
 
 def errors_of(call):
-    """What is injected into a call, in strace's words."""
+    """What is injected into a call, as strace names it."""
     if call in NEVER_FAIL:
         return []
     faults = FAULTS.get(call, SECCOMP)
