@@ -5,7 +5,7 @@
 //! under a [`clock`]; the statistics become a [`result`] document ([`run`]), which
 //! also describes the [`host`]; and that becomes text ([`report`]) or a file. Several plans form a
 //! [`suite`]; a long job keeps its results in a [`journal`]. Many result files become a comparison
-//! ([`compare`]). A [`session`] drives this for each of the two command lines.
+//! ([`compare`]). A [`session`] drives this for each command line.
 
 pub mod beneath;
 pub mod cli;

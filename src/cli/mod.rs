@@ -1,4 +1,4 @@
-//! Command-line parsing: arguments become a plan, the same for both command-line syntaxes.
+//! Command-line parsing: arguments of each syntax become a plan.
 
 pub mod compare;
 pub mod native;

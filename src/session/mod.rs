@@ -1,4 +1,4 @@
-//! Program execution from arguments to exit status, for both command lines.
+//! Program execution from arguments to exit status, for each command line.
 
 mod compare;
 pub mod env;

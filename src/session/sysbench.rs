@@ -25,13 +25,13 @@ use crate::workload::fileio::prepare::prepare as fill;
 const PREFIX: &str = "FATAL: ";
 
 /// Runs the command given by the arguments.
-pub fn run(words: &[OsString]) -> Exit {
-    let words: Vec<_> = words
+pub fn run(args: &[OsString]) -> Exit {
+    let args: Vec<_> = args
         .iter()
         .skip(1)
-        .map(|word| word.to_string_lossy())
+        .map(|arg| arg.to_string_lossy())
         .collect();
-    let done = cli::parse(&words).and_then(|invocation| execute(&invocation));
+    let done = cli::parse(&args).and_then(|invocation| execute(&invocation));
     done.unwrap_or_else(|error| fail(PREFIX, &error))
 }
 
@@ -83,9 +83,9 @@ fn measure(plan: &RunPlan, validate: bool, verbosity: Verbosity) -> Result<Exit>
     if let Some(files) = &plan.files {
         warn_of_rounding(files, verbosity)?;
     }
-    let mut talker = Talker::new(plan, verbosity);
-    let result = run.measure(files, &mut talker);
-    drop(talker);
+    let mut progress = SysbenchProgress::new(plan, verbosity);
+    let result = run.measure(files, &mut progress);
+    drop(progress);
     if let (Some(error), false) = (&result.error, result.ended_by == EndedBy::ForcedShutdown) {
         message!("{PREFIX}{error}");
         return Ok(Exit::of(&result));
@@ -142,12 +142,12 @@ fn warn_of_rounding(files: &FilePlan, verbosity: Verbosity) -> Result<()> {
 }
 
 /// Reports the start of the threads as 0.4.12 does, and progress like the native command line.
-struct Talker {
-    watcher: RunProgress,
+struct SysbenchProgress {
+    run: RunProgress,
     verbosity: Verbosity,
 }
 
-impl Talker {
+impl SysbenchProgress {
     fn new(plan: &RunPlan, verbosity: Verbosity) -> Self {
         let lines = match verbosity >= Verbosity::NOTICE {
             true => IntervalLines::Stdout,
@@ -155,27 +155,27 @@ impl Talker {
         };
         let columns = Columns::of(&plan.test);
         Self {
-            watcher: RunProgress::new(plan.limits.max_time(), lines, columns, false),
+            run: RunProgress::new(plan.limits.max_time(), lines, columns, false),
             verbosity,
         }
     }
 }
 
-impl Observer for Talker {
+impl Observer for SysbenchProgress {
     fn started(&mut self) {
         // The final report will fail to print, too, and its error is reported.
         let _ = print(&report::started(self.verbosity));
     }
 
     fn progress_interval(&self) -> Option<std::time::Duration> {
-        self.watcher.progress_interval()
+        self.run.progress_interval()
     }
 
     fn progress(&mut self, elapsed: std::time::Duration, progress: Progress) {
-        self.watcher.progress(elapsed, progress);
+        self.run.progress(elapsed, progress);
     }
 
     fn interval(&mut self, interval: &Interval, percentile_ns: Option<u64>) {
-        self.watcher.interval(interval, percentile_ns);
+        self.run.interval(interval, percentile_ns);
     }
 }
