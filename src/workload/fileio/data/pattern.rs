@@ -34,8 +34,20 @@ pub fn fill(bytes: &mut [u8], stream: u64) {
 pub const MAGIC_LEN: usize = 8;
 
 /// Stamps each sector of a part of a file, counted from the part's start.
+///
+/// A part shorter than the magic number gets the bytes that belong to its offset, so that such parts
+/// together begin a file with the magic number too.
 #[inline]
 pub fn stamp(bytes: &mut [u8], file: u32, offset: u64, serial: u64) {
+    if bytes.len() < MAGIC_LEN {
+        let magic = MAGIC.to_le_bytes().into_iter().cycle();
+        let at_offset = magic.skip((offset % MAGIC_LEN as u64) as usize);
+        bytes
+            .iter_mut()
+            .zip(at_offset)
+            .for_each(|(to, from)| *to = from);
+        return;
+    }
     let unique = (u64::from(file) << 40) ^ serial.rotate_left(20);
     let places = offset / SECTOR as u64..;
     for (place, sector) in places.zip(bytes.chunks_mut(SECTOR)) {
@@ -76,6 +88,17 @@ mod tests {
             fill(&mut data, 1);
             stamp(&mut data, file, block * 512, serial);
             prop_assert!(is_stamped(data[..MAGIC_LEN].try_into().unwrap()));
+        }
+    }
+
+    #[test]
+    fn parts_of_any_size_begin_a_file_with_the_magic_number() {
+        for size in 1..40 {
+            let mut data = vec![0; 64];
+            for (part, offset) in data.chunks_mut(size).zip((0..).step_by(size)) {
+                stamp(part, 2, offset, 9);
+            }
+            assert!(is_stamped(data[..MAGIC_LEN].try_into().unwrap()), "{size}");
         }
     }
 

@@ -102,7 +102,7 @@ fn a_foreign_file_is_not_used_replaced_or_removed() {
 }
 
 #[test]
-fn an_empty_file_is_recognized_only_if_this_program_created_it() {
+fn an_empty_file_is_recognized_only_if_wbench_created_it() {
     // In the source directory, because the mark needs a file system with extended attributes.
     let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
     let killed = test_files(&dir, Ownership::Mark);
@@ -133,7 +133,7 @@ fn a_marked_file_with_foreign_content_is_not_used_replaced_or_removed() {
 }
 
 #[test]
-fn an_incomplete_file_is_unfit_and_prepare_rewrites_it() {
+fn an_incomplete_file_fails_the_check_and_prepare_rewrites_it() {
     let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
     let plan = FilePlan {
         dir: dir.path().to_owned(),
