@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn parts_of_any_size_begin_a_file_with_the_magic_number() {
         for size in 1..40 {
-            let mut data = vec![0; 64];
+            let mut data = [0; 64];
             for (part, offset) in data.chunks_mut(size).zip((0..).step_by(size)) {
                 stamp(part, 2, offset, 9);
             }
