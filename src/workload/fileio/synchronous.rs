@@ -102,6 +102,17 @@ impl<E: SynchronousEngine> Synchronous<E> {
 impl<E: SynchronousEngine> Events for Synchronous<E> {
     #[inline(always)]
     fn issue<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<Issued> {
+        // Most reads of a random mode: without the detour through a `Request` in memory.
+        if let Some(extent) = self.batch.pop() {
+            return self.read(recorder, extent);
+        }
+        self.issue_next(recorder)
+    }
+}
+
+impl<E: SynchronousEngine> Synchronous<E> {
+    /// Issues the next request of the stream.
+    fn issue_next<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<Issued> {
         match self.job.requests.next(&mut self.batch) {
             Some(Request::Read(extent)) => self.read(recorder, extent),
             Some(Request::Write(extent)) => self.write(recorder, extent),

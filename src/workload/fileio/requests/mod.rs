@@ -63,15 +63,10 @@ impl Requests {
     }
 
     /// Returns the next request of a thread, whose batch of reads this is; `None` at the end.
-    #[inline(always)]
     pub fn next(&self, batch: &mut ReadBatch) -> Option<Request> {
-        match batch.next() {
-            Some(read) => Some(Request::Read(read)),
-            None => self.next_of_stream(batch),
+        if let Some(read) = batch.pop() {
+            return Some(Request::Read(read));
         }
-    }
-
-    fn next_of_stream(&self, batch: &mut ReadBatch) -> Option<Request> {
         match self {
             Self::Sequential(stream) => stream.next(),
             Self::Random(stream) => stream.next(batch),

@@ -22,8 +22,9 @@ pub struct ReadBatch {
 impl ReadBatch {
     const CAPACITY: usize = 16;
 
+    /// Takes the next read; `None` if the batch is empty.
     #[inline(always)]
-    pub(super) fn next(&mut self) -> Option<Extent> {
+    pub fn pop(&mut self) -> Option<Extent> {
         self.len = self.len.checked_sub(1)?;
         self.reads.get(self.len).copied()
     }
@@ -89,7 +90,7 @@ impl Random {
     pub(super) fn next(&self, batch: &mut ReadBatch) -> Option<Request> {
         if self.mode == FileMode::Rndrd {
             self.refill(batch);
-            return batch.next().map(Request::Read);
+            return batch.pop().map(Request::Read);
         }
         // Inside the lock: the kind of request, and one draw. The position is computed outside.
         let mut state = self.state();
@@ -188,7 +189,8 @@ impl Blocks {
     #[inline]
     fn at(&self, draw: u32) -> Extent {
         let share = f64::from(draw) / f64::from(Lrand48::MODULUS);
-        let position = (share * self.total_size) as u64;
+        // No set has 2^63 bytes, and the conversion to a signed number takes fewer instructions.
+        let position = (share * self.total_size) as i64 as u64;
         // A file consists of whole blocks, so a block lies in a single file.
         let (file, within) = self.file_size.div_rem(position);
         let (_, within_block) = self.block_size.div_rem(within);
