@@ -3,6 +3,8 @@
 // Each test program uses only some of these.
 #![allow(dead_code)]
 
+pub mod browser;
+pub mod container;
 pub mod logs;
 pub mod packaged;
 pub mod process;

@@ -3,11 +3,12 @@
 
 use std::process::Command;
 
+use crate::common::browser::rendered;
 use crate::common::{
     Running, WBENCH, assert_ended, names_in, result_in, temp_dir, text, tool, wbench,
 };
 
-const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guest/sweep_runc.py");
+const LAUNCHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/container/run");
 
 #[test]
 fn native_and_container_runs_at_concurrency_one_and_two_give_one_table_and_one_page() {
@@ -15,8 +16,7 @@ fn native_and_container_runs_at_concurrency_one_and_two_give_one_table_and_one_p
     tool("runc");
     let directory = temp_dir();
     let container = format!(
-        "runc=python3 {LAUNCHER} {{env}}-{{concurrency}}-{{instance}} {{dir}} {WBENCH} {{args}} \
-         --dir /data"
+        "runc={LAUNCHER} --container-binary {WBENCH} --container-data {{dir}} -- {{args}} --dir /data"
     );
     let mut command = Command::new(WBENCH);
     command
@@ -58,12 +58,8 @@ fn native_and_container_runs_at_concurrency_one_and_two_give_one_table_and_one_p
     }
     let page = format!("{compare} --format html --output page.html");
     wbench(directory.path(), &page).assert().success();
-    let shown = tool("chromium")
-        .args("--headless --no-sandbox --disable-gpu --dump-dom".split(' '))
-        .arg(directory.path().join("page.html"))
-        .output()
-        .expect("chromium runs");
-    let shown = text(&shown.stdout);
+    let url = format!("file://{}", directory.path().join("page.html").display());
+    let (shown, _) = rendered(&url, &[]);
     for part in [
         "Comparison of native, runc",
         "by concurrency",

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
+
+use crate::common::browser::rendered;
 
 const GROUPS: [(&str, f64); 3] = [("native", 1.0), ("docker", 0.98), ("kvm", 0.6)];
 const CONCURRENCIES: [u32; 6] = [1, 2, 4, 8, 16, 32];
@@ -108,29 +109,15 @@ document.body.append(this.contentDocument.querySelector('pre').cloneNode(true))"
 
 /// What the probe reports for a page, and the browser's own messages.
 fn look(page: &Path, dark: bool) -> (Value, String) {
-    let profile = tempfile::tempdir().unwrap();
     let scheme = if dark { 0 } else { 1 };
-    let output = Command::new("chromium")
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--no-first-run",
-        ])
-        .args([
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-        ])
-        .args(["--enable-logging=stderr", "--dump-dom"])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg("--window-size=1400,1000")
-        .arg(format!("--blink-settings=preferredColorScheme={scheme}"))
-        .arg(format!("file://{}", page.display()))
-        .output()
-        .expect("the package chromium is installed");
-    let dom = String::from_utf8(output.stdout).unwrap();
-    let messages = String::from_utf8_lossy(&output.stderr).into_owned();
+    let (dom, messages) = rendered(
+        &format!("file://{}", page.display()),
+        &[
+            "--enable-logging=stderr",
+            "--window-size=1400,1000",
+            &format!("--blink-settings=preferredColorScheme={scheme}"),
+        ],
+    );
     let report = dom
         .split_once("<pre>")
         .and_then(|(_, rest)| rest.split_once("</pre>"));

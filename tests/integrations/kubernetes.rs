@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Once;
 
+use crate::common::container::{bind_mount, run_bundle};
 use crate::common::{Running, WBENCH, assert_ended, parsed, temp_dir, text, tool, wbench};
 use serde_json::{Value, json};
 
@@ -126,12 +127,9 @@ fn the_container_of_the_job_prints_labelled_results_and_nothing_else() {
     }
     fs::copy(WBENCH, bundle.path().join("rootfs/wbench")).unwrap();
     std::os::unix::fs::chown(bundle.path().join("data"), Some(user), Some(user)).unwrap();
-    let runc = |args: &[&str]| {
-        let mut command = tool("runc");
-        command.args(args).current_dir(bundle.path());
-        Running::start(command).finish()
-    };
-    assert_ended(&runc(&["spec"]), 0);
+    let mut spec = tool("runc");
+    spec.arg("spec").current_dir(bundle.path());
+    assert_ended(&Running::start(spec).finish(), 0);
     let file = bundle.path().join("config.json");
     let mut config = parsed(&fs::read(&file).unwrap());
     config["process"]["terminal"] = json!(false);
@@ -147,17 +145,11 @@ fn the_container_of_the_job_prints_labelled_results_and_nothing_else() {
     );
     config["linux"]["resources"]["cpu"] = json!({"quota": 100_000, "period": 100_000});
     config["linux"]["resources"]["memory"] = json!({"limit": 512 << 20});
-    let data = json!({
-        "destination": container["volumeMounts"][0]["mountPath"],
-        "source": bundle.path().join("data"),
-        "type": "bind",
-        "options": ["bind", "rw"],
-    });
+    let destination = container["volumeMounts"][0]["mountPath"].as_str().unwrap();
+    let data = bind_mount(&bundle.path().join("data"), destination, "rw");
     config["mounts"].as_array_mut().unwrap().push(data);
-    fs::write(&file, config.to_string()).unwrap();
 
-    let name = format!("wbench-test-{}", std::process::id());
-    let ran = runc(&["run", &name]);
+    let ran = run_bundle(bundle.path(), &config);
     assert_ended(&ran, 0);
     // A pod's log contains both streams.
     assert_eq!(text(&ran.stderr), "");

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use nix::unistd::User;
 use serde_json::Value;
 
+use crate::common::browser::rendered;
 use crate::common::ssh::Sshd;
 use crate::common::{Running, WBENCH, assert_ended, parsed, temp_dir, text, wbench};
 
@@ -322,24 +323,8 @@ fn rally_runs_the_task_over_ssh_and_its_report_shows_the_figures() {
 
 /// The browser's rendering of an element of a page.
 fn look(page: &Path, place: &str) -> String {
-    let profile = tempfile::tempdir().unwrap();
-    let mut browser = crate::common::tool("chromium");
-    browser
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--no-first-run",
-        ])
-        .args([
-            "--disable-background-networking",
-            "--virtual-time-budget=8000",
-            "--dump-dom",
-        ])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(format!("file://{}#/{place}", page.display()));
-    let output = Running::start(browser).finish();
-    let dom = text(&output.stdout);
+    let url = format!("file://{}#/{place}", page.display());
+    let (dom, _) = rendered(&url, &["--virtual-time-budget=8000"]);
     // The source of the page does not prove what is displayed.
     let scripts = dom
         .split("<script")

@@ -6,11 +6,11 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::common::container::{bind_mount, run_bundle};
 use crate::common::packaged::{make, package, released};
 use crate::common::{Running, assert_ended, names_in, number, parsed, temp_dir, text, tool};
 
@@ -102,15 +102,7 @@ impl Container {
 
     /// Runs it with these arguments to the entry point, or with the image's default.
     fn run(&self, arguments: Option<&str>) -> Output {
-        static CONTAINERS: AtomicU32 = AtomicU32::new(0);
-        let number = CONTAINERS.fetch_add(1, Ordering::Relaxed);
-        let config = serde_json::to_vec(&self.config(arguments)).unwrap();
-        fs::write(self.image.layout.path().join("config.json"), config).unwrap();
-        let mut runc = tool("runc");
-        runc.args(["run", "--bundle"])
-            .arg(self.image.layout.path())
-            .arg(format!("wbench-test-{}-{number}", std::process::id()));
-        Running::start(runc).finish()
+        run_bundle(self.image.layout.path(), &self.config(arguments))
     }
 
     fn config(&self, arguments: Option<&str>) -> Value {
@@ -153,9 +145,7 @@ impl Container {
 
 /// A bind mount of a host directory over the data directory.
 fn mounted(directory: &Path, access: &str) -> Option<Value> {
-    Some(json!({
-        "destination": "/data", "type": "bind", "source": directory, "options": ["bind", access],
-    }))
+    Some(bind_mount(directory, "/data", access))
 }
 
 /// A directory that a user owns.
