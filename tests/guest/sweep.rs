@@ -63,7 +63,7 @@ fn native_and_container_runs_at_concurrency_one_and_two_give_one_table_and_one_p
     for part in [
         "Comparison of native, runc",
         "by concurrency",
-        ">\nconcurrency\n</text>",
+        ">concurrency</text>",
     ] {
         assert!(shown.contains(part), "no '{part}' in the page");
     }

@@ -107,19 +107,27 @@ fn a_log_shares_a_row_with_the_result_of_the_same_parameters() {
         command.output().unwrap().stdout
     };
     wbench("cpu --max-prime 500 --events 100 -q --json new.json");
+    wbench("memory --total-size 16M --oper read -q --json memory.json");
     let old = wbench("--test=cpu --cpu-max-prime=500 --max-requests=100 run");
     fs::write(dir.path().join("old.log"), old).unwrap();
-    let log = sysbench_1_0(dir.path(), "cpu --cpu-max-prime=500 --events=100 run");
+    let log = sysbench_1_0(
+        dir.path(),
+        "memory --memory-total-size=16M --memory-oper=read run",
+    );
     fs::write(dir.path().join("1.0.log"), log).unwrap();
-    let comparison = wbench("compare old.log 1.0.log new.json --format json");
-    let comparison: Value = serde_json::from_slice(&comparison).unwrap();
-    let rows = comparison["rows"].as_array().unwrap();
-    assert_eq!(rows.len(), 1);
-    let groups: Vec<_> = rows[0]["groups"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|g| &g["group"])
-        .collect();
-    assert_eq!(groups, ["old", "1.0", "new"]);
+    let rows_of = |files: &str| {
+        let comparison = wbench(&format!("compare {files} --format json"));
+        let mut comparison: Value = serde_json::from_slice(&comparison).unwrap();
+        comparison["rows"].take().as_array().unwrap().clone()
+    };
+    for (files, names) in [
+        ("old.log new.json", ["old", "new"]),
+        ("1.0.log memory.json", ["1.0", "memory"]),
+    ] {
+        let rows = rows_of(files);
+        assert_eq!(rows.len(), 1, "{rows:#?}");
+        let groups = rows[0]["groups"].as_array().unwrap().iter();
+        let groups: Vec<_> = groups.map(|group| &group["group"]).collect();
+        assert_eq!(groups, names);
+    }
 }
