@@ -229,8 +229,8 @@ fn scalar_fields(value: &Value, name: &str, fields: &mut Vec<String>) {
 #[test]
 fn an_unknown_field_is_named_with_what_exists_instead() {
     let results = Results::new();
-    let labelled = results.result(1.0, |r| r["labels"] = json!({ "env": "kvm", "rack": "3" }));
-    results.put("runs/0.json", &labelled);
+    let labeled = results.result(1.0, |r| r["labels"] = json!({ "env": "kvm", "rack": "3" }));
+    results.put("runs/0.json", &labeled);
     for option in ["--by", "--vary"] {
         let output = results.compare(&format!("runs {option} host.kernl"));
         assert_eq!(output.status.code(), Some(2), "{option}");
@@ -619,13 +619,13 @@ fn other_differences_are_listed_once_and_suspicious_ones_are_warnings() {
 }
 
 #[test]
-fn colours_are_used_only_on_terminals_unless_requested() {
+fn colors_are_used_only_on_terminals_unless_requested() {
     let results = Results::new();
     results.group("a", around(1000.0));
     results.group("b", around(500.0));
     assert!(!stdout(&results.compare("a b")).contains('\x1b'));
-    let coloured = stdout(&results.compare("a b --color always"));
-    assert!(coloured.contains("\x1b[31mworse\x1b[0m"), "{coloured:?}");
+    let colored = stdout(&results.compare("a b --color always"));
+    assert!(colored.contains("\x1b[31mworse\x1b[0m"), "{colored:?}");
     assert!(!stdout(&results.compare("a b --color never")).contains('\x1b'));
 }
 
@@ -726,7 +726,7 @@ fn a_directory_without_results_is_reported_as_such() {
     assert!(stderr(&output).starts_with(named), "{output:?}");
 }
 
-/// Sets colours and the window title with 7-bit and 8-bit escapes, reverses the text and breaks the
+/// Sets colors and the window title with 7-bit and 8-bit escapes, reverses the text and breaks the
 /// line.
 const HOSTILE: &str = "=red\x1b[31m\u{9b}1m\x1b]0;title\x07\nwbench: fine\u{202e}end\x7f";
 
@@ -804,7 +804,7 @@ fn errors_escape_the_arguments_they_quote() {
 }
 
 #[test]
-fn csv_neutralises_formulas_in_labels_and_keeps_numbers() {
+fn csv_neutralizes_formulas_in_labels_and_keeps_numbers() {
     let results = Results::new();
     for (file, label, rate) in [("a", "=cmd|' /C calc'!A0", 1000.0), ("b", "-5", 500.0)] {
         let result = results.result(rate, |result| result["labels"] = json!({ "env": label }));

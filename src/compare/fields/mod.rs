@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(without_label.resolve("mode"), Some("workload.params.mode"));
         assert_eq!(without_label.resolve("host.kernel"), Some("host.kernel"));
         assert_eq!(without_label.resolve("kernel"), None);
-        let labelled = json.replacen('{', r#"{"labels": {"threads": "many"},"#, 1);
-        assert_eq!(fields(&labelled).resolve("threads"), Some("labels.threads"));
+        let labeled = json.replacen('{', r#"{"labels": {"threads": "many"},"#, 1);
+        assert_eq!(fields(&labeled).resolve("threads"), Some("labels.threads"));
     }
 }

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn logs_of_other_versions_are_not_recognised() {
+    fn logs_of_other_versions_are_not_recognized() {
         assert!(!is_log(
             "sysbench 0.5:  multi-threaded system evaluation benchmark\n"
         ));
