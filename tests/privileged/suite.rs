@@ -79,9 +79,9 @@ fn a_full_disk_under_the_result_file_loses_no_saved_result() {
         disk.remount("size=1M");
         let output = place.suite(&format!("{json} --resume"));
         assert_ended(&output, 0);
-        let there = format!("wbench: {kept} of 6 measurements");
+        let complete = format!("wbench: resuming: {kept} of 6 measurements complete");
         assert!(
-            text(&output.stderr).starts_with(&there),
+            text(&output.stderr).starts_with(&complete),
             "{}",
             text(&output.stderr)
         );

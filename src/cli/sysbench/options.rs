@@ -9,7 +9,7 @@ pub struct Opt {
     pub name: &'static str,
     /// Placeholder of the value after `=`; in brackets if the value is optional.
     pub takes: &'static str,
-    /// Default value; empty if there is none.
+    /// Default value; empty if it has no default.
     pub default: &'static str,
     /// Description in the usage text.
     pub about: &'static str,
