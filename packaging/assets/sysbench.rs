@@ -1,7 +1,7 @@
 //! The command line of sysbench 0.4.12 as a clap command, the source of its man page.
 
 use clap::{Arg, Command};
-use wbench::cli::sysbench::{OPTIONS, Opt};
+use wbench::cli::sysbench::{GENERAL, Opt, TESTS};
 
 /// The name of the man page.
 pub const NAME: &str = "wbench-sysbench";
@@ -13,8 +13,8 @@ pub fn command() -> Command {
         .about("run the tests of sysbench 0.4.12 with wbench")
         .long_about(
             "\
-Runs the tests cpu, memory and fileio of sysbench 0.4.12 with the same options, report and request
-stream. wbench accepts this command line when it is started under the name sysbench, such as by
+Runs the tests cpu, memory, fileio, threads and mutex of sysbench 0.4.12 with the same options,
+report and request stream. wbench accepts this command line when it is started under the name sysbench, such as by
 the link in the package wbench-sysbench, or when the first argument is an option or command of
 sysbench 0.4.12:
 
@@ -23,7 +23,7 @@ wbench --test=cpu run
 The README lists the differences from sysbench, with reasons. The first line of a report names
 wbench.",
         )
-        .override_usage("sysbench [options]... --test=<cpu|memory|fileio> [options]... command\nwbench --test=<cpu|memory|fileio> [options]... command")
+        .override_usage("sysbench [options]... --test=<cpu|memory|fileio|threads|mutex> [options]... command\nwbench --test=<cpu|memory|fileio|threads|mutex> [options]... command")
         .after_help(
             "\
 Commands: prepare creates the files of the fileio test, run measures, cleanup removes the files,
@@ -37,14 +37,22 @@ Examples:
            --file-extra-flags=direct --file-test-mode=rndrw run
   sysbench --test=fileio --file-total-size=8G cleanup
 
-Exit status: 0 success; 1 failure, or help printed; 2 a run that hung was aborted
+Exit status: 0 success; 1 failure, or --help; 2 a run that hung was aborted
 (--forced-shutdown); 129, 130, 131 or 143 interrupted by SIGHUP, SIGINT, SIGQUIT or SIGTERM.",
         )
         .disable_help_flag(true)
         .disable_version_flag(true)
-        .args(OPTIONS.iter().flat_map(|(heading, options)| {
-            options.iter().map(|option| argument(option).help_heading(*heading))
+        .args(arguments("General options", GENERAL))
+        .args(TESTS.iter().flat_map(|test| {
+            arguments(test.heading, test.options)
         }))
+}
+
+fn arguments(heading: &'static str, options: &'static [Opt]) -> Vec<Arg> {
+    let arguments = options
+        .iter()
+        .map(|option| argument(option).help_heading(heading));
+    arguments.collect()
 }
 
 fn argument(option: &Opt) -> Arg {

@@ -38,13 +38,20 @@ pub fn run(args: &[OsString]) -> Exit {
 fn execute(invocation: &Invocation) -> Result<Exit> {
     let verbosity = invocation.verbosity;
     match &invocation.command {
-        Command::Help => {
+        Command::Usage => {
             print(&cli::usage())?;
             // Same exit status as 0.4.12; scripts may depend on it.
             Ok(Exit::Failure)
         }
+        Command::Help(test) => {
+            let text = test.map_or_else(cli::usage, |test| test.help());
+            print(&format!("{}{text}", report::banner()))?;
+            Ok(Exit::Success)
+        }
         Command::Version => {
-            print(&format!("{}\n", report::version()))?;
+            if verbosity >= Verbosity::NOTICE {
+                print(&format!("{}\n", report::version()))?;
+            }
             Ok(Exit::Success)
         }
         Command::Prepare(plan) => prepare(plan, verbosity),

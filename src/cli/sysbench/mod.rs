@@ -4,20 +4,20 @@ mod options;
 mod plan;
 mod values;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::plan::{FilePlan, RunPlan};
 use crate::report::sysbench::Verbosity;
 
-pub use options::{OPTIONS, Opt, usage};
+pub use options::{GENERAL, Opt, TESTS, TestOptions, usage};
 
-use options::find;
+use options::{find, find_test, test_names};
 use values::Values;
 
 const COMMANDS: [&str; 5] = ["prepare", "run", "cleanup", "help", "version"];
 
-/// Tests of 0.4.12 that wbench does not have.
-const OTHER_TESTS: [&str; 3] = ["threads", "mutex", "oltp"];
+/// Test of 0.4.12 that wbench does not have.
+const MISSING_TEST: &str = "oltp";
 
 /// Whether the argument is a command of 0.4.12 or starts like one of its options.
 pub fn is_known_word(word: &str) -> bool {
@@ -31,8 +31,10 @@ pub fn is_known_word(word: &str) -> bool {
 /// Command of an invocation.
 #[derive(Debug)]
 pub enum Command {
-    /// Print the usage.
-    Help,
+    /// Print the usage, as `--help` does.
+    Usage,
+    /// Print the options of a test, or else the usage.
+    Help(Option<&'static TestOptions>),
     /// Print the version.
     Version,
     /// Run a test.
@@ -62,9 +64,9 @@ pub fn parse<S: AsRef<str>>(words: &[S]) -> Result<Invocation> {
     let (values, command) = Values::read(words)?;
     let verbosity = values.verbosity()?;
     let command = match command {
-        _ if values.switch("help") => Command::Help,
+        _ if values.switch("help") => Command::Usage,
         _ if values.switch("version") => Command::Version,
-        Some("help") => Command::Help,
+        Some("help") => Command::Help(values.test()?),
         Some("version") => Command::Version,
         Some(command) => values.command(command)?,
         None => bail!(
@@ -89,20 +91,32 @@ impl Values<'_> {
     }
 
     fn command(&self, command: &str) -> Result<Command> {
-        let test = self.text("test");
-        match (test, command) {
-            ("cpu" | "memory", "run") | ("fileio", "run") => Ok(Command::Run {
-                plan: Box::new(self.plan(test)?),
+        let test = self
+            .test()?
+            .with_context(|| format!("--test=NAME is needed: one of {}", test_names()))?;
+        match (test.name, command) {
+            (_, "run") => Ok(Command::Run {
+                plan: Box::new(self.plan(test.name)?),
                 validate: self.switch("validate"),
             }),
             ("fileio", "prepare") => Ok(Command::Prepare(self.files()?)),
             ("fileio", "cleanup") => Ok(Command::Cleanup(self.files()?)),
-            ("cpu" | "memory", command) => bail!("the {test} test has no command '{command}'"),
-            ("", _) => bail!("--test=NAME is needed: one of cpu, memory, fileio"),
-            (other, _) if OTHER_TESTS.contains(&other) => bail!(
-                "--test={other}: this test of sysbench is not part of this program: one of cpu, memory, fileio is accepted"
+            (test, command) => bail!("the {test} test has no command '{command}'"),
+        }
+    }
+
+    /// Returns the test, if one was given. Fails if wbench does not have it.
+    fn test(&self) -> Result<Option<&'static TestOptions>> {
+        match self.text("test") {
+            "" => Ok(None),
+            MISSING_TEST => bail!(
+                "--test={MISSING_TEST}: this test of sysbench is not part of this program: one of {} \
+                 is accepted",
+                test_names()
             ),
-            (other, _) => bail!("--test={other}: one of cpu, memory, fileio is accepted"),
+            name => find_test(name)
+                .map(Some)
+                .with_context(|| format!("--test={name}: one of {} is accepted", test_names())),
         }
     }
 }
@@ -243,8 +257,29 @@ mod tests {
     }
 
     #[test]
-    fn the_usage_names_every_option() {
-        let text = usage();
+    fn the_usage_and_the_help_of_the_tests_name_every_option() {
+        let text = TESTS.iter().fold(usage(), |text, test| text + &test.help());
         assert!(all().all(|option| text.contains(&format!("--{}=", option.name))));
+    }
+
+    #[test]
+    fn help_for_a_test_lists_its_options_in_the_columns_of_0_4_12() {
+        for line in ["--test=mutex help", "help --test=mutex"] {
+            let Command::Help(Some(test)) = invocation(line).unwrap().command else {
+                panic!("{line}");
+            };
+            assert_eq!(
+                test.help(),
+                "mutex options:\n  \
+                 --mutex-num=N        total size of mutex array [4096]\n  \
+                 --mutex-locks=N      number of mutex locks to do per thread [50000]\n  \
+                 --mutex-loops=N      number of empty loops to do inside mutex lock [10000]\n\n"
+            );
+        }
+        assert!(matches!(
+            invocation("help").unwrap().command,
+            Command::Help(None)
+        ));
+        assert!(error("--test=oltp help").contains("not part of this program"));
     }
 }

@@ -30,25 +30,26 @@ const fn opt(
     }
 }
 
-const GENERAL: &[Opt] = &[
+/// General options.
+pub const GENERAL: &[Opt] = &[
     opt("num-threads", "N", "1", "number of threads to use"),
     opt(
         "max-requests",
         "N",
         "10000",
-        "limit for total number of requests, 0 for none",
+        "limit for total number of requests",
     ),
     opt(
         "max-time",
         "N",
         "0",
-        "limit for total execution time in seconds, 0 for none",
+        "limit for total execution time in seconds",
     ),
     opt(
         "forced-shutdown",
-        "off|N|N%",
+        "STRING",
         "off",
-        "time after max-time at which a hanging run is ended",
+        "amount of time to wait after --max-time before forcing shutdown",
     ),
     opt(
         "thread-stack-size",
@@ -60,21 +61,23 @@ const GENERAL: &[Opt] = &[
         "init-rng",
         "[on|off]",
         "off",
-        "seed the random number generator from the time",
+        "initialize random number generator",
     ),
-    opt("test", "NAME", "", "test to run: cpu, memory, fileio"),
+    opt("test", "STRING", "", "test to run"),
     opt("debug", "[on|off]", "off", "print more debugging info"),
     opt(
         "validate",
         "[on|off]",
         "off",
-        "check requests where that is possible",
+        "perform validation checks where possible",
     ),
+    opt("help", "[on|off]", "", "print help and exit"),
+    opt("version", "[on|off]", "", "print version and exit"),
     opt(
         "verbosity",
         "N",
         "4",
-        "5 debug, 4 info, 3 notice, 2 warning, 1 alert, 0 only critical",
+        "level of output: 5 debug, 4 info, 3 notice, 2 warning, 1 alert, 0 only critical",
     ),
     opt(
         "percentile",
@@ -82,8 +85,6 @@ const GENERAL: &[Opt] = &[
         "95",
         "percentile of response times to report, 1 to 100",
     ),
-    opt("help", "[on|off]", "off", "print help on general options"),
-    opt("version", "[on|off]", "off", "print version"),
     opt(
         "batch",
         "[on|off]",
@@ -92,9 +93,9 @@ const GENERAL: &[Opt] = &[
     ),
     opt(
         "batch-delay",
-        "SECONDS",
+        "N",
         "300",
-        "time between two such statistics",
+        "seconds between two such statistics",
     ),
 ];
 
@@ -120,9 +121,9 @@ const MEMORY: &[Opt] = &[
     ),
     opt(
         "memory-scope",
-        "global|local",
+        "STRING",
         "global",
-        "one block for all threads, or one each",
+        "global: one block for all threads, local: one each",
     ),
     opt(
         "memory-hugetlb",
@@ -132,11 +133,16 @@ const MEMORY: &[Opt] = &[
     ),
     opt(
         "memory-oper",
-        "read|write|none",
+        "STRING",
         "write",
-        "type of memory operations",
+        "type of memory operations: read, write, none",
     ),
-    opt("memory-access-mode", "seq|rnd", "seq", "memory access mode"),
+    opt(
+        "memory-access-mode",
+        "STRING",
+        "seq",
+        "memory access mode: seq, rnd",
+    ),
 ];
 
 const FILEIO: &[Opt] = &[
@@ -150,13 +156,13 @@ const FILEIO: &[Opt] = &[
     opt("file-total-size", "SIZE", "2G", "total size of all files"),
     opt(
         "file-test-mode",
-        "MODE",
+        "STRING",
         "",
         "seqwr, seqrewr, seqrd, rndrd, rndwr, rndrw",
     ),
     opt(
         "file-io-mode",
-        "MODE",
+        "STRING",
         "sync",
         "sync, async, mmap (fastmmap, slowmmap)",
     ),
@@ -168,7 +174,7 @@ const FILEIO: &[Opt] = &[
     ),
     opt(
         "file-extra-flags",
-        "FLAGS",
+        "STRING",
         "",
         "additional flags of open(2): sync, dsync, direct",
     ),
@@ -190,7 +196,7 @@ const FILEIO: &[Opt] = &[
         "on",
         "fsync() at the end of the test",
     ),
-    opt("file-fsync-mode", "MODE", "fsync", "fsync, fdatasync"),
+    opt("file-fsync-mode", "STRING", "fsync", "fsync, fdatasync"),
     opt(
         "file-merged-requests",
         "N",
@@ -205,45 +211,139 @@ const FILEIO: &[Opt] = &[
     ),
 ];
 
-/// All options by heading of the usage text.
-pub const OPTIONS: [(&str, &[Opt]); 4] = [
-    ("General options", GENERAL),
-    ("cpu options", CPU),
-    ("memory options", MEMORY),
-    ("fileio options", FILEIO),
+const THREADS: &[Opt] = &[
+    opt(
+        "thread-yields",
+        "N",
+        "1000",
+        "number of yields to do per request",
+    ),
+    opt("thread-locks", "N", "8", "number of locks per thread"),
+];
+
+const MUTEX: &[Opt] = &[
+    opt("mutex-num", "N", "4096", "total size of mutex array"),
+    opt(
+        "mutex-locks",
+        "N",
+        "50000",
+        "number of mutex locks to do per thread",
+    ),
+    opt(
+        "mutex-loops",
+        "N",
+        "10000",
+        "number of empty loops to do inside mutex lock",
+    ),
+];
+
+/// A test.
+#[derive(Debug, Clone, Copy)]
+pub struct TestOptions {
+    /// Name.
+    pub name: &'static str,
+    /// Heading of its options.
+    pub heading: &'static str,
+    /// Description in the usage text.
+    pub about: &'static str,
+    /// Options.
+    pub options: &'static [Opt],
+}
+
+/// The tests in the order of the usage text.
+pub const TESTS: [TestOptions; 5] = [
+    TestOptions {
+        name: "fileio",
+        heading: "fileio options",
+        about: "File I/O test",
+        options: FILEIO,
+    },
+    TestOptions {
+        name: "cpu",
+        heading: "cpu options",
+        about: "CPU performance test",
+        options: CPU,
+    },
+    TestOptions {
+        name: "memory",
+        heading: "memory options",
+        about: "Memory functions speed test",
+        options: MEMORY,
+    },
+    TestOptions {
+        name: "threads",
+        heading: "threads options",
+        about: "Threads subsystem performance test",
+        options: THREADS,
+    },
+    TestOptions {
+        name: "mutex",
+        heading: "mutex options",
+        about: "Mutex performance test",
+        options: MUTEX,
+    },
 ];
 
 /// Iterates over all options.
 pub(super) fn all() -> impl Iterator<Item = &'static Opt> {
-    OPTIONS.iter().flat_map(|(_, options)| *options)
+    let of_tests = TESTS.iter().flat_map(|test| test.options);
+    GENERAL.iter().chain(of_tests)
 }
 
 pub(super) fn find(name: &str) -> Option<&'static Opt> {
     all().find(|option| option.name == name)
 }
 
-/// Returns the usage text with every option and its default.
+/// Finds a test by its name.
+pub(super) fn find_test(name: &str) -> Option<&'static TestOptions> {
+    TESTS.iter().find(|test| test.name == name)
+}
+
+/// Returns the names of all tests, as in an error message.
+pub(super) fn test_names() -> String {
+    TESTS.map(|test| test.name).join(", ")
+}
+
+/// Returns the usage text: general options, tests and commands.
 pub fn usage() -> String {
     let mut text = String::from(
-        "Usage:\n  sysbench [general-options]... --test=<test-name> [test-options]... command\n",
+        "Usage:\n  sysbench [general-options]... --test=<test-name> [test-options]... command\n\n",
     );
-    for (title, options) in OPTIONS {
-        text.push_str(&format!("\n{title}:\n"));
-        for Opt {
-            name,
-            takes,
-            default,
-            about,
-        } in options
-        {
-            let option = format!("--{name}={takes}");
-            let default = match *default {
-                "" => String::new(),
-                default => format!(" [{default}]"),
-            };
-            text.push_str(&format!("  {option:<36} {about}{default}\n"));
-        }
+    text.push_str(&list("General options", GENERAL));
+    text.push_str("\nCompiled-in tests:\n");
+    for test in TESTS {
+        text.push_str(&format!("  {} - {}\n", test.name, test.about));
     }
-    text.push_str(&format!("\nCommands: {}\n", COMMANDS.join(" ")));
+    text.push_str(&format!("\nCommands: {}\n\n", COMMANDS.join(" ")));
+    text.push_str("See 'sysbench --test=<name> help' for a list of options for each test.\n\n");
+    text
+}
+
+impl TestOptions {
+    /// Returns the help text of the test: its options.
+    pub fn help(&self) -> String {
+        list(self.heading, self.options) + "\n"
+    }
+}
+
+/// Lists options with their defaults, with the descriptions in one column, as 0.4.12 does.
+fn list(heading: &str, options: &[Opt]) -> String {
+    let longest = options.iter().map(|option| option.name.len()).max();
+    let width = longest.unwrap_or(0) + 9;
+    let mut text = format!("{heading}:\n");
+    for Opt {
+        name,
+        takes,
+        default,
+        about,
+    } in options
+    {
+        let option = format!("--{name}={takes}");
+        let default = match *default {
+            "" => String::new(),
+            default => format!(" [{default}]"),
+        };
+        text.push_str(&format!("  {option:<width$} {about}{default}\n"));
+    }
     text
 }

@@ -11,8 +11,8 @@ use super::values::Values;
 use crate::cli::LONGEST_SECONDS;
 use crate::plan::{
     ClockChoice, CpuBound, CpuParams, FileMode, FilePlan, FileSet, FileioParams, FsyncMode, IoMode,
-    Limits, MAX_DEPTH, MemoryAccess, MemoryOper, MemoryParams, MemoryScope, OpenFlags, RunPlan,
-    Seed, Test,
+    Limits, MAX_DEPTH, MemoryAccess, MemoryOper, MemoryParams, MemoryScope, MutexParams, OpenFlags,
+    RunPlan, Seed, Test, ThreadsParams,
 };
 
 impl Values<'_> {
@@ -24,6 +24,8 @@ impl Values<'_> {
                 limits.max_requests = None;
                 (Test::Memory(self.memory()?), None)
             }
+            "threads" => (Test::Threads(self.threads()?), None),
+            "mutex" => (Test::Mutex(self.mutex()?), None),
             _ => {
                 let files = self.files()?;
                 let params = self.fileio(files.set)?;
@@ -136,10 +138,25 @@ impl Values<'_> {
         .validated()
     }
 
+    fn threads(&self) -> Result<ThreadsParams> {
+        Ok(ThreadsParams {
+            yields: self.whole("thread-yields")?,
+            locks: self.positive_count("thread-locks")?,
+        })
+    }
+
+    fn mutex(&self) -> Result<MutexParams> {
+        // Checked, but without effect: compilers remove the loop of 0.4.12.
+        self.whole("mutex-loops")?;
+        Ok(MutexParams {
+            mutexes: self.positive_count("mutex-num")?,
+            locks: self.positive("mutex-locks")?,
+            loops: 0,
+        })
+    }
+
     pub fn files(&self) -> Result<FilePlan> {
-        let count = self.positive("file-num")?;
-        let files = NonZeroU32::try_from(count)
-            .with_context(|| format!("--file-num={count}: at most {} is accepted", u32::MAX))?;
+        let files = self.positive_count("file-num")?;
         let (total, block) = (self.size("file-total-size")?, self.size("file-block-size")?);
         Ok(FilePlan {
             dir: PathBuf::from("."),

@@ -1,7 +1,7 @@
 //! Typed access to option values.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use anyhow::{Context, Result, ensure};
 
@@ -65,6 +65,12 @@ impl<'a> Values<'a> {
         let accepted = "a whole number, 1 or more,";
         NonZeroU64::new(self.number(name, accepted)?)
             .with_context(|| format!("--{name}={}: {accepted} is accepted", self.text(name)))
+    }
+
+    pub fn positive_count(&self, name: &str) -> Result<NonZeroU32> {
+        let number = self.positive(name)?;
+        NonZeroU32::try_from(number)
+            .with_context(|| format!("--{name}={number}: at most {} is accepted", u32::MAX))
     }
 
     pub fn size(&self, name: &str) -> Result<u64> {

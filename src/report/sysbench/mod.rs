@@ -69,7 +69,8 @@ pub fn version() -> String {
     )
 }
 
-fn banner() -> String {
+/// Returns the first line of a report, and an empty line.
+pub fn banner() -> String {
     format!(
         "{}:  multi-threaded system evaluation benchmark\n\n",
         version()
