@@ -267,6 +267,8 @@ impl<'a> Run<'a> {
                 .map(|thread| ThreadTotals {
                     events: thread.events,
                     event_time_s: thread.event_time.as_secs_f64(),
+                    min_ns: (thread.events > 0).then_some(thread.min.0),
+                    max_ns: (thread.events > 0).then_some(thread.max.0),
                 })
                 .collect(),
             noise: Noise {

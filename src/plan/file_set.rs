@@ -18,6 +18,8 @@ pub struct FileSet {
     pub block_size: u64,
     /// Bytes by which each file was rounded down to whole blocks.
     pub lost: u64,
+    /// Bytes of the total size that are in no file, as the number of files does not divide it.
+    pub remainder: u64,
 }
 
 impl FileSet {
@@ -50,6 +52,11 @@ impl FileSet {
             file_size,
             block_size,
             lost,
+            // The rounding of the files is reported, and leaves nothing beyond them.
+            remainder: match lost {
+                0 => total_size % u64::from(files.get()),
+                _ => 0,
+            },
         })
     }
 
@@ -68,6 +75,12 @@ impl FileSet {
     /// Total size of all files in bytes.
     pub fn total_size(&self) -> u64 {
         self.file_size * u64::from(self.files.get())
+    }
+
+    /// Size over which random positions are drawn: as in sysbench, with the bytes that are in no
+    /// file.
+    pub fn position_range(&self) -> u64 {
+        self.total_size() + self.remainder
     }
 }
 

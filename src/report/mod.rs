@@ -12,7 +12,7 @@ pub mod text;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
-use self::sysbench::Verbosity;
+use self::sysbench::{PrintedOptions, Verbosity};
 use crate::result::RunResult;
 use crate::terminal;
 
@@ -51,9 +51,11 @@ impl ReportFormat {
             Self::Text => Ok(text::report(result)),
             Self::Sysbench => {
                 let verbosity = Verbosity::INFO;
-                Ok(sysbench::preamble(verbosity, &result.workload, false)
-                    + &sysbench::started(verbosity)
-                    + &sysbench::summary(verbosity, result)?)
+                Ok(
+                    sysbench::preamble(verbosity, &result.workload, PrintedOptions::default())
+                        + &sysbench::started(verbosity, result.workload.threads)
+                        + &sysbench::summary(verbosity, result)?,
+                )
             }
             Self::Json => {
                 let json = serde_json::to_string_pretty(result);

@@ -54,6 +54,12 @@ pub struct ThreadTotals {
     pub events: u64,
     /// Sum of their latencies.
     pub event_time_s: f64,
+    /// Shortest latency; null without events.
+    #[serde(default)]
+    pub min_ns: Option<u64>,
+    /// Longest latency; null without events.
+    #[serde(default)]
+    pub max_ns: Option<u64>,
 }
 
 /// Statistics of one report interval.

@@ -1,6 +1,6 @@
 //! Progress on standard error, only if that is a terminal.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -20,6 +20,8 @@ pub(super) const STEPS: u64 = 1000;
 pub enum IntervalLines {
     /// To standard output.
     Stdout,
+    /// Standard output, after the time in seconds since 1970, as sysbench 0.4.12 does.
+    TimedStdout,
     /// Standard error, because standard output contains something else.
     Stderr,
     /// Not printed.
@@ -91,6 +93,11 @@ impl Observer for RunProgress {
         self.bar.suspend(|| match self.lines {
             // A failed write must not end the run; printing the report will report it.
             IntervalLines::Stdout => _ = crate::output::print(&line),
+            IntervalLines::TimedStdout => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH);
+                let seconds = since.map_or(0, |since| since.as_secs());
+                _ = crate::output::print(&format!("[{seconds}] {line}"));
+            }
             IntervalLines::Stderr => terminal::print_report(&line),
             IntervalLines::Nowhere => {}
         });

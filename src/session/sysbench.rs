@@ -1,6 +1,7 @@
 //! Runs the sysbench 0.4.12 command line.
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -12,7 +13,7 @@ use crate::engine::{Observer, Progress};
 use crate::exit::Exit;
 use crate::output::print;
 use crate::plan::{FilePlan, FileioParams, RunPlan};
-use crate::report::sysbench::{self as report, Verbosity};
+use crate::report::sysbench::{self as report, PrintedOptions, Verbosity};
 use crate::report::text::Columns;
 use crate::result::{EndedBy, Interval, RunResult, Warning, Workload};
 use crate::run::Run;
@@ -31,8 +32,23 @@ pub fn run(args: &[OsString]) -> Exit {
         .skip(1)
         .map(|arg| arg.to_string_lossy())
         .collect();
-    let done = cli::parse(&args).and_then(|invocation| execute(&invocation));
-    done.unwrap_or_else(|error| fail(PREFIX, &error))
+    let done = match cli::parse(&args) {
+        Ok(invocation) => execute(&invocation),
+        Err(error) => print(&report::banner()).and(Err(error)),
+    };
+    done.unwrap_or_else(|error| {
+        print_fatal(&format!("{error:#}"));
+        fail(PREFIX, &error)
+    })
+}
+
+/// Prints an error on standard output, where scripts look for it; on a terminal, standard error is
+/// enough.
+fn print_fatal(error: &str) {
+    if !io::stdout().is_terminal() {
+        // The error itself matters more than that it could not be printed here.
+        let _ = print(&format!("{PREFIX}{error}\n"));
+    }
 }
 
 fn execute(invocation: &Invocation) -> Result<Exit> {
@@ -60,7 +76,7 @@ fn execute(invocation: &Invocation) -> Result<Exit> {
             locked(plan, FileLock::Exclusive, verbosity)?.remove()?;
             Ok(Exit::Success)
         }
-        Command::Run { plan, validate } => measure(plan, *validate, verbosity),
+        Command::Run { plan, printed } => measure(plan, *printed, verbosity),
     }
 }
 
@@ -75,7 +91,7 @@ fn prepare(plan: &FilePlan, verbosity: Verbosity) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn measure(plan: &RunPlan, validate: bool, verbosity: Verbosity) -> Result<Exit> {
+fn measure(plan: &RunPlan, printed: PrintedOptions, verbosity: Verbosity) -> Result<Exit> {
     signal::watch()?;
     let files = match plan.fileio() {
         Some((params, files)) => Some(Arc::new(files_of_run(files, params, verbosity)?)),
@@ -86,7 +102,7 @@ fn measure(plan: &RunPlan, validate: bool, verbosity: Verbosity) -> Result<Exit>
         print_warning(verbosity, &warning.to_string());
     }
     let workload = Workload::of(plan);
-    print(&report::preamble(verbosity, &workload, validate))?;
+    print(&report::preamble(verbosity, &workload, printed))?;
     if let Some(files) = &plan.files {
         warn_of_rounding(files, verbosity)?;
     }
@@ -94,6 +110,7 @@ fn measure(plan: &RunPlan, validate: bool, verbosity: Verbosity) -> Result<Exit>
     let result = run.measure(files, &mut progress);
     drop(progress);
     if let (Some(error), false) = (&result.error, result.ended_by == EndedBy::ForcedShutdown) {
+        print_fatal(error);
         message!("{PREFIX}{error}");
         return Ok(Exit::of(&result));
     }
@@ -151,18 +168,20 @@ fn warn_of_rounding(files: &FilePlan, verbosity: Verbosity) -> Result<()> {
 /// Reports the start of the threads as 0.4.12 does, and progress like the native command line.
 struct SysbenchProgress {
     run: RunProgress,
+    threads: u64,
     verbosity: Verbosity,
 }
 
 impl SysbenchProgress {
     fn new(plan: &RunPlan, verbosity: Verbosity) -> Self {
         let lines = match verbosity >= Verbosity::NOTICE {
-            true => IntervalLines::Stdout,
+            true => IntervalLines::TimedStdout,
             false => IntervalLines::Nowhere,
         };
         let columns = Columns::of(&plan.test);
         Self {
             run: RunProgress::new(plan.limits.max_time(), lines, columns, false),
+            threads: plan.threads.get() as u64,
             verbosity,
         }
     }
@@ -171,7 +190,7 @@ impl SysbenchProgress {
 impl Observer for SysbenchProgress {
     fn started(&mut self) {
         // The final report will fail to print, too, and its error is reported.
-        let _ = print(&report::started(self.verbosity));
+        let _ = print(&report::started(self.verbosity, self.threads));
     }
 
     fn progress_interval(&self) -> Option<std::time::Duration> {

@@ -181,7 +181,7 @@ fn a_signal_ends_the_sysbench_dialect_with_its_report() {
         .success();
     for (signal, status) in SIGNALS {
         for args in [
-            "--test=cpu --cpu-max-prime=1000 --max-requests=0 run".to_owned(),
+            "--test=cpu --cpu-max-prime=1000 --max-requests=1000000000 run".to_owned(),
             "--test=memory --memory-total-size=1000000T run".to_owned(),
             format!("{set} --file-test-mode=rndrw --max-requests=0 run"),
         ] {

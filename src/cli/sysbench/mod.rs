@@ -7,7 +7,7 @@ mod values;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::plan::{FilePlan, RunPlan};
-use crate::report::sysbench::Verbosity;
+use crate::report::sysbench::{PrintedOptions, Verbosity};
 
 pub use options::{GENERAL, Opt, TESTS, TestOptions, usage};
 
@@ -41,8 +41,8 @@ pub enum Command {
     Run {
         /// The validated run.
         plan: Box<RunPlan>,
-        /// `--validate` was given; for tests with nothing to check it only changes one line.
-        validate: bool,
+        /// What to print of the options.
+        printed: PrintedOptions,
     },
     /// Create test files.
     Prepare(FilePlan),
@@ -97,10 +97,15 @@ impl Values<'_> {
         match (test.name, command) {
             (_, "run") => Ok(Command::Run {
                 plan: Box::new(self.plan(test.name)?),
-                validate: self.switch("validate"),
+                printed: PrintedOptions {
+                    validate: self.switch("validate"),
+                    debug: self.switch("debug"),
+                    endless: self.whole("max-requests").ok() == Some(0)
+                        && self.whole("max-time").ok() == Some(0),
+                },
             }),
-            ("fileio", "prepare") => Ok(Command::Prepare(self.files()?)),
-            ("fileio", "cleanup") => Ok(Command::Cleanup(self.files()?)),
+            ("fileio", "prepare") => Ok(Command::Prepare(self.checked_files()?)),
+            ("fileio", "cleanup") => Ok(Command::Cleanup(self.checked_files()?)),
             (test, command) => bail!("the {test} test has no command '{command}'"),
         }
     }
@@ -127,7 +132,7 @@ mod tests {
 
     use super::options::all;
     use super::*;
-    use crate::plan::{CpuBound, CpuParams, OpenFlags, Seed, Test};
+    use crate::plan::{CpuBound, CpuParams, IoMode, OpenFlags, Seed, Test};
 
     fn invocation(line: &str) -> Result<Invocation> {
         parse(&line.split_whitespace().collect::<Vec<_>>())
@@ -179,7 +184,7 @@ mod tests {
 
     #[test]
     fn whole_numbers_take_no_suffix_and_invalid_ones_are_not_read_as_zero() {
-        for value in ["10m", "2K", "-1", "", "1.5", "0x10", "99999999999999999999"] {
+        for value in ["10m", "2K", "-", "", "1.5", "0x10", "99999999999999999999"] {
             let error = error(&format!("--test=cpu --max-requests={value} run"));
             assert!(
                 error.contains("--max-requests") && error.contains(value),
@@ -231,6 +236,52 @@ mod tests {
     }
 
     #[test]
+    fn values_that_0_4_12_accepts_are_accepted() {
+        let fileio = |option: &str| {
+            let line = format!("--test=fileio --file-test-mode=rndrw {option} run");
+            match plan(&line).test {
+                Test::Fileio(params) => params,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(fileio("--file-extra-flags").flags, OpenFlags::None);
+        assert_eq!(fileio("--file-io-mode=").io_mode, IoMode::Sync);
+        assert_eq!(fileio("--file-async-backlog=0").depth.get(), 1);
+        assert!(fileio("--file-rw-ratio=inf").rw_ratio > 1e30);
+        for option in ["--max-requests=-1", "--max-time=-1"] {
+            let limits = plan(&format!("--test=cpu --max-requests=9 {option} run")).limits;
+            assert_eq!(limits.max_time_s, None, "{option}");
+        }
+        assert_eq!(
+            plan("--test=cpu --max-requests=-1 run").limits.max_requests,
+            None
+        );
+    }
+
+    #[test]
+    fn no_requests_are_no_limit_for_memory_and_fileio_only() {
+        for (test, max_requests) in [
+            ("cpu", Some(0)),
+            ("threads", Some(0)),
+            ("mutex", Some(0)),
+            ("memory", None),
+            ("fileio --file-test-mode=rndrd", None),
+        ] {
+            let plan = plan(&format!("--test={test} --max-requests=0 run"));
+            assert_eq!(plan.limits.max_requests, max_requests, "{test}");
+        }
+    }
+
+    #[test]
+    fn the_ratio_of_reads_to_writes_is_a_32_bit_number() {
+        let plan = plan("--test=fileio --file-test-mode=rndrw --file-rw-ratio=1.6 run");
+        let Test::Fileio(params) = plan.test else {
+            panic!()
+        };
+        assert_eq!(params.rw_ratio, f64::from(1.6f32));
+    }
+
+    #[test]
     fn errors_of_test_options_name_the_accepted_values() {
         for (line, word) in [
             ("--test=fileio --file-test-mode=seq run", "seqrewr"),
@@ -246,9 +297,18 @@ mod tests {
                 "async",
             ),
             (
-                "--test=fileio --file-test-mode=rndrd --file-async-backlog=0 run",
+                "--test=fileio --file-test-mode=rndrd --file-async-backlog=-1 run",
                 "--file-async-backlog",
             ),
+            (
+                "--test=fileio --file-test-mode=rndrd --file-extra-flags=none run",
+                "one of sync, dsync, direct",
+            ),
+            (
+                "--test=fileio --file-rw-ratio=much prepare",
+                "--file-rw-ratio",
+            ),
+            ("--test=fileio --num-threads=0 cleanup", "--num-threads"),
             ("--test=fileio --file-num=99999999999 prepare", "--file-num"),
             ("--test=cpu --no-such=1 run", "--no-such"),
         ] {

@@ -11,8 +11,8 @@ use super::values::Values;
 use crate::cli::LONGEST_SECONDS;
 use crate::plan::{
     ClockChoice, CpuBound, CpuParams, FileMode, FilePlan, FileSet, FileioParams, FsyncMode, IoMode,
-    Limits, MAX_DEPTH, MemoryAccess, MemoryOper, MemoryParams, MemoryScope, MutexParams, OpenFlags,
-    RunPlan, Seed, Test, ThreadsParams,
+    Limits, MemoryAccess, MemoryOper, MemoryParams, MemoryScope, MutexParams, OpenFlags, RunPlan,
+    Seed, Test, ThreadsParams,
 };
 
 impl Values<'_> {
@@ -29,7 +29,7 @@ impl Values<'_> {
             _ => {
                 let files = self.files()?;
                 let params = self.fileio(files.set)?;
-                if params.mode.is_sequential() {
+                if params.mode.is_sequential() || limits.max_requests == Some(0) {
                     limits.max_requests = None;
                 }
                 (Test::Fileio(params), Some(files))
@@ -76,12 +76,12 @@ impl Values<'_> {
     }
 
     fn limits(&self) -> Result<Limits> {
-        let max_time = self.within_reach("max-time", self.whole("max-time")? as f64)?;
-        let max_requests = self.whole("max-requests")?;
+        let max_time = self.limit("max-time")?.unwrap_or(0);
+        let max_time = self.within_reach("max-time", max_time as f64)?;
         let forced_shutdown = self.forced_shutdown(max_time)?;
         Ok(Limits {
             max_time_s: (max_time > 0.0).then_some(max_time),
-            max_requests: (max_requests > 0).then_some(max_requests),
+            max_requests: self.limit("max-requests")?,
             // A forced shutdown is relative to the time limit.
             forced_shutdown_s: forced_shutdown.filter(|_| max_time > 0.0),
         })
@@ -155,7 +155,15 @@ impl Values<'_> {
         })
     }
 
-    pub fn files(&self) -> Result<FilePlan> {
+    /// Returns the files of `prepare` and `cleanup`, for which 0.4.12 checks the options of a run
+    /// as well; the mode may be missing.
+    pub fn checked_files(&self) -> Result<FilePlan> {
+        self.with_default("file-test-mode", FileMode::Seqrd.name())
+            .plan("fileio")?;
+        self.files()
+    }
+
+    fn files(&self) -> Result<FilePlan> {
         let files = self.positive_count("file-num")?;
         let (total, block) = (self.size("file-total-size")?, self.size("file-block-size")?);
         Ok(FilePlan {
@@ -171,7 +179,6 @@ impl Values<'_> {
         let modes = [Seqwr, Seqrewr, Seqrd, Rndrd, Rndwr, Rndrw].map(|mode| (mode.name(), mode));
         let flags = [
             ("", OpenFlags::None),
-            ("none", OpenFlags::None),
             ("sync", OpenFlags::Sync),
             ("dsync", OpenFlags::Dsync),
             ("direct", OpenFlags::Direct),
@@ -180,13 +187,15 @@ impl Values<'_> {
             ("fsync", FsyncMode::Fsync),
             ("fdatasync", FsyncMode::Fdatasync),
         ];
-        let backlog = self.positive("file-async-backlog")?;
-        let depth = NonZeroU32::try_from(backlog).with_context(|| {
-            format!("--file-async-backlog={backlog}: at most {MAX_DEPTH} is accepted")
-        })?;
+        let depth = self.count("file-async-backlog")?;
         let ratio = self.text("file-rw-ratio");
+        // Of 32 bits, as in 0.4.12: the order of reads and writes depends on it.
+        let rw_ratio: f32 = ratio.parse().ok().with_context(|| {
+            format!("--file-rw-ratio={ratio}: a number, 0 or more, is accepted")
+        })?;
         // On 64-bit hosts 0.4.12 maps whole files in all of its mmap modes.
         let io_modes = [
+            ("", IoMode::Sync),
             ("sync", IoMode::Sync),
             ("async", IoMode::Aio),
             ("mmap", IoMode::Mmap),
@@ -196,19 +205,21 @@ impl Values<'_> {
         FileioParams {
             mode: self.one_of("file-test-mode", &modes)?,
             io_mode: self.one_of("file-io-mode", &io_modes)?,
-            depth,
+            depth: NonZeroU32::new(depth).unwrap_or(NonZeroU32::MIN),
             block_size_bytes: set.block_size,
             total_size_bytes: set.total_size(),
             files: set.files,
-            flags: self.one_of("file-extra-flags", &flags)?,
+            flags: match self.switch("file-extra-flags") {
+                // The option without a value.
+                true => OpenFlags::None,
+                false => self.one_of("file-extra-flags", &flags)?,
+            },
             fsync_freq: self.count("file-fsync-freq")?,
             fsync_all: self.switch("file-fsync-all"),
             fsync_end: self.switch("file-fsync-end"),
             fsync_mode: self.one_of("file-fsync-mode", &fsyncs)?,
             merged_requests: self.count("file-merged-requests")?,
-            rw_ratio: ratio.parse().ok().with_context(|| {
-                format!("--file-rw-ratio={ratio}: a number, 0 or more, is accepted")
-            })?,
+            rw_ratio: f64::from(rw_ratio.min(f32::MAX)),
             validate: self.switch("validate"),
             drop_cache: false,
         }

@@ -38,6 +38,13 @@ impl<'a> Values<'a> {
         Ok((Self(values), command))
     }
 
+    /// Returns these values with another default of an option.
+    pub fn with_default(&self, name: &'a str, default: &'a str) -> Self {
+        let mut values = self.0.clone();
+        values.entry(name).or_insert(default);
+        Self(values)
+    }
+
     pub fn text(&self, name: &str) -> &str {
         let default = || find(name).map_or("", |option| option.default);
         self.0.get(name).copied().unwrap_or_else(default)
@@ -59,6 +66,14 @@ impl<'a> Values<'a> {
 
     pub fn whole(&self, name: &str) -> Result<u64> {
         self.number(name, "a whole number, 0 or more,")
+    }
+
+    /// Returns a limit, which 0.4.12 does not have if it is negative.
+    pub fn limit(&self, name: &str) -> Result<Option<u64>> {
+        match self.text(name).parse::<i64>() {
+            Ok(negative) if negative < 0 => Ok(None),
+            _ => self.whole(name).map(Some),
+        }
     }
 
     pub fn positive(&self, name: &str) -> Result<NonZeroU64> {

@@ -55,6 +55,10 @@ impl Text {
         self.push(Verbosity::NOTICE, text);
     }
 
+    pub fn debug(&mut self, text: impl AsRef<str>) {
+        self.push(Verbosity::DEBUG, format!("DEBUG: {}", text.as_ref()));
+    }
+
     pub fn info(&mut self, text: impl AsRef<str>) {
         self.push(Verbosity::INFO, text);
     }
@@ -84,15 +88,15 @@ pub fn warning(verbosity: Verbosity, message: &str) -> String {
     text.text
 }
 
-/// Returns the text printed before test files are created.
+/// Returns the text printed before test files are created. Sizes are rounded down.
 pub fn preparing(verbosity: Verbosity, set: &FileSet) -> String {
     let mut text = Text::new(verbosity);
-    text.notice(banner());
-    text.notice(format!(
-        "{} files, {} each, {} total\nCreating files for the test...\n",
+    text.info(banner());
+    text.info(format!(
+        "{} files, {}Kb each, {}Mb total\nCreating files for the test...\n",
         set.files,
-        size(set.file_size as f64),
-        size(set.total_size() as f64)
+        set.file_size >> 10,
+        set.total_size() >> 20
     ));
     text.text
 }
@@ -105,16 +109,36 @@ pub fn removing(verbosity: Verbosity) -> String {
     text.text
 }
 
-/// Returns the text printed before a run. `validate` mentions the checks, if there are any.
-pub fn preamble(verbosity: Verbosity, workload: &Workload, validate: bool) -> String {
+/// Options of a run that change nothing but the text printed before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PrintedOptions {
+    /// `--validate`; for tests with nothing to check it has no other effect.
+    pub validate: bool,
+    /// `--debug`.
+    pub debug: bool,
+    /// Neither limits of events nor of time.
+    pub endless: bool,
+}
+
+/// Returns the text printed before a run.
+pub fn preamble(verbosity: Verbosity, workload: &Workload, options: PrintedOptions) -> String {
     let Params {
         test, limits, seed, ..
     } = &workload.params;
     let mut text = Text::new(verbosity);
+    if options.endless {
+        text.push(
+            Verbosity::WARNING,
+            "WARNING: Both max-requests and max-time are 0, running endless test\n",
+        );
+    }
     text.notice(banner());
     text.notice("Running the test with following options:\n");
     text.notice(format!("Number of threads: {}\n", workload.threads));
-    if validate {
+    if options.debug {
+        text.notice("Debug mode enabled.\n\n");
+    }
+    if options.validate {
         text.notice("Additional request validation enabled.\n\n");
     }
     if seed.is_some() {
@@ -165,14 +189,14 @@ fn fileio_options(params: &FileioParams, max_requests: Option<u64>) -> String {
         text.push_str(&line);
         text.push('\n');
     };
-    if params.mode.is_sequential() {
-        if params.merged_requests > 0 {
-            let merged = size(params.request_size() as f64);
-            line(format!(
-                "Merging requests  up to {merged} for sequential IO."
-            ));
-        }
-    } else {
+    if params.merged_requests > 0 {
+        let merged = params.block_size_bytes * u64::from(params.merged_requests);
+        line(format!(
+            "Merging requests  up to {} for sequential IO.",
+            size(merged as f64)
+        ));
+    }
+    if !params.mode.is_sequential() {
         let requests = max_requests.unwrap_or(0);
         line(format!(
             "Number of random requests for random IO: {requests}"
@@ -226,9 +250,12 @@ fn open_flags(flags: OpenFlags) -> u32 {
 }
 
 /// Returns the text printed when the threads start.
-pub fn started(verbosity: Verbosity) -> String {
+pub fn started(verbosity: Verbosity, threads: u64) -> String {
     let mut text = Text::new(verbosity);
     text.notice("Threads started!\n");
+    for thread in 0..threads {
+        text.debug(format!("Runner thread started ({thread})!\n"));
+    }
     text.text
 }
 
@@ -247,6 +274,11 @@ pub fn summary(verbosity: Verbosity, result: &RunResult) -> Result<String> {
     text.notice(test_summary(result));
     text.notice(execution_summary(result)?);
     text.notice(fairness(&result.threads));
+    text.debug("Verbose per-thread statistics:\n\n");
+    for (number, thread) in result.threads.iter().enumerate() {
+        text.debug(thread_statistics(number, thread));
+    }
+    text.push(Verbosity::DEBUG, "\n");
     Ok(text.text)
 }
 
@@ -259,7 +291,7 @@ fn test_summary(result: &RunResult) -> String {
         ),
         Test::Memory(memory) => {
             let mut text = format!(
-                "Operations performed: {} ({:.2} ops/sec)\n\n",
+                "Operations performed: {} ({:8.2} ops/sec)\n\n",
                 totals.events, result.rates.events_per_s
             );
             if !memory.has_empty_events() {
@@ -299,13 +331,16 @@ fn execution_summary(result: &RunResult) -> Result<String> {
     let ms = |ns: f64| ns / 1e6;
     let percentile = result.workload.params.percentile;
     let (min, avg, max, high) = match &result.latency_ns {
-        Some(latency) => (
-            ms(latency.min as f64),
-            ms(latency.mean),
-            ms(latency.max as f64),
-            ms(latency.percentile(f64::from(percentile))? as f64),
-        ),
-        None => (0.0, 0.0, 0.0, 0.0),
+        Some(latency) => {
+            let high = ms(latency.percentile(f64::from(percentile))? as f64);
+            (
+                ms(latency.min as f64),
+                ms(latency.mean),
+                ms(latency.max as f64),
+                format!("         approx. {percentile:3} percentile:         {high:10.2}ms\n"),
+            )
+        }
+        None => (0.0, 0.0, 0.0, String::new()),
     };
     Ok(format!(
         "
@@ -317,8 +352,7 @@ Test execution summary:
          min:                            {min:10.2}ms
          avg:                            {avg:10.2}ms
          max:                            {max:10.2}ms
-         approx. {percentile:3} percentile:         {high:10.2}ms
-",
+{high}",
         totals.wall_s, totals.events, totals.event_time_s,
     ))
 }
@@ -333,5 +367,19 @@ Threads fairness:
     execution time (avg/stddev):   {time:.4}/{time_dev:3.2}
 
 "
+    )
+}
+
+/// Formats the statistics of one thread in two lines of debug output.
+fn thread_statistics(number: usize, thread: &ThreadTotals) -> String {
+    let seconds = |ns: Option<u64>| ns.unwrap_or(0) as f64 / 1e9;
+    let time = thread.event_time_s;
+    format!(
+        "    thread #{number:3}: min: {:.4}s  avg: {:.4}s  max: {:.4}s  events: {}\n\
+         DEBUG:                  total time taken by even execution: {time:.4}s\n",
+        seconds(thread.min_ns),
+        time / thread.events.max(1) as f64,
+        seconds(thread.max_ns),
+        thread.events,
     )
 }

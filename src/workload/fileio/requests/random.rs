@@ -168,7 +168,10 @@ impl Random {
 /// The blocks of a file set, by draws of the generator.
 #[derive(Debug)]
 struct Blocks {
-    total_size: f64,
+    /// Size over which positions are drawn.
+    range: f64,
+    /// Position of the last byte of the last file.
+    last: u64,
     file_size: Divisor,
     block_size: Divisor,
     len: usize,
@@ -177,20 +180,21 @@ struct Blocks {
 impl Blocks {
     fn of(files: FileSet) -> Self {
         Self {
-            total_size: files.total_size() as f64,
+            range: files.position_range() as f64,
+            last: files.total_size() - 1,
             file_size: Divisor::new(files.file_size),
             block_size: Divisor::new(files.block_size),
             len: files.block_size as usize,
         }
     }
 
-    /// Returns the block that contains the byte trunc(draw / modulus * total size), computed in
-    /// double precision.
+    /// Returns the block that contains the byte trunc(draw / modulus * range), computed in double
+    /// precision, or else the last block.
     #[inline]
     fn at(&self, draw: u32) -> Extent {
         let share = f64::from(draw) / f64::from(Lrand48::MODULUS);
         // No set has 2^63 bytes, and the conversion to a signed number takes fewer instructions.
-        let position = (share * self.total_size) as i64 as u64;
+        let position = ((share * self.range) as i64 as u64).min(self.last);
         // A file consists of whole blocks, so a block lies in a single file.
         let (file, within) = self.file_size.div_rem(position);
         let (_, within_block) = self.block_size.div_rem(within);
