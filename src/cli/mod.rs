@@ -37,7 +37,8 @@ impl Dialect {
     /// versions of sysbench also from the value of [`DIALECT_VARIABLE`].
     ///
     /// Under the name wbench, a command line is one of 0.4.12 if the first argument is an option or
-    /// command of that version. `--help`, `--version` and `help` get wbench's own answer.
+    /// command of that version. `--help`, `--version` and `help` get wbench's own answer, unless a
+    /// `--test` option follows.
     ///
     /// Fails if the variable has another value.
     pub fn of(arguments: &[OsString], variable: Option<&OsStr>) -> Result<Self> {
@@ -49,8 +50,8 @@ impl Dialect {
             Some("sysbench") => Self::of_sysbench(arguments),
             _ => {
                 let first = arguments.first().and_then(|it| it.to_str()).unwrap_or("");
-                let shared = ["--help", "--version", "help"];
-                if !sysbench::is_known_word(first) || shared.contains(&first) {
+                let is_shared = ["--help", "--version", "help"].contains(&first);
+                if !sysbench::is_known_word(first) || is_shared && !has_test(arguments) {
                     return Ok(Self::Native);
                 }
                 Self::Sysbench0_4
@@ -66,16 +67,21 @@ impl Dialect {
 
     /// Returns 0.4.12 if there is a `--test` option, or a command where 1.0 has the name of a test.
     fn of_sysbench(arguments: &[OsString]) -> Self {
-        let mut texts = arguments.iter().map(|argument| argument.to_string_lossy());
-        let has_test = |text: &str| text == "--test" || text.starts_with("--test=");
-        if texts.clone().any(|text| has_test(&text)) {
+        if has_test(arguments) {
             return Self::Sysbench0_4;
         }
+        let mut texts = arguments.iter().map(|argument| argument.to_string_lossy());
         match texts.find(|text| !text.starts_with("--")) {
             Some(first) if COMMANDS_0_4.contains(&&*first) => Self::Sysbench0_4,
             _ => Self::Sysbench1_0,
         }
     }
+}
+
+/// Whether there is a `--test` option.
+fn has_test(arguments: &[OsString]) -> bool {
+    let mut texts = arguments.iter().map(|argument| argument.to_string_lossy());
+    texts.any(|text| text == "--test" || text.starts_with("--test="))
 }
 
 #[cfg(test)]
@@ -101,6 +107,7 @@ mod tests {
             "wbench cleanup",
             "wbench version",
             "wbench --num-threads=2 --help",
+            "wbench help --test=cpu",
         ] {
             assert_eq!(dialect(line), Dialect::Sysbench0_4, "{line}");
         }
