@@ -33,8 +33,8 @@ impl Log<'_> {
     pub(super) fn figures(&self, test: LoggedTest, totals: LoggedTotals) -> Figures {
         let LoggedTotals { wall_s, events } = totals;
         let figures = match test {
-            LoggedTest::Cpu => Figures {
-                // 0.4.12 prints no rate.
+            LoggedTest::Cpu | LoggedTest::Threads | LoggedTest::Mutex => Figures {
+                // 0.4.12 prints no rate, and 1.0 only that of cpu.
                 events_per_s: self
                     .number("events per second:")
                     .or_else(|| (wall_s > 0.0).then_some(events / wall_s)),

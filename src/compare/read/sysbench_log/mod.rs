@@ -1,4 +1,4 @@
-//! Converts text logs of sysbench 0.4.12 and 1.0 (cpu, memory, fileio) to runs.
+//! Converts text logs of sysbench 0.4.12 and 1.0 to runs.
 //!
 //! A log may contain several runs, with other commands' output between them. Parameters missing
 //! from a log stay unknown. Latencies have the log's resolution: 0.01 ms.
@@ -76,6 +76,8 @@ enum LoggedTest {
     Cpu,
     Memory,
     Fileio,
+    Threads,
+    Mutex,
 }
 
 impl LoggedTest {
@@ -84,6 +86,8 @@ impl LoggedTest {
             Self::Cpu => "cpu",
             Self::Memory => "memory",
             Self::Fileio => "fileio",
+            Self::Threads => "threads",
+            Self::Mutex => "mutex",
         }
     }
 }
@@ -140,7 +144,8 @@ impl<'a> Log<'a> {
         })
     }
 
-    /// The test, by text that is printed at any verbosity.
+    /// The test, by text that is printed at any verbosity, if there is any: 1.0 prints that of
+    /// threads and mutex only at verbosity 4, 0.4.12 by default.
     fn test(&self) -> Result<LoggedTest> {
         let marks = [
             (LoggedTest::Cpu, "Maximum prime number checked"),
@@ -149,10 +154,18 @@ impl<'a> Log<'a> {
             (LoggedTest::Memory, "Running memory speed test"),
             (LoggedTest::Fileio, "Requests/sec executed"),
             (LoggedTest::Fileio, "fsyncs/s:"),
+            (
+                LoggedTest::Threads,
+                "Doing thread subsystem performance test",
+            ),
+            (LoggedTest::Mutex, "Doing mutex performance test"),
         ];
         let mut found = marks.iter().filter(|(_, mark)| self.contains(mark));
         let test = found.next().map(|(test, _)| *test);
-        test.context("unknown test: expected cpu, memory or fileio")
+        test.context(
+            "unknown test: expected cpu, memory, fileio, threads or mutex; for the last two run \
+             sysbench with --verbosity=4",
+        )
     }
 
     fn fields(&self, test: LoggedTest) -> Fields {
@@ -189,6 +202,32 @@ mod tests {
         let runs = runs(log, &"log".into());
         assert_eq!(runs.len(), 1);
         assert_eq!(runs[0].as_ref().unwrap_err().line, 4);
+    }
+
+    #[test]
+    fn logs_of_threads_and_mutex_are_recognized_if_they_name_the_test() {
+        let log = |lines: &str| {
+            format!(
+                "sysbench 1.0.20 (using LuaJIT)\n\nRunning the test with following options:\n\
+                 Number of threads: 2\n\n{lines}\nGeneral statistics:\n    \
+                 total time:                          2.0000s\n    \
+                 total number of events:              8\n"
+            )
+        };
+        let run = |lines: &str| runs(&log(lines), &"log".into()).remove(0);
+        let threads = run("Doing thread subsystem performance test\n\
+             Thread yields per test: 100 Locks used: 4")
+        .unwrap();
+        assert_eq!(threads.test, "threads");
+        assert_eq!(threads.figures.events_per_s, Some(4.0));
+        let field = |name: &str| threads.fields.get(&format!("{PARAMS}{name}"));
+        assert_eq!(
+            (field("yields").as_deref(), field("locks").as_deref()),
+            (Some("100"), Some("4"))
+        );
+        assert_eq!(run("Doing mutex performance test").unwrap().test, "mutex");
+        let error = run("").unwrap_err().reason.to_string();
+        assert!(error.contains("--verbosity=4"), "{error}");
     }
 
     #[test]

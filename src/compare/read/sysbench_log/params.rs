@@ -18,6 +18,9 @@ impl Log<'_> {
             LoggedTest::Cpu => self.cpu_params(),
             LoggedTest::Memory => self.memory_params(),
             LoggedTest::Fileio => self.fileio_params(),
+            LoggedTest::Threads => self.threads_params(),
+            // A log has none of them.
+            LoggedTest::Mutex => Vec::new(),
         };
         params.into_iter().filter_map(|(name, value)| match value? {
             Value::String(text) => Some((name, text)),
@@ -50,6 +53,20 @@ impl Log<'_> {
             ),
             ("oper", name("Memory operations type:", "operation:")),
             ("scope", name("Memory scope type:", "scope:")),
+        ]
+    }
+
+    fn threads_params(&self) -> Vec<Param> {
+        let line = self.after("Thread yields per test:");
+        let locks = line.and_then(|line| line.split_once("Locks used:"));
+        vec![
+            ("yields", line.and_then(leading_number).map(whole)),
+            (
+                "locks",
+                locks
+                    .and_then(|(_, locks)| leading_number(locks))
+                    .map(whole),
+            ),
         ]
     }
 
