@@ -17,6 +17,8 @@ pub enum Issued {
     Done(Transfer),
     /// A file was flushed, which does not count as an event.
     Flushed,
+    /// A file was flushed, which counts as an event.
+    FlushEvent,
     /// The event has ended, and the worker has recorded it.
     Recorded,
     /// The event is in flight; [`Events::reap`] records it.
@@ -76,6 +78,7 @@ fn issue_all<C: Clock, E: Events>(recorder: &mut Recorder<C>, events: &mut E) ->
         match events.issue(recorder)? {
             Issued::Done(transfer) => recorder.end_event(transfer),
             Issued::Flushed => recorder.end_flush(),
+            Issued::FlushEvent => recorder.end_flush_event(),
             Issued::Recorded => {
                 recorder.begin_event();
             }

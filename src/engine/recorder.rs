@@ -107,6 +107,11 @@ impl<C: Clock> Recorder<C> {
         self.open && !self.shared.is_over()
     }
 
+    /// Returns whether a failure or a signal ended the run, rather than a limit.
+    pub fn is_stopped(&self) -> bool {
+        self.shared.is_over()
+    }
+
     /// Begins the next event now, so that work done since the last one is not part of it.
     ///
     /// Without this call, an event begins at the reading that ended the previous one.
@@ -135,6 +140,14 @@ impl<C: Clock> Recorder<C> {
         let began = self.began;
         self.began = self.now();
         self.record_fsync(began, self.began);
+    }
+
+    /// Ends a flush of a file that is an event, too. The same reading begins the next event.
+    pub(super) fn end_flush_event(&mut self) {
+        let (began, ended) = (self.began, self.now());
+        self.began = ended;
+        self.record_fsync(began, ended);
+        self.record_event(began, ended, Transfer::None);
     }
 
     /// Records an event that has just ended.

@@ -59,6 +59,24 @@ pub struct FileioParams {
     /// The set's pages were dropped from the page cache before the run.
     #[serde(default)]
     pub drop_cache: bool,
+    /// Order and positions of the requests.
+    #[serde(default)]
+    pub stream: RequestStream,
+}
+
+/// Order and positions of the requests: those of a version of sysbench.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub enum RequestStream {
+    /// Sequential modes pass through the files once; threads share random positions; fsyncs are no
+    /// events
+    #[default]
+    #[serde(rename = "sysbench-0.4.12")]
+    V0_4,
+    /// Sequential modes begin again until a limit ends the run; each thread has its own random
+    /// positions; fsyncs during the run are events
+    #[serde(rename = "sysbench-1.0")]
+    V1_0,
 }
 
 fn one_at_a_time() -> NonZeroU32 {
@@ -325,6 +343,7 @@ mod tests {
             rw_ratio: 1.5,
             validate: false,
             drop_cache: false,
+            stream: RequestStream::V0_4,
         }
         .validated(set)
         .unwrap();

@@ -25,7 +25,7 @@ pub use cpu::{CpuBound, CpuParams};
 pub use file_set::{FileHandling, FilePlan, FileSet};
 pub use fileio::{
     FileMode, FileioParams, FsyncMode, IoMode, MAX_DEPTH, MAX_REQUEST, MIN_VALIDATED_BLOCK,
-    OpenFlags,
+    OpenFlags, RequestStream,
 };
 pub use limits::Limits;
 pub use memory::{MemoryAccess, MemoryOper, MemoryParams, MemoryScope};

@@ -1,23 +1,27 @@
 //! Runs the sysbench 1.0 command line.
 
 use std::ffi::OsString;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use crate::cli::sysbench_1_0::{
-    Arguments, Command, General, Refusal, Run as Request, Stream, usage,
+    Arguments, Command, FileTest, General, Refusal, Run as Request, Stream, usage,
 };
 use crate::engine::{Observer, Snapshot};
 use crate::exit::Exit;
 use crate::output::print;
-use crate::plan::Test;
+use crate::plan::{FilePlan, FileioParams, Test};
 use crate::report::sysbench::Verbosity;
 use crate::report::sysbench_1_0 as report;
+use crate::report::sysbench_1_0::fileio::{self as texts, FileState};
 use crate::result::{EndedBy, Interval};
 use crate::run::Run;
 use crate::signal;
 use crate::terminal::message;
+use crate::workload::fileio::files::{CleanUp, FileLock, Ownership, TestFiles};
+use crate::workload::fileio::prepare::write;
 
 /// Runs the command given by the arguments.
 pub fn run(arguments: &[OsString]) -> Exit {
@@ -61,23 +65,106 @@ fn execute<S: AsRef<str>>(arguments: &[S]) -> Result<Exit, Refusal> {
     match arguments.command(&general)? {
         Command::Banner => {}
         Command::Help(text) => print(&text)?,
+        Command::Prepare(test) => return Ok(prepare(&general, &test)?),
+        Command::Cleanup(test) => {
+            print(&texts::removing(&general))?;
+            locked(&general, &test.files, FileLock::Exclusive)?.remove()?;
+        }
         Command::Run(request) => return Ok(measure(&request)?),
     }
     Ok(Exit::Success)
 }
 
+fn prepare(general: &General, test: &FileTest) -> Result<Exit> {
+    signal::watch()?;
+    let files = locked(general, &test.files, FileLock::Exclusive)?;
+    let required = files.set().file_size;
+    let states: Vec<FileState> = files
+        .sizes()?
+        .into_iter()
+        .map(|size| match size {
+            None => FileState::Missing,
+            Some(size) if size < required => FileState::TooSmall,
+            Some(_) => FileState::Complete,
+        })
+        .collect();
+    print(&texts::preparing(general, test, &states))?;
+    warn_of_rounding(general, &test.files);
+    let unfinished = CleanUp(&files);
+    let numbers = files.files_to_complete()?;
+    let bytes = numbers.len() as u64 * required;
+    let began = Instant::now();
+    write(&files, &numbers, &mut |_| {})?;
+    unfinished.0.keep_created();
+    print(&texts::prepared(
+        general,
+        bytes,
+        began.elapsed().as_secs_f64(),
+    ))?;
+    Ok(Exit::Success)
+}
+
+/// Returns the files of a run, locked; `None` if there is one that cannot be used, with a message.
+fn files_of_run(
+    general: &General,
+    params: &FileioParams,
+    plan: &FilePlan,
+) -> Result<Option<TestFiles>> {
+    let files = locked(general, plan, FileLock::of(params.mode))?;
+    warn_of_rounding(general, plan);
+    if !params.mode.creates_files() {
+        let required = plan.set.file_size;
+        let sizes = files.sizes()?;
+        let too_small = |size: &Option<u64>| size.is_none_or(|size| size < required);
+        if let Some(file) = sizes.iter().position(too_small) {
+            print(&texts::opening(general, file + 1))?;
+            print(&texts::unusable(general, file, sizes[file], required))?;
+            return Ok(None);
+        }
+    }
+    print(&texts::opening(general, plan.set.files.get() as usize))?;
+    Ok(Some(files))
+}
+
+/// Locks the test files, or warns that they cannot be locked.
+fn locked(general: &General, plan: &FilePlan, lock: FileLock) -> Result<TestFiles> {
+    let files = TestFiles::of(plan, Ownership::Name)?;
+    if let Some(unlocked) = files.lock(lock)? {
+        warn(general, &unlocked.to_string());
+    }
+    Ok(files)
+}
+
+fn warn_of_rounding(general: &General, files: &FilePlan) {
+    if let Some(sentence) = files.set.rounding() {
+        warn(general, &sentence);
+    }
+}
+
+fn warn(general: &General, sentence: &str) {
+    if general.verbosity >= Verbosity::WARNING {
+        message!("WARNING: {sentence}");
+    }
+}
+
 fn measure(request: &Request) -> Result<Exit> {
     signal::watch()?;
     let Request { plan, general } = request;
-    print(&report::preamble(general, &plan.test))?;
-    let run = Run::begin(plan)?;
-    let warn = |sentence: &str| {
-        if general.verbosity >= Verbosity::WARNING {
-            message!("WARNING: {sentence}");
-        }
+    print(&report::preamble(
+        general,
+        &plan.test,
+        plan.limits.max_requests,
+    ))?;
+    let files = match plan.fileio() {
+        Some((params, files)) => match files_of_run(general, params, files)? {
+            Some(files) => Some(Arc::new(files)),
+            None => return Ok(Exit::Failure),
+        },
+        None => None,
     };
+    let run = Run::begin(plan)?;
     if let Some(warning) = run.memory_warning() {
-        warn(&warning.to_string());
+        warn(general, &warning.to_string());
     }
     print(&report::initializing(general))?;
     let mut reporter = Reporter {
@@ -86,7 +173,7 @@ fn measure(request: &Request) -> Result<Exit> {
         intervals: 0,
         rest: None,
     };
-    let result = run.measure(None, &mut reporter);
+    let result = run.measure(files, &mut reporter);
     let rest = reporter.rest.take();
     match (&rest, &result.error, result.ended_by) {
         (Some(rest), _, EndedBy::ForcedShutdown) => {
@@ -109,7 +196,7 @@ fn measure(request: &Request) -> Result<Exit> {
         }
     }
     for warning in &result.warnings {
-        warn(&warning.message);
+        warn(general, &warning.message);
     }
     Ok(Exit::of(&result))
 }

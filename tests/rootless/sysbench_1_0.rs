@@ -6,7 +6,7 @@ use std::path::Path;
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty, is_match, starts_with};
 
-use crate::common::{PATIENCE, WBENCH, temp_dir};
+use crate::common::{PATIENCE, WBENCH, names_in, temp_dir};
 
 /// wbench under the name sysbench, with these arguments in a directory.
 fn sysbench(directory: &Path, arguments: &str) -> assert_cmd::Command {
@@ -166,4 +166,69 @@ fn refusals_are_on_the_streams_of_1_0() {
         .stdout(
             starts_with("sysbench 1.0.20 ").and(contains("FATAL: cannot run 'oltp_read_only'")),
         );
+}
+
+#[test]
+fn fileio_prepares_runs_and_removes_its_files() {
+    let directory = temp_dir();
+    let run = |arguments: &str| {
+        let arguments = format!("fileio --file-num=3 --file-total-size=192K {arguments}");
+        sysbench(directory.path(), &arguments).assert()
+    };
+    run("--file-test-mode=rndrd run").code(1).stdout(contains(
+        "FATAL: Cannot open file 'test_file.0' errno = 2 (No such file or directory)\n\
+         WARNING: Did you forget to run the prepare step?\n",
+    ));
+    run("prepare").success().stdout(
+        contains("\n3 files, 64Kb each, 0Mb total\nCreating files for the test...\n")
+            .and(contains("\nCreating file test_file.2\n"))
+            .and(
+                is_match(r"\n196608 bytes written in [\d.]+ seconds \([\d.]+ MiB/sec\)\.\n")
+                    .unwrap(),
+            ),
+    );
+    run("prepare").success().stdout(contains(
+        "\nReusing existing file test_file.2\nNo bytes written.\n",
+    ));
+    let report = run("--file-test-mode=rndrw --events=40 run").success();
+    let report = String::from_utf8_lossy(&report.get_output().stdout).into_owned();
+    for pattern in [
+        "Extra file open flags: \\(none\\)\n3 files, 64KiB each\n192KiB total file size\n",
+        "Block size 16KiB\nNumber of IO requests: 40\n",
+        r"reads/s: +[\d.]+",
+        r"writes/s: +[\d.]+",
+        r"fsyncs/s: +[\d.]+",
+        r"read, MiB/s: +[\d.]+",
+        r"written, MiB/s: +[\d.]+",
+        r"total number of events: +40",
+    ] {
+        assert!(
+            is_match(pattern).unwrap().eval(&report),
+            "{pattern}: {report}"
+        );
+    }
+    run("cleanup")
+        .success()
+        .stdout(contains("Removing test files...\n"));
+    assert_eq!(names_in(directory.path()), ["sysbench"]);
+}
+
+#[test]
+fn sequential_modes_begin_again_and_fsyncs_are_events() {
+    let directory = temp_dir();
+    let files = "fileio --file-num=2 --file-total-size=64K";
+    // Two requests per file: ten events are twice all requests and a round of fsyncs.
+    let events = "--file-test-mode=seqwr --file-fsync-freq=8 --events=10 --percentile=0 run";
+    sysbench(directory.path(), &format!("{files} {events}"))
+        .assert()
+        .success()
+        .stdout(contains("total number of events:              10\n"));
+    let endless = "--file-test-mode=seqrd --time=1 run";
+    let report = sysbench(directory.path(), &format!("{files} {endless}"))
+        .assert()
+        .success();
+    let report = String::from_utf8_lossy(&report.get_output().stdout).into_owned();
+    let events = report.split("total number of events:").nth(1).unwrap();
+    let events: u64 = events.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(events > 4, "{report}");
 }

@@ -10,7 +10,7 @@ use super::common::{CommonArgs, DirArgs, KeepArgs, LimitArgs, measure, with_defa
 use super::numbers::{positive, whole, within};
 use crate::plan::{
     FileHandling, FileMode, FilePlan, FileSet, FileioParams, FsyncMode, IoMode, MAX_DEPTH,
-    OpenFlags, Test,
+    OpenFlags, RequestStream, Test,
 };
 use crate::size::Size;
 
@@ -208,6 +208,7 @@ impl FileioArgs {
             rw_ratio: self.rw_ratio,
             validate: self.validate,
             drop_cache: self.drop_cache,
+            stream: RequestStream::V0_4,
         };
         let limits = self.limits.limits_or(match mode.is_sequential() {
             true => 0,

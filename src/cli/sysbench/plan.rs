@@ -11,8 +11,8 @@ use super::values::Values;
 use crate::cli::LONGEST_SECONDS;
 use crate::plan::{
     ClockChoice, CpuBound, CpuParams, FileMode, FilePlan, FileSet, FileioParams, FsyncMode, IoMode,
-    Limits, MemoryAccess, MemoryOper, MemoryParams, MemoryScope, MutexParams, OpenFlags, RunPlan,
-    Seed, Test, ThreadsParams,
+    Limits, MemoryAccess, MemoryOper, MemoryParams, MemoryScope, MutexParams, OpenFlags,
+    RequestStream, RunPlan, Seed, Test, ThreadsParams,
 };
 
 impl Values<'_> {
@@ -222,6 +222,7 @@ impl Values<'_> {
             rw_ratio: f64::from(rw_ratio.min(f32::MAX)),
             validate: self.switch("validate"),
             drop_cache: false,
+            stream: RequestStream::V0_4,
         }
         .validated(set)
     }

@@ -1,11 +1,13 @@
 //! The command line of sysbench 1.0.
 
+mod fileio;
 mod general;
 mod options;
 mod plan;
 mod refusal;
 mod values;
 
+pub use fileio::FileTest;
 pub use general::General;
 pub use options::usage;
 pub use plan::Run;
@@ -48,6 +50,10 @@ pub enum Command {
     Banner,
     /// Print the options of a test.
     Help(String),
+    /// Create test files.
+    Prepare(Box<FileTest>),
+    /// Remove test files.
+    Cleanup(Box<FileTest>),
     /// Run a test.
     Run(Box<Run>),
 }
@@ -136,6 +142,12 @@ impl Arguments {
         match command.as_str() {
             "help" => Ok(Command::Help(test.help())),
             "run" => Ok(Command::Run(plan()?)),
+            "prepare" if test.name == "fileio" => Ok(Command::Prepare(Box::new(fileio::test(
+                test, &values, general,
+            )?))),
+            "cleanup" if test.name == "fileio" => Ok(Command::Cleanup(Box::new(fileio::test(
+                test, &values, general,
+            )?))),
             "prepare" | "cleanup" => Err(Refusal::plain(format_args!(
                 "'{name}' test does not implement the '{command}' command."
             ))),
@@ -168,10 +180,6 @@ fn split(option: &str) -> (String, Option<&str>) {
 fn test(name: &str) -> Checked<&'static TestOptions> {
     let known = TESTS.iter().find(|test| test.name == name);
     known.ok_or_else(|| match is_script(name) {
-        _ if name == "fileio" => Refusal::fatal(
-            "the fileio test is not supported in the syntax of sysbench 1.0; use that of 0.4.12 \
-             (sysbench --test=fileio ...) or wbench fileio",
-        ),
         true => {
             let names: Vec<&str> = TESTS.iter().map(|test| test.name).collect();
             Refusal::fatal(format_args!(

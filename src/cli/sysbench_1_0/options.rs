@@ -265,6 +265,87 @@ const MEMORY: &[Opt] = &[
     ),
 ];
 
+const FILEIO: &[Opt] = &[
+    opt(
+        "file-num",
+        Kind::Number,
+        Some("128"),
+        "number of files to create",
+    ),
+    opt(
+        "file-block-size",
+        Kind::Number,
+        Some("16384"),
+        "block size to use in all IO operations",
+    ),
+    opt(
+        "file-total-size",
+        Kind::Size,
+        Some("2G"),
+        "total size of files to create",
+    ),
+    opt(
+        "file-test-mode",
+        Kind::Text,
+        None,
+        "test mode {seqwr, seqrewr, seqrd, rndrd, rndwr, rndrw}",
+    ),
+    opt(
+        "file-io-mode",
+        Kind::Text,
+        Some("sync"),
+        "file operations mode {sync,async,mmap}",
+    ),
+    opt(
+        "file-async-backlog",
+        Kind::Number,
+        Some("128"),
+        "number of asynchronous operatons to queue per thread",
+    ),
+    opt(
+        "file-extra-flags",
+        Kind::List,
+        Some(""),
+        "list of additional flags to use to open files {sync,dsync,direct}",
+    ),
+    opt(
+        "file-fsync-freq",
+        Kind::Number,
+        Some("100"),
+        "do fsync() after this number of requests (0 - don't use fsync())",
+    ),
+    opt(
+        "file-fsync-all",
+        Kind::Switch,
+        Some("off"),
+        "do fsync() after each write operation",
+    ),
+    opt(
+        "file-fsync-end",
+        Kind::Switch,
+        Some("on"),
+        "do fsync() at the end of test",
+    ),
+    opt(
+        "file-fsync-mode",
+        Kind::Text,
+        Some("fsync"),
+        "which method to use for synchronization {fsync, fdatasync}",
+    ),
+    opt(
+        "file-merged-requests",
+        Kind::Number,
+        Some("0"),
+        "merge at most this number of IO requests if possible (0 - don't merge)",
+    ),
+    opt(
+        "file-rw-ratio",
+        Kind::Number,
+        Some("1.5"),
+        "reads/writes ratio for combined test",
+    ),
+];
+
 const THREADS: &[Opt] = &[
     opt(
         "thread-yields",
@@ -340,6 +421,11 @@ pub struct TestOptions {
 
 /// The tests.
 pub const TESTS: &[TestOptions] = &[
+    TestOptions {
+        name: "fileio",
+        about: "File I/O test",
+        options: FILEIO,
+    },
     TestOptions {
         name: "cpu",
         about: "CPU performance test",
@@ -445,10 +531,10 @@ mod tests {
     #[test]
     fn the_help_of_a_test_is_that_of_1_0() {
         assert_eq!(
-            TESTS[0].help(),
+            TESTS[1].help(),
             "cpu options:\n  --cpu-max-prime=N upper limit for primes generator [10000]\n\n"
         );
-        let memory = TESTS[1].help();
+        let memory = TESTS[2].help();
         assert!(
             memory.contains(
                 "  --memory-hugetlb[=on|off]   allocate memory from HugeTLB pool [off]\n"

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::{Duration, SystemTime};
 
+use super::fileio;
 use super::general::General;
 use super::options::TestOptions;
 use super::refusal::{Checked, Refusal};
@@ -33,7 +34,13 @@ pub(super) fn run(test: &TestOptions, values: &Values, general: &General) -> Che
         max_requests: general.events,
         forced_shutdown_s: general.forced_shutdown.map(|seconds| seconds as f64),
     };
+    let mut files = None;
     let test = match test.name {
+        "fileio" => {
+            let test = fileio::run(test, values, general)?;
+            files = Some(test.files);
+            Test::Fileio(test.params)
+        }
         "cpu" => Test::Cpu(options.cpu()?),
         "threads" => Test::Threads(options.threads()?),
         "mutex" => {
@@ -60,7 +67,7 @@ pub(super) fn run(test: &TestOptions, values: &Values, general: &General) -> Che
         report_interval: general.report_interval.map(Duration::from_secs),
         stack_size: stack_size.and_then(|bytes| usize::try_from(bytes).ok()),
         labels: BTreeMap::new(),
-        files: None,
+        files,
         start_at: None,
         timed_from_start: true,
     };
@@ -71,21 +78,21 @@ pub(super) fn run(test: &TestOptions, values: &Values, general: &General) -> Che
 }
 
 /// The options of a test, with their values.
-struct Options<'a> {
-    test: &'a TestOptions,
-    values: &'a Values,
+pub(super) struct Options<'a> {
+    pub test: &'a TestOptions,
+    pub values: &'a Values,
 }
 
 impl Options<'_> {
-    fn number(&self, name: &str) -> Checked<i32> {
+    pub fn number(&self, name: &str) -> Checked<i32> {
         self.values.number(self.test.option(name))
     }
 
-    fn one_of<T: Copy>(&self, name: &str, accepted: &[(&str, T)]) -> Checked<T> {
+    pub fn one_of<T: Copy>(&self, name: &str, accepted: &[(&str, T)]) -> Checked<T> {
         self.values.one_of(self.test.option(name), accepted)
     }
 
-    fn switch(&self, name: &str) -> bool {
+    pub fn switch(&self, name: &str) -> bool {
         self.values.switch(self.test.option(name))
     }
 

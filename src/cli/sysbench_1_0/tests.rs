@@ -138,7 +138,7 @@ fn lua_scripts_and_database_tests_are_refused_with_the_tests_there_are() {
     for name in ["oltp_read_only", "./mine.lua"] {
         let (text, _) = refusal(&format!("{name} --threads=4 run"));
         assert!(
-            text.contains(name) && text.contains("cpu, memory"),
+            text.contains(name) && text.contains("fileio, cpu, memory"),
             "{text}"
         );
     }

@@ -1,6 +1,6 @@
 //! Report of sysbench 0.4.12, reproduced exactly.
 
-mod number;
+pub(super) mod number;
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,7 @@
 //! Numbers as sysbench 0.4.12 prints them.
 
 /// Formats a number like C's `%.5g`: 5 significant digits, no trailing zeros.
-fn general5(value: f64) -> String {
+pub(in crate::report) fn general5(value: f64) -> String {
     if value == 0.0 {
         return "0".into();
     }

@@ -1,6 +1,7 @@
 //! Report of sysbench 1.0, reproduced exactly.
 
 mod distribution;
+pub mod fileio;
 mod interval;
 mod summary;
 
@@ -32,7 +33,7 @@ pub fn banner(verbosity: Verbosity) -> String {
 }
 
 /// Returns the text printed before a run.
-pub fn preamble(general: &General, test: &Test) -> String {
+pub fn preamble(general: &General, test: &Test, max_events: Option<u64>) -> String {
     let mut text = Text::new(general.verbosity);
     text.notice("Running the test with following options:\n");
     text.notice(format!("Number of threads: {}\n", general.threads));
@@ -70,7 +71,9 @@ pub fn preamble(general: &General, test: &Test) -> String {
             text.notice(format!("Prime numbers limit: {}\n\n", cpu.max_prime));
         }
         Test::Memory(memory) => text.notice(memory_options(memory)),
-        Test::Fileio(_) => {}
+        Test::Fileio(params) => {
+            text.notice(fileio::options(params, max_events, general.validate));
+        }
         Test::Threads(threads) => {
             text.info("Doing thread subsystem performance test\n");
             text.info(format!(

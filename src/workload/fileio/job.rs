@@ -11,7 +11,7 @@ use super::requests::Requests;
 use super::validate::{BlockLock, Validator};
 use crate::clock::Clock;
 use crate::engine::Recorder;
-use crate::plan::FileioParams;
+use crate::plan::{FileioParams, RequestStream};
 
 /// The job of a run.
 #[derive(Debug)]
@@ -66,6 +66,29 @@ impl Job {
             validator.unlock(lock);
         }
         self.writes_done.fetch_add(1, Ordering::Release);
+    }
+
+    /// Flushes every file at the end of a thread's part of the run, if the stream is that of
+    /// sysbench 1.0: also if a time limit ended the run.
+    pub fn flush_at_end<C: Clock>(
+        &self,
+        recorder: &mut Recorder<C>,
+        flush: impl Fn(u32) -> Result<()>,
+    ) -> Result<()> {
+        let params = &self.params;
+        let flushes = params.stream == RequestStream::V1_0 && params.mode.writes();
+        if !(flushes && params.fsync_end) {
+            return Ok(());
+        }
+        for file in 0..params.files.get() {
+            if recorder.is_stopped() {
+                break;
+            }
+            let start = recorder.begin_event();
+            flush(file)?;
+            recorder.record_fsync(start, recorder.now());
+        }
+        Ok(())
     }
 
     /// Waits for the writes of all threads, so that the fsyncs cover them; returns false if the run

@@ -68,7 +68,7 @@ impl<E: QueuedEngine> Queued<E> {
             // SAFETY: the memory is dropped after the engine.
             engine: unsafe { E::new(engine, memory.bytes()) }?,
             memory,
-            batch: ReadBatch::default(),
+            batch: job.requests.batch(thread),
             in_flight: (0..depth).map(|_| None).collect(),
             free_tags: (0..depth).rev().collect(),
             completions: Vec::with_capacity(depth as usize),
@@ -260,6 +260,11 @@ impl<E: QueuedEngine> Events for Queued<E> {
                 self.complete_all(recorder)?;
                 self.flush(recorder, file)
             }
+            Some(Request::FsyncEvent(file)) => {
+                self.complete_all(recorder)?;
+                self.flush(recorder, file)?;
+                Ok(Issued::FlushEvent)
+            }
             Some(Request::FinalFsync(file)) => {
                 self.complete_all(recorder)?;
                 match self.job.wait_for_writes(recorder) {
@@ -284,7 +289,10 @@ impl<E: QueuedEngine> Events for Queued<E> {
             true => self.complete_all(recorder),
             false => Ok(()),
         };
-        drained.and(rest)
+        drained.and(rest)?;
+        let fsync_mode = self.job.params.fsync_mode;
+        self.job
+            .flush_at_end(recorder, |file| self.job.files.flush(file, fsync_mode))
     }
 }
 

@@ -36,7 +36,7 @@ impl<E: SynchronousEngine> Synchronous<E> {
                 true => Some(WriteBuffer::new(request, thread)?),
                 false => None,
             },
-            batch: ReadBatch::default(),
+            batch: job.requests.batch(thread),
             job,
         })
     }
@@ -108,6 +108,11 @@ impl<E: SynchronousEngine> Events for Synchronous<E> {
         }
         self.issue_next(recorder)
     }
+
+    fn drain<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<()> {
+        self.job
+            .flush_at_end(recorder, |file| self.engine.flush(file))
+    }
 }
 
 impl<E: SynchronousEngine> Synchronous<E> {
@@ -119,6 +124,10 @@ impl<E: SynchronousEngine> Synchronous<E> {
             Some(Request::Fsync(file)) => {
                 self.engine.flush(file)?;
                 Ok(Issued::Flushed)
+            }
+            Some(Request::FsyncEvent(file)) => {
+                self.engine.flush(file)?;
+                Ok(Issued::FlushEvent)
             }
             Some(Request::FinalFsync(file)) => {
                 if !self.job.wait_for_writes(recorder) {

@@ -104,6 +104,23 @@ impl TestFiles {
         Ok(())
     }
 
+    /// Returns the size of each file of the set; `None` for a missing one.
+    ///
+    /// Fails if an entry with such a name is no regular file.
+    pub fn sizes(&self) -> Result<Vec<Option<u64>>> {
+        let size = |file| match self.entry(file)? {
+            FileEntry::Missing => Ok(None),
+            FileEntry::Regular { size } => Ok(Some(size)),
+            FileEntry::Other(kind) => {
+                bail!(
+                    "{} is {kind}, not a test file",
+                    self.path_of(file).display()
+                )
+            }
+        };
+        self.numbers().map(size).collect()
+    }
+
     /// Returns the files of the set whose names exist.
     pub fn present(&self) -> Result<BTreeSet<u32>> {
         let mut present = BTreeSet::new();

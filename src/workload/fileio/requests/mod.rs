@@ -1,16 +1,19 @@
 //! The request stream: which file, offset, length and fsync comes next.
 //!
-//! Pure: performs no I/O. With one thread the stream is that of sysbench 0.4.12; several threads
-//! draw from the same stream, and each request is issued once.
+//! Pure: performs no I/O. With one thread the stream is that of sysbench 0.4.12 or 1.0; several
+//! threads draw from the same stream, and each request is issued once.
 
+mod cyclic;
 mod divisor;
 mod lrand48;
 mod random;
 mod sequential;
+mod xoroshiro;
 
 use crate::engine::Progress;
-use crate::plan::{FileSet, FileioParams, Seed};
+use crate::plan::{FileSet, FileioParams, RequestStream, Seed};
 
+pub use cyclic::Cyclic;
 pub use lrand48::Lrand48;
 pub use random::{Random, ReadBatch};
 pub use sequential::Sequential;
@@ -24,6 +27,8 @@ pub enum Request {
     Write(Extent),
     /// Flush this file during the run.
     Fsync(u32),
+    /// Flush this file during the run, which is an event.
+    FsyncEvent(u32),
     /// Flush this file, after all writes of the run.
     FinalFsync(u32),
 }
@@ -46,6 +51,8 @@ pub enum Requests {
     Sequential(Sequential),
     /// At random positions.
     Random(Random),
+    /// The stream of sysbench 1.0.
+    Cyclic(Cyclic),
 }
 
 impl Requests {
@@ -56,9 +63,20 @@ impl Requests {
         seed: Seed,
         max_requests: Option<u64>,
     ) -> Self {
-        match params.mode.is_sequential() {
-            true => Self::Sequential(Sequential::new(params, files, max_requests)),
-            false => Self::Random(Random::new(params, files, seed, max_requests)),
+        match (params.stream, params.mode.is_sequential()) {
+            (RequestStream::V1_0, _) => {
+                Self::Cyclic(Cyclic::new(params, files, seed, max_requests))
+            }
+            (_, true) => Self::Sequential(Sequential::new(params, files, max_requests)),
+            (_, false) => Self::Random(Random::new(params, files, seed, max_requests)),
+        }
+    }
+
+    /// Returns the batch of a thread that has drawn no requests.
+    pub fn batch(&self, thread: usize) -> ReadBatch {
+        match self {
+            Self::Cyclic(stream) => ReadBatch::with_positions(stream.positions(thread)),
+            _ => ReadBatch::default(),
         }
     }
 
@@ -70,6 +88,7 @@ impl Requests {
         match self {
             Self::Sequential(stream) => stream.next(),
             Self::Random(stream) => stream.next(batch),
+            Self::Cyclic(stream) => stream.next(batch.positions()),
         }
     }
 
@@ -78,6 +97,7 @@ impl Requests {
         match self {
             Self::Sequential(stream) => stream.writes_issued(),
             Self::Random(stream) => stream.writes_issued(),
+            Self::Cyclic(stream) => stream.writes_issued(),
         }
     }
 
@@ -86,6 +106,7 @@ impl Requests {
         match self {
             Self::Sequential(stream) => stream.progress(),
             Self::Random(stream) => stream.progress(),
+            Self::Cyclic(stream) => stream.progress(),
         }
     }
 }

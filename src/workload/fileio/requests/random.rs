@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::divisor::Divisor;
 use super::lrand48::Lrand48;
+use super::xoroshiro::Xoroshiro128Plus;
 use super::{Extent, Request};
 use crate::engine::Progress;
 use crate::plan::{FileMode, FileSet, FileioParams, Seed};
@@ -17,10 +18,24 @@ pub struct ReadBatch {
     /// In reverse order.
     reads: [Extent; Self::CAPACITY],
     len: usize,
+    /// The thread's own positions, in a stream that has them.
+    positions: Xoroshiro128Plus,
 }
 
 impl ReadBatch {
     const CAPACITY: usize = 16;
+
+    /// Creates the batch of a thread with its own positions.
+    pub(super) fn with_positions(positions: Xoroshiro128Plus) -> Self {
+        Self {
+            positions,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn positions(&mut self) -> &mut Xoroshiro128Plus {
+        &mut self.positions
+    }
 
     /// Takes the next read; `None` if the batch is empty.
     #[inline(always)]

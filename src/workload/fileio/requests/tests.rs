@@ -30,6 +30,7 @@ fn params(mode: FileMode, set: FileSet) -> FileioParams {
         rw_ratio: 1.5,
         validate: false,
         drop_cache: false,
+        stream: crate::plan::RequestStream::V0_4,
     }
 }
 

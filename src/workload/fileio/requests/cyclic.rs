@@ -1,0 +1,155 @@
+//! The request stream of sysbench 1.0: it ends at a limit only, and fsyncs are events.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::xoroshiro::Xoroshiro128Plus;
+use super::{Extent, Request};
+use crate::engine::Progress;
+use crate::plan::{FileMode, FileSet, FileioParams, Seed};
+
+/// Requests that begin again after the last block, or at random positions.
+#[derive(Debug)]
+pub struct Cyclic {
+    mode: FileMode,
+    files: FileSet,
+    /// Length of a request.
+    step: u64,
+    requests_per_file: u64,
+    /// Blocks of all files.
+    blocks: u64,
+    seed: u32,
+    max_events: Option<u64>,
+    fsync_freq: u64,
+    /// Single precision, as in sysbench.
+    rw_ratio: f32,
+    /// Events issued.
+    events: AtomicU64,
+    /// For modes with writes.
+    state: Mutex<StreamState>,
+}
+
+#[derive(Debug, Default)]
+struct StreamState {
+    reads: u64,
+    writes: u64,
+    /// Whether anything was written since the last round of fsyncs.
+    dirty: bool,
+    /// File of the next fsync in the round, if one is due.
+    next_fsync: Option<u32>,
+}
+
+impl Cyclic {
+    pub(super) fn new(
+        params: &FileioParams,
+        files: FileSet,
+        seed: Seed,
+        max_events: Option<u64>,
+    ) -> Self {
+        let step = params.request_size();
+        Self {
+            mode: params.mode,
+            files,
+            step,
+            requests_per_file: files.file_size.div_ceil(step),
+            blocks: files.total_size() / files.block_size,
+            seed: seed.0.unwrap_or_default(),
+            max_events,
+            fsync_freq: u64::from(params.fsync_freq),
+            rw_ratio: params.rw_ratio as f32,
+            events: AtomicU64::new(0),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Returns the generator of a thread's positions.
+    pub(super) fn positions(&self, thread: usize) -> Xoroshiro128Plus {
+        Xoroshiro128Plus::of_thread(self.seed, thread)
+    }
+
+    #[inline]
+    pub(super) fn next(&self, positions: &mut Xoroshiro128Plus) -> Option<Request> {
+        if self.mode.writes() {
+            return self.next_with_writes(positions);
+        }
+        let number = self.events.fetch_add(1, Ordering::Relaxed);
+        self.is_within_limit(number)
+            .then(|| Request::Read(self.extent(number, positions)))
+    }
+
+    fn next_with_writes(&self, positions: &mut Xoroshiro128Plus) -> Option<Request> {
+        let mut state = self.state();
+        if !self.is_within_limit(self.events.load(Ordering::Relaxed)) {
+            return None;
+        }
+        self.events.fetch_add(1, Ordering::Relaxed);
+        if let Some(file) = state.next_fsync {
+            state.next_fsync = Some(file + 1).filter(|&next| next < self.files.files.get());
+            // sysbench draws a number to record each event in its histogram.
+            positions.draw();
+            return Some(Request::FsyncEvent(file));
+        }
+        let number = state.reads + state.writes;
+        let ratio = (state.reads + 1) as f64 / (state.writes + 1) as f64;
+        let is_read = self.mode == FileMode::Rndrw && ratio < f64::from(self.rw_ratio);
+        if is_read {
+            state.reads += 1;
+        } else {
+            state.writes += 1;
+            state.dirty = true;
+        }
+        if state.dirty && self.fsync_freq > 0 && (number + 1).is_multiple_of(self.fsync_freq) {
+            state.dirty = false;
+            state.next_fsync = Some(0);
+        }
+        drop(state);
+        let extent = self.extent(number, positions);
+        Some(match is_read {
+            true => Request::Read(extent),
+            false => Request::Write(extent),
+        })
+    }
+
+    fn is_within_limit(&self, events: u64) -> bool {
+        self.max_events.is_none_or(|max| events < max)
+    }
+
+    /// Returns the extent of the data request with this number.
+    #[inline]
+    fn extent(&self, number: u64, positions: &mut Xoroshiro128Plus) -> Extent {
+        if self.mode.is_sequential() {
+            let file = number / self.requests_per_file % u64::from(self.files.files.get());
+            let offset = number % self.requests_per_file * self.step;
+            return Extent {
+                file: file as u32,
+                offset,
+                len: self.step.min(self.files.file_size - offset) as usize,
+            };
+        }
+        let position = positions.draw_below(self.blocks) * self.files.block_size;
+        // The number for the histogram.
+        positions.draw();
+        Extent {
+            file: (position / self.files.file_size) as u32,
+            offset: position % self.files.file_size,
+            len: self.step as usize,
+        }
+    }
+
+    pub(super) fn writes_issued(&self) -> u64 {
+        self.state().writes
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        let events = self.events.load(Ordering::Relaxed);
+        Progress {
+            done: self.max_events.map_or(events, |max| events.min(max)),
+            total: self.max_events,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, StreamState> {
+        // A thread that panicked leaves consistent counters.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
