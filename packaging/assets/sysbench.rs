@@ -14,11 +14,16 @@ pub fn command() -> Command {
         .long_about(
             "\
 Runs the tests cpu, memory, fileio, threads and mutex of sysbench 0.4.12 with the same options,
-report and request stream. wbench accepts this command line when it is started under the name sysbench, such as by
-the link in the package wbench-sysbench, or when the first argument is an option or command of
-sysbench 0.4.12:
+report and request stream. wbench accepts this command line when it is started under the name
+sysbench, such as by the link in the package wbench-sysbench, with the option --test, or when the
+first argument is an option or command of sysbench 0.4.12:
 
 wbench --test=cpu run
+
+Under the name sysbench without the option --test, wbench accepts the command line of sysbench 1.0
+(sysbench cpu run), whose options are printed by sysbench --help and sysbench TEST help. The names
+sysbench-0.4.12 and sysbench-1.0, or the environment variable WBENCH_SYSBENCH with the value 0.4.12
+or 1.0, select a version.
 
 The README lists the differences from sysbench, with reasons. The first line of a report names
 wbench.",

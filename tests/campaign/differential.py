@@ -275,7 +275,9 @@ class Generator:
         )
 
     def cpu(self):
-        limits = self.maybe(1, "--events=5", "--events=1", "--max-requests=7", "--events=12 --time=30")
+        limits = self.maybe(
+            1, *["--events=5", "--events=1", "--max-requests=7", "--events=12 --time=30"] * 3, "--time=1"
+        )
         return [limits + self.maybe(1, "--cpu-max-prime=100", "--cpu-max-prime=1", "--cpu_max_prime=1000")]
 
     def memory(self):
