@@ -153,3 +153,66 @@ impl Cyclic {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+    use crate::plan::{FsyncMode, IoMode, OpenFlags, RequestStream};
+
+    /// The requests of one thread to three files of four blocks, as letter, file and block.
+    fn stream(mode: FileMode, fsync_freq: u32, max_events: u64) -> String {
+        let files = NonZeroU32::new(3).unwrap();
+        let set = FileSet::new(192 << 10, files, 16 << 10).unwrap();
+        let params = FileioParams {
+            mode,
+            io_mode: IoMode::Sync,
+            depth: NonZeroU32::MIN,
+            block_size_bytes: set.block_size,
+            total_size_bytes: set.total_size(),
+            files,
+            flags: OpenFlags::None,
+            fsync_freq,
+            fsync_all: false,
+            fsync_end: true,
+            fsync_mode: FsyncMode::Fsync,
+            merged_requests: 0,
+            rw_ratio: 1.5,
+            validate: false,
+            drop_cache: false,
+            stream: RequestStream::V1_0,
+        };
+        let stream = Cyclic::new(&params, set, Seed(Some(1)), Some(max_events));
+        let mut positions = stream.positions(0);
+        let place = |extent: Extent| format!("{}.{}", extent.file, extent.offset / set.block_size);
+        let requests = std::iter::from_fn(|| stream.next(&mut positions));
+        let names = requests.map(|request| match request {
+            Request::Read(extent) => format!("r{}", place(extent)),
+            Request::Write(extent) => format!("w{}", place(extent)),
+            Request::FsyncEvent(file) => format!("f{file}"),
+            other => panic!("{other:?}"),
+        });
+        names.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_stream_is_that_of_sysbench_1_0_with_the_same_seed() {
+        // Traced with strace from sysbench 1.0.20 --rand-seed=1, without the fsyncs at the end.
+        assert_eq!(
+            stream(FileMode::Rndrw, 4, 25),
+            "r2.1 w2.2 r2.1 w1.0 f0 f1 f2 r0.2 r2.1 w1.0 r2.1 f0 f1 f2 w1.3 r2.0 r2.0 w0.3 f0 f1 f2 \
+             r2.1 w0.1 r0.3 r1.2"
+        );
+    }
+
+    #[test]
+    fn sequential_requests_begin_again_after_the_last_block() {
+        assert_eq!(
+            stream(FileMode::Seqrewr, 4, 19),
+            "w0.0 w0.1 w0.2 w0.3 f0 f1 f2 w1.0 w1.1 w1.2 w1.3 f0 f1 f2 w2.0 w2.1 w2.2 w2.3 f0"
+        );
+        let reads = stream(FileMode::Seqrd, 4, 14);
+        assert!(reads.ends_with("r2.2 r2.3 r0.0 r0.1"), "{reads}");
+    }
+}
