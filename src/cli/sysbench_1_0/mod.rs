@@ -34,11 +34,6 @@ const SCRIPTS: [&str; 11] = [
     "select_random_ranges",
 ];
 
-/// Returns whether an argument names a test of 1.0.
-pub fn is_test(argument: &str) -> bool {
-    TESTS.iter().any(|test| test.name == argument) || is_script(argument)
-}
-
 fn is_script(argument: &str) -> bool {
     SCRIPTS.contains(&argument) || argument.ends_with(".lua")
 }
