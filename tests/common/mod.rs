@@ -17,6 +17,7 @@ pub mod sweep;
 
 use std::ffi::OsStr;
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -24,7 +25,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sched::{CpuSet, sched_getaffinity};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -196,8 +197,15 @@ impl Running {
         Self::start(command)
     }
 
-    /// Starts a command.
+    /// Starts a command, which a hangup ends even if the tests run under nohup(1).
     pub fn start(mut command: Command) -> Self {
+        // SAFETY: between fork and exec, the closure only calls signal(2), which is async-signal-safe.
+        unsafe {
+            command.pre_exec(|| {
+                signal(Signal::SIGHUP, SigHandler::SigDfl)?;
+                Ok(())
+            });
+        }
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
