@@ -28,6 +28,26 @@ fn every_engine_counts_an_fsync_for_each_write_under_fsync_all() {
 }
 
 #[test]
+fn a_write_under_fsync_all_includes_its_fsync_in_every_report_interval() {
+    let bench = Bench::prepared(SET);
+    for io in BACKENDS {
+        bench
+            .run(&format!(
+                "{SET} --mode rndwr --events 400 --fsync-all --io {io} --report-interval 0.001"
+            ))
+            .succeeded(io);
+        let result = bench.result();
+        let shortest = |latency: &str| result[latency]["min"].as_u64().expect("a latency");
+        assert!(
+            shortest("latency_ns") >= shortest("fsync_latency_ns"),
+            "{io}: {} of {}",
+            result["latency_ns"],
+            result["fsync_latency_ns"]
+        );
+    }
+}
+
+#[test]
 fn a_file_truncated_during_a_run_ends_it_with_a_message() {
     for io in BACKENDS {
         let bench = Bench::prepared(SET);

@@ -87,15 +87,20 @@ impl<E: SynchronousEngine> Synchronous<E> {
             lock = Some(locked);
         }
         // Generating the data is not part of the write.
-        recorder.begin_event();
+        let start = recorder.begin_event();
         self.engine.write(extent, data)?;
-        if job.params.fsync_all {
-            let written = recorder.now();
-            self.engine.flush(extent.file)?;
-            recorder.record_fsync(written, recorder.now());
+        let transfer = Transfer::Write(extent.len as u64);
+        if !job.params.fsync_all {
+            job.end_write(lock);
+            return Ok(Issued::Done(transfer));
         }
+        let written = recorder.now();
+        self.engine.flush(extent.file)?;
+        let end = recorder.now();
         job.end_write(lock);
-        Ok(Issued::Done(Transfer::Write(extent.len as u64)))
+        recorder.record_event(start, end, transfer);
+        recorder.record_fsync(written, end);
+        Ok(Issued::Recorded)
     }
 }
 
