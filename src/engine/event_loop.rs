@@ -61,11 +61,14 @@ impl<'a, C: Clock> EventLoop<'a, C> {
         Self { recorder }
     }
 
-    /// Issues events until none are left, the run is over, or one fails. Then waits for the events
-    /// in flight, which count.
+    /// Issues events until none are left, the run is over, or one fails, which ends the run for all
+    /// threads. Then waits for the events in flight, which count.
     #[inline(always)]
     pub fn run<E: Events>(self, events: &mut E) -> Result<()> {
         let ended = issue_all(self.recorder, events);
+        if ended.is_err() {
+            self.recorder.stop();
+        }
         let drained = events.drain(self.recorder);
         ended.and(drained)
     }

@@ -299,7 +299,7 @@ fn run_worker<W: EventSource, C: Clock>(
 ) -> ThreadEnd {
     let prepared = bind_to(cpu).and_then(|()| workload.worker(recorder.thread));
     if prepared.is_err() {
-        recorder.shared.stopped.store(true, Ordering::Relaxed);
+        recorder.stop();
     }
     // Every thread must get here, even after an error: the others wait for it.
     let is_over = || recorder.shared.is_over();
@@ -309,7 +309,7 @@ fn run_worker<W: EventSource, C: Clock>(
     let result = prepared.and_then(|mut worker| worker.run(EventLoop::new(&mut recorder)));
     let cpu_time = Nanoseconds(thread_cpu_time().saturating_sub(cpu_before));
     if result.is_err() {
-        recorder.shared.stopped.store(true, Ordering::Relaxed);
+        recorder.stop();
     }
     let at = recorder.now();
     let runqueue_wait = thread_runqueue_wait()

@@ -112,6 +112,11 @@ impl<C: Clock> Recorder<C> {
         self.shared.is_over()
     }
 
+    /// Ends the run for all threads after a failure.
+    pub(super) fn stop(&self) {
+        self.shared.stopped.store(true, Ordering::Relaxed);
+    }
+
     /// Begins the next event now, so that work done since the last one is not part of it.
     ///
     /// Without this call, an event begins at the reading that ended the previous one.

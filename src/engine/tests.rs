@@ -15,6 +15,8 @@ struct Steps {
     left: AtomicU64,
     prepare: Box<dyn Fn(usize) -> Result<()> + Send + Sync>,
     step: Box<Step>,
+    /// Receives whether the run is stopped when a thread waits for its events in flight.
+    drain: Box<dyn Fn(bool) + Send + Sync>,
 }
 
 impl Steps {
@@ -23,6 +25,7 @@ impl Steps {
             left: AtomicU64::new(events),
             prepare: Box::new(|_| Ok(())),
             step: Box::new(step),
+            drain: Box::new(|_| ()),
         }
     }
 }
@@ -79,6 +82,11 @@ impl Events for StepEvents<'_> {
         self.done += 1;
         Ok(Issued::Done(Transfer::Write(10)))
     }
+
+    fn drain<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<()> {
+        (self.worker.shared.drain)(recorder.is_stopped());
+        Ok(())
+    }
 }
 
 fn sleep(duration: Duration) -> Result<()> {
@@ -126,6 +134,21 @@ fn an_error_in_one_thread_stops_all_threads_and_keeps_their_statistics() {
         "the sixth event failed"
     );
     assert_eq!(measured.threads[1].events, 5);
+}
+
+#[test]
+fn an_error_ends_the_run_before_its_thread_waits_for_events_in_flight() {
+    for fails in [false, true] {
+        let mut steps = Steps::new(1, move |_, _| match fails {
+            true => Err(anyhow!("the event failed")),
+            false => Ok(()),
+        });
+        let stopped = Arc::new(AtomicBool::new(!fails));
+        let seen = stopped.clone();
+        steps.drain = Box::new(move |stopped| seen.store(stopped, Ordering::Relaxed));
+        run_steps(setup(1), steps);
+        assert_eq!(stopped.load(Ordering::Relaxed), fails);
+    }
 }
 
 #[test]
