@@ -24,7 +24,7 @@ export SOURCE_DATE_EPOCH
 build:
 	cargo build --release --locked
 
-# Man pages, completions and third-party licences, in target/assets.
+# Man pages, completions and third-party licenses, in target/assets.
 assets:
 	cargo run --quiet --locked --example assets -- target/assets
 

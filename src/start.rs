@@ -11,7 +11,7 @@ use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 /// Largest accepted delay of a start: a later time is taken for a typing error.
 pub const FURTHEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Interval at which a wait checks whether it is cancelled.
+/// Interval at which a wait checks whether it is canceled.
 const SLICE: Duration = Duration::from_millis(50);
 
 /// The start time of a run on CLOCK_REALTIME.
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_wait_ends_early() {
+    fn a_canceled_wait_ends_early() {
         let time = StartAt::after(Duration::from_secs(3600));
         time.sleep_until(Duration::ZERO, || true);
         assert!(time.late_s() < 0.0);

@@ -1,4 +1,4 @@
-//! The time window of a result: machine activity and clock behaviour during a run, excluding the
+//! The time window of a result: machine activity and clock behavior during a run, excluding the
 //! wait for its start.
 
 use std::time::{Duration, SystemTime};

@@ -1,9 +1,9 @@
 //! Generates the files that packages contain in addition to the binary: man pages and completions,
-//! from the definition of the command line, and the licences of the linked code.
+//! from the definition of the command line, and the licenses of the linked code.
 //!
 //! `cargo run --example assets -- DIR`; SOURCE_DATE_EPOCH sets the date in the man pages.
 
-mod licences;
+mod licenses;
 mod man;
 mod sysbench;
 
@@ -33,7 +33,7 @@ fn main() -> Result<()> {
         generate_to(shell, &mut Cli::command(), "wbench", &completions)?;
     }
 
-    fs::write(dir.join(licences::FILE), licences::text()?)?;
+    fs::write(dir.join(licenses::FILE), licenses::text()?)?;
     Ok(())
 }
 

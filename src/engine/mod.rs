@@ -101,7 +101,7 @@ pub trait Observer {
     /// All threads are ready and wait for the start time.
     fn waiting(&mut self) {}
 
-    /// The start time is some milliseconds ahead, or the wait was cancelled.
+    /// The start time is some milliseconds ahead, or the wait was canceled.
     fn wait_ended(&mut self) {}
 
     /// All threads are about to begin.

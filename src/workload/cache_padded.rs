@@ -1,4 +1,4 @@
-//! A value on its own cache line, so that threads that use its neighbours do not slow it down.
+//! A value on its own cache line, so that threads that use its neighbors do not slow it down.
 
 /// A value on its own cache line (and the adjacent one, which CPUs prefetch).
 #[derive(Debug, Default)]

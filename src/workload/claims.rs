@@ -22,7 +22,7 @@ pub struct Claims {
 impl Claims {
     /// Hands out `total` events (`None`: unlimited) to `threads` threads, up to `batch` at once.
     ///
-    /// A batch above 1 keeps short events from contending for the counter. Batches shrink towards
+    /// A batch above 1 keeps short events from contending for the counter. Batches shrink toward
     /// the end, down to single events, so that no thread is left with many.
     pub fn new(total: Option<u64>, threads: usize, batch: u64) -> Self {
         Self {

@@ -7,7 +7,7 @@ use crate::common::{temp_dir, wbench};
 
 /// Options of a run, and the sequence of data calls they must produce.
 ///
-/// This specifies the behaviour a second time, in another way than the program: as a list of all
+/// This specifies the behavior a second time, in another way than the program: as a list of all
 /// calls, generated at once.
 #[derive(Clone, Copy)]
 pub struct Model {

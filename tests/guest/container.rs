@@ -35,7 +35,7 @@ fn warning_codes(document: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn a_container_is_recognised_with_its_limits() {
+fn a_container_is_recognized_with_its_limits() {
     let options = ["--container-cpus", "0.5", "--container-memory", "201326592"];
     let output = run(&options, &["env", "--json"]);
     assert_ended(&output, 0);

@@ -72,13 +72,13 @@ fn found(signature: Option<&str>, cpu: &str, smbios: &[&str]) -> Value {
 }
 
 #[test]
-fn kvm_and_xen_are_recognised_by_their_signatures() {
+fn kvm_and_xen_are_recognized_by_their_signatures() {
     assert_eq!(found(Some("KVMKVMKVM"), "max", &[]), "kvm");
     assert_eq!(found(Some("XenVMMXenVMM"), "max", &[]), "xen");
 }
 
 #[test]
-fn vmware_and_hyper_v_are_recognised_by_their_signatures() {
+fn vmware_and_hyper_v_are_recognized_by_their_signatures() {
     assert_eq!(found(Some("VMwareVMware"), "max", &[]), "vmware");
     assert_eq!(found(Some("Microsoft Hv"), "max", &[]), "hyperv");
 }

@@ -143,7 +143,7 @@ fn an_error_from_qemu_is_reported() {
 
 #[test]
 fn invalid_options_are_reported_before_booting() {
-    assert_fails(&["--guest-colour", "red"], 2, "--guest-colour");
+    assert_fails(&["--guest-color", "red"], 2, "--guest-color");
     assert_fails(&["--guest-filesystem", "fat"], 2, "xfs or ext4");
     assert_fails(&["--guest-add", "/no/such"], 2, "/no/such");
     let empty = temp_dir();

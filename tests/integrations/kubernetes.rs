@@ -95,7 +95,7 @@ fn filled_in(word: &str, start_at: &str) -> String {
 }
 
 #[test]
-fn the_container_of_the_job_prints_labelled_results_and_nothing_else() {
+fn the_container_of_the_job_prints_labeled_results_and_nothing_else() {
     let pod = manifest()["spec"]["template"]["spec"].take();
     let container = &pod["containers"][0];
     let now = Command::new("date").arg("+%s.%N").output().unwrap();

@@ -124,7 +124,7 @@ fn free_port() -> u16 {
 }
 
 #[test]
-fn each_task_of_an_array_leaves_one_result_labelled_with_its_index() {
+fn each_task_of_an_array_leaves_one_result_labeled_with_its_index() {
     let cluster = Cluster::start();
     let args = "--array=0-3%2 : suite --scale 0.0005 --label concurrency=2";
     let (job, output) = cluster.run(args);
@@ -147,7 +147,7 @@ fn each_task_of_an_array_leaves_one_result_labelled_with_its_index() {
 }
 
 #[test]
-fn a_cancelled_job_keeps_its_results_so_far() {
+fn a_canceled_job_keeps_its_results_so_far() {
     let cluster = Cluster::start();
     let submitted = cluster
         .submit("--array=0-1 : cpu --events 0 --time 600 --report-interval 0.1")

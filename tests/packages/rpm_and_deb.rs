@@ -259,7 +259,7 @@ fn both_packages_contain_documentation_completions_and_data_files() {
 }
 
 #[test]
-fn the_packages_contain_the_licence_of_every_crate_in_the_binary() {
+fn the_packages_contain_the_license_of_every_crate_in_the_binary() {
     let root = root_of_rpms();
     let texts = root.path().join("usr/share/licenses/wbench");
     let texts = fs::read_to_string(texts.join("THIRD-PARTY-LICENSES")).unwrap();
@@ -274,21 +274,21 @@ fn the_packages_contain_the_licence_of_every_crate_in_the_binary() {
         .current_dir(checkout());
     let tree = said(tree);
     for line in tree.lines().filter(|line| !line.starts_with("wbench ")) {
-        let (name, licence) = line.trim_end_matches(" (*)").split_once('|').unwrap();
+        let (name, license) = line.trim_end_matches(" (*)").split_once('|').unwrap();
         let name = name.replacen(" v", " ", 1);
         assert!(
             texts.contains(&format!("\n{name}: ")),
             "{name} is not listed"
         );
-        let licence = licence.replace('/', " OR ");
+        let license = license.replace('/', " OR ");
         assert!(
-            stated.contains(&alternatives(&licence)),
-            "{name}: {licence} is not in {tag}"
+            stated.contains(&alternatives(&license)),
+            "{name}: {license} is not in {tag}"
         );
     }
 }
 
-/// The alternatives of a licence expression.
+/// The alternatives of a license expression.
 fn alternatives(expression: &str) -> BTreeSet<&str> {
     let inner = expression.trim_matches(['(', ')']);
     inner.split(" OR ").collect()

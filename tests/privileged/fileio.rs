@@ -397,7 +397,7 @@ fn a_failure_in_prepare_leaves_nothing_behind_in_either_dialect() {
 }
 
 /// Runs shell commands in the root of a separate file system, mounted on `mount` by `mounting` and
-/// gone afterwards. Returns how they ended, the names left in it, and the result in `../r.json`, if
+/// gone afterward. Returns how they ended, the names left in it, and the result in `../r.json`, if
 /// any.
 fn in_a_file_system(mounting: &str, args: &str) -> (std::process::Output, String, Option<Value>) {
     let directory = temp_dir();

@@ -535,7 +535,7 @@ fn a_signal_at_any_time_leaves_no_partial_result_and_no_files() {
             );
         }
         if signal == Signal::SIGKILL {
-            // The program recognises what is left as its own: the directory can be cleaned and
+            // The program recognizes what is left as its own: the directory can be cleaned and
             // reused.
             bench.fileio("cleanup --files 8").succeeded(&what);
         } else {

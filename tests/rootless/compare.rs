@@ -90,7 +90,7 @@ impl Results {
     }
 }
 
-/// Eight distinct values around a centre.
+/// Eight distinct values around a center.
 fn around(middle: f64) -> Vec<f64> {
     (-4..4)
         .map(|i| middle * (1.0 + 0.003 * f64::from(i)))

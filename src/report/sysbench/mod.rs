@@ -11,7 +11,7 @@ use super::statistics::mean_and_deviation;
 use crate::plan::{FileMode, FileSet, FileioParams, IoMode, OpenFlags, Test};
 use crate::result::{EndedBy, Params, RunResult, ThreadTotals, Workload};
 
-/// Version whose output and behaviour this module reproduces.
+/// Version whose output and behavior this module reproduces.
 pub const VERSION: &str = "0.4.12";
 
 /// Output level. A line is printed if its level is at most the verbosity.

@@ -223,7 +223,7 @@ impl QueuedEngine for Aio {
 impl Drop for Aio {
     fn drop(&mut self) {
         // SAFETY: `new` created the context. The call returns when the kernel has completed
-        // everything in flight, so that the memory may be freed afterwards.
+        // everything in flight, so that the memory may be freed afterward.
         unsafe { libc::syscall(libc::SYS_io_destroy, self.context) };
     }
 }

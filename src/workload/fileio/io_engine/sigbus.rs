@@ -2,7 +2,7 @@
 //!
 //! It occurs if the file was truncated behind the mapping, if the disk is full under a hole, or if
 //! reading the page failed. The handler here replaces the missing page by one of zeros, so that the
-//! access continues, and records the address; the accessing code checks for it right afterwards and
+//! access continues, and records the address; the accessing code checks for it right afterward and
 //! returns an error.
 
 use std::ffi::c_int;

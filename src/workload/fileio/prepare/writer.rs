@@ -39,7 +39,7 @@ impl<'a> FileWriter<'a> {
     }
 
     /// Reserves the file's space at once, so that files written concurrently are not interleaved on
-    /// the disk. All of it is written afterwards.
+    /// the disk. All of it is written afterward.
     fn reserve(&self) -> Result<()> {
         let size = i64::try_from(self.files.set().file_size)?;
         match retry(|| fallocate(&self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, size)) {

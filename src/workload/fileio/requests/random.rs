@@ -144,7 +144,7 @@ impl Random {
         })
     }
 
-    /// Takes the next reads of the stream: fewer at a time towards its end, so that no thread is
+    /// Takes the next reads of the stream: fewer at a time toward its end, so that no thread is
     /// left with many.
     #[inline(never)]
     fn refill(&self, batch: &mut ReadBatch) {

@@ -1,4 +1,4 @@
-//! The licences of the crates linked into the binary, from cargo's metadata and the crates' sources.
+//! The licenses of the crates linked into the binary, from cargo's metadata and the crates' sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -16,7 +16,7 @@ const HEAD: &str = "\
 The wbench binary is statically linked. It contains wbench itself, under the terms of
 LICENSE-MIT or LICENSE-APACHE, and the following components, each under its own terms:
 
-- the crates below; their licence texts follow the list, except for Apache-2.0,
+- the crates below; their license texts follow the list, except for Apache-2.0,
   whose text is in LICENSE-APACHE;
 - Rust's standard library, MIT OR Apache-2.0, and its dependencies;
 - the GNU C Library, LGPL-2.1-or-later: to relink the binary with a modified
@@ -25,7 +25,7 @@ LICENSE-MIT or LICENSE-APACHE, and the following components, each under its own 
 
 ";
 
-/// Returns the content of the file: the list of crates, then each distinct licence text with the
+/// Returns the content of the file: the list of crates, then each distinct license text with the
 /// crates it applies to.
 pub fn text() -> Result<String> {
     let metadata = metadata()?;
@@ -33,9 +33,9 @@ pub fn text() -> Result<String> {
     let mut texts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in linked(&metadata)? {
         let name = format!("{} {}", package.name, package.version);
-        let licence = package.license.as_deref().unwrap_or("see the licence text");
-        writeln!(list, "{name}: {}", licence.replace('/', " OR "))?;
-        for text in licence_texts(package)? {
+        let license = package.license.as_deref().unwrap_or("see the license text");
+        writeln!(list, "{name}: {}", license.replace('/', " OR "))?;
+        for text in license_texts(package)? {
             texts.entry(text).or_default().insert(name.clone());
         }
     }
@@ -163,8 +163,8 @@ fn by<T>(items: &[T], key: impl Fn(&T) -> &String) -> BTreeMap<&str, &T> {
         .collect()
 }
 
-/// Returns the licence texts in the root directory of a package, found by file name.
-fn licence_texts(package: &Package) -> Result<Vec<String>> {
+/// Returns the license texts in the root directory of a package, found by file name.
+fn license_texts(package: &Package) -> Result<Vec<String>> {
     let dir = package.manifest_path.parent().unwrap_or(Path::new("."));
     let mut texts = Vec::new();
     for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
