@@ -81,10 +81,10 @@ impl Target {
 }
 
 fn unusable(path: &Path, error: io::Error) -> Error {
-    Error::new(error).context(format!(
-        "cannot write {}; name another file",
+    anyhow!(
+        "cannot write {}: {error}; name another file",
         path.display()
-    ))
+    )
 }
 
 /// Fails if a file must not be replaced by another: it is immutable or append-only, or belongs to

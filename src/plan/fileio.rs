@@ -68,7 +68,7 @@ pub struct FileioParams {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum RequestStream {
-    /// Sequential modes pass through the files once; threads share random positions; fsyncs are no
+    /// Sequential modes pass through the files once; threads share random positions; fsyncs are not
     /// events
     #[default]
     #[serde(rename = "sysbench-0.4.12")]

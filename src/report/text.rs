@@ -295,7 +295,7 @@ fn cgroup(cgroup: &Cgroup) -> String {
         return "unknown".to_owned();
     };
     let quota = cgroup.cpu_quota_cpus;
-    let quota = quota.map_or("no cpu quota".into(), |cpus| format!("{cpus} CPUs"));
+    let quota = quota.map_or("no CPU quota".into(), |cpus| format!("{cpus} CPUs"));
     let limit = cgroup.memory_limit_bytes;
     let limit = limit.map_or("no memory limit".into(), |bytes| mib_or_gib(bytes as f64));
     format!("{version}, {quota}, {limit}")

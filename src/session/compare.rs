@@ -52,8 +52,8 @@ fn run_in_parallel(job: &CompareJob) -> Result<Exit> {
         message!("{PREFIX}{error}");
     }
     if !errors.is_empty() {
-        let places = count(errors.len() as u64, "place");
-        message!("{PREFIX}{places} could not be read");
+        let errors = count(errors.len() as u64, "error");
+        message!("{PREFIX}{errors} in the input");
     }
     if !found || (!errors.is_empty() && !job.skip_bad) {
         return Ok(Exit::Inconclusive);

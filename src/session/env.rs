@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use serde::Serialize;
 
 use super::remark;
@@ -33,9 +33,9 @@ struct Environment {
 
 /// Prints the fingerprint and warnings.
 pub fn run(dir: &Path, json: Option<&Destination>) -> Result<Exit> {
-    std::fs::metadata(dir).with_context(|| {
-        format!(
-            "cannot access the directory {}; choose another with --dir",
+    std::fs::metadata(dir).map_err(|error| {
+        anyhow!(
+            "cannot access the directory {}: {error}; choose another with --dir",
             dir.display()
         )
     })?;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use indicatif::ProgressBar;
 
 use super::progress::bar;
@@ -74,9 +74,9 @@ pub fn run(job: &SweepJob) -> Result<Exit> {
 
 /// Returns the sweep with this host and the absolute path of its directory.
 fn on_this_host(sweep: &Sweep) -> Result<Sweep> {
-    let dir = sweep.dir.canonicalize().with_context(|| {
-        format!(
-            "cannot use the directory {}; choose another with --dir",
+    let dir = sweep.dir.canonicalize().map_err(|error| {
+        anyhow!(
+            "cannot use the directory {}: {error}; choose another with --dir",
             sweep.dir.display()
         )
     })?;

@@ -66,8 +66,8 @@ impl fmt::Display for RunWarning {
         match self {
             Self::HarnessShare(share) => write!(
                 f,
-                "the harness took {:.0} % of the time of each event: larger blocks measure the \
-                 work better",
+                "the harness took {:.0} % of the time of each event: larger events, such as larger \
+                 blocks, measure the work better",
                 share * 100.0
             ),
             Self::LateStart(late_s) => write!(

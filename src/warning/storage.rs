@@ -192,7 +192,7 @@ impl fmt::Display for StorageWarning {
             ),
             Self::NotWritable(dir) => write!(
                 f,
-                "cannot create files in {}: choose another --dir",
+                "cannot create files in {}; choose another --dir",
                 dir.display()
             ),
         }

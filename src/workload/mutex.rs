@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
@@ -72,7 +72,7 @@ pub(super) fn mutexes(number: NonZeroU32) -> Result<Vec<CachePadded<Mutex<()>>>>
     let mut mutexes = Vec::new();
     mutexes
         .try_reserve_exact(number)
-        .with_context(|| format!("cannot allocate {number} mutexes; use fewer"))?;
+        .map_err(|error| anyhow!("cannot allocate {number} mutexes: {error}; use fewer"))?;
     mutexes.resize_with(number, CachePadded::default);
     Ok(mutexes)
 }

@@ -144,11 +144,11 @@ fn two_documents_on_standard_output_are_refused_and_quiet_keeps_the_requested_on
     let args = "cpu --max-prime 100 --events 10 --quiet";
     let quiet = wbench(directory.path(), args).assert().success();
     assert!(quiet.get_output().stdout.is_empty());
-    let asked = wbench(directory.path(), args)
+    let done = wbench(directory.path(), args)
         .args(["--format", "rally"])
         .assert()
         .success();
-    assert!(parsed(&asked.get_output().stdout)["additive"].is_array());
+    assert!(parsed(&done.get_output().stdout)["additive"].is_array());
 }
 
 #[test]

@@ -45,7 +45,7 @@ static PACKAGES: LazyLock<Packages> = LazyLock::new(|| {
 
 /// Output of a command that must succeed.
 #[track_caller]
-fn said(mut command: Command) -> String {
+fn stdout_of(mut command: Command) -> String {
     let output = command.output().unwrap();
     assert_ended(&output, 0);
     text(&output.stdout)
@@ -97,7 +97,7 @@ fn run_in(root: &Path, line: &str) -> Output {
 fn files_below(root: &Path) -> BTreeSet<String> {
     let mut find = tool("find");
     find.arg(root).args(["!", "-type", "d", "-printf", "%P\n"]);
-    said(find).lines().map(Into::into).collect()
+    stdout_of(find).lines().map(Into::into).collect()
 }
 
 /// Both roots, each with the package format.
@@ -108,7 +108,7 @@ fn roots() -> [(&'static str, TempDir); 2] {
 #[test]
 fn the_rpms_install_into_an_empty_root_verify_and_leave_nothing_behind() {
     let root = root_of_rpms();
-    let installed = said(in_root(root.path(), "rpm", "--query --all"));
+    let installed = stdout_of(in_root(root.path(), "rpm", "--query --all"));
     let mut installed: Vec<&str> = installed.lines().collect();
     installed.sort_unstable();
     let version = env!("CARGO_PKG_VERSION");
@@ -119,10 +119,10 @@ fn the_rpms_install_into_an_empty_root_verify_and_leave_nothing_behind() {
             format!("wbench-sysbench-{version}-1.noarch")
         ]
     );
-    let verified = said(in_root(root.path(), "rpm", "--verify --all"));
+    let verified = stdout_of(in_root(root.path(), "rpm", "--verify --all"));
     assert_eq!(verified, "", "rpm -V found these changed");
 
-    said(in_root(
+    stdout_of(in_root(
         root.path(),
         "rpm",
         "--erase wbench-sysbench wbench",
@@ -133,8 +133,8 @@ fn the_rpms_install_into_an_empty_root_verify_and_leave_nothing_behind() {
 #[test]
 fn the_debian_packages_install_into_an_empty_root_and_leave_nothing_behind() {
     let root = root_of_debs();
-    assert_eq!(said(in_root(root.path(), "dpkg", "--verify")), "");
-    said(in_root(
+    assert_eq!(stdout_of(in_root(root.path(), "dpkg", "--verify")), "");
+    stdout_of(in_root(
         root.path(),
         "dpkg",
         "--purge wbench-sysbench wbench",
@@ -144,13 +144,13 @@ fn the_debian_packages_install_into_an_empty_root_and_leave_nothing_behind() {
 
 #[test]
 fn the_program_needs_no_other_package() {
-    let needed = said(rpm("--query --requires --package", &[&PACKAGES.rpm]));
+    let needed = stdout_of(rpm("--query --requires --package", &[&PACKAGES.rpm]));
     for capability in needed.lines() {
         assert!(capability.starts_with("rpmlib("), "{capability}");
     }
     let mut field = tool("dpkg-deb");
     field.arg("--field").arg(&PACKAGES.deb).arg("Depends");
-    assert_eq!(said(field).trim(), "");
+    assert_eq!(stdout_of(field).trim(), "");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn the_rpm_of_el_7_can_read_the_rpms() {
         "PayloadIsXz",
     ];
     for package in [&PACKAGES.rpm, &PACKAGES.rpm_sysbench] {
-        let needed = said(rpm("--query --requires --package", &[package]));
+        let needed = stdout_of(rpm("--query --requires --package", &[package]));
         for feature in needed
             .lines()
             .filter_map(|line| line.strip_prefix("rpmlib("))
@@ -199,7 +199,7 @@ fn the_installed_program_runs_under_either_name() {
 fn the_replacement_package_conflicts_with_sysbench_and_requires_its_own_build() {
     let query = |what| {
         let args = format!("--query --{what} --package");
-        said(rpm(&args, &[&PACKAGES.rpm_sysbench]))
+        stdout_of(rpm(&args, &[&PACKAGES.rpm_sysbench]))
     };
     assert_eq!(query("conflicts").trim(), "sysbench");
     let own = concat!("wbench = ", env!("CARGO_PKG_VERSION"), "-1");
@@ -207,7 +207,7 @@ fn the_replacement_package_conflicts_with_sysbench_and_requires_its_own_build() 
     let field = |name| {
         let mut field = tool("dpkg-deb");
         field.arg("--field").arg(&PACKAGES.deb_sysbench).arg(name);
-        said(field).trim().to_owned()
+        stdout_of(field).trim().to_owned()
     };
     assert_eq!(field("Conflicts"), "sysbench");
     assert_eq!(
@@ -263,7 +263,7 @@ fn the_packages_contain_the_license_of_every_crate_in_the_binary() {
     let root = root_of_rpms();
     let texts = root.path().join("usr/share/licenses/wbench");
     let texts = fs::read_to_string(texts.join("THIRD-PARTY-LICENSES")).unwrap();
-    let tag = said(rpm(
+    let tag = stdout_of(rpm(
         "--query --queryformat %{LICENSE} --package",
         &[&PACKAGES.rpm],
     ));
@@ -272,7 +272,7 @@ fn the_packages_contain_the_license_of_every_crate_in_the_binary() {
     tree.args("tree --locked --edges normal,no-proc-macro --prefix none --format".split(' '))
         .arg("{p}|{l}")
         .current_dir(checkout());
-    let tree = said(tree);
+    let tree = stdout_of(tree);
     for line in tree.lines().filter(|line| !line.starts_with("wbench ")) {
         let (name, license) = line.trim_end_matches(" (*)").split_once('|').unwrap();
         let name = name.replacen(" v", " ", 1);
@@ -306,10 +306,10 @@ fn rpmlint_finds_nothing() {
         .arg(checkout().join("packaging/rpm/rpmlint.toml"))
         .arg(checkout().join("packaging/rpm/wbench.spec"))
         .args([&PACKAGES.rpm, &PACKAGES.rpm_sysbench]);
-    let said = said(rpmlint);
+    let report = stdout_of(rpmlint);
     assert!(
-        said.contains("2 packages and 1 specfiles checked; 0 errors, 0 warnings"),
-        "{said}"
+        report.contains("2 packages and 1 specfiles checked; 0 errors, 0 warnings"),
+        "{report}"
     );
 }
 
@@ -319,7 +319,7 @@ fn lintian_finds_no_error_and_no_warning() {
     lintian
         .args(["--fail-on", "error,warning", "--allow-root"])
         .args([&PACKAGES.deb, &PACKAGES.deb_sysbench]);
-    assert_eq!(said(lintian), "");
+    assert_eq!(stdout_of(lintian), "");
 }
 
 #[test]
@@ -339,7 +339,7 @@ fn the_packages_have_the_version_of_the_program() {
 fn commands(above: &str) -> Vec<String> {
     let mut help = Command::new(WBENCH);
     help.args(above.split_whitespace().skip(1)).arg("--help");
-    let help = said(help);
+    let help = stdout_of(help);
     let listed = help.split("Commands:\n").nth(1).unwrap_or_default();
     let listed = listed.lines().take_while(|line| !line.is_empty());
     let names = listed.filter_map(|line| line.strip_prefix("  ").filter(|it| !it.starts_with(' ')));
@@ -366,7 +366,7 @@ fn every_command_has_a_man_page_with_all_of_its_options() {
         let page = page(&command.replace(' ', "-"));
         let mut help = Command::new(WBENCH);
         help.args(command.split(' ').skip(1)).arg("--help");
-        let help = said(help);
+        let help = stdout_of(help);
         let args = help
             .split_whitespace()
             .map(|word| word.trim_end_matches(','));
@@ -421,7 +421,7 @@ fn shell(name: &str, options: &[&str], script: &str) -> String {
     shell
         .args(options)
         .arg(script.replace("$1", &completions.display().to_string()));
-    said(shell)
+    stdout_of(shell)
 }
 
 #[test]

@@ -222,7 +222,7 @@ fn listed_sectors(listing: &str) -> u64 {
 }
 
 /// Pseudo-random durations, the same in each run of the test.
-fn moments() -> impl Iterator<Item = Duration> {
+fn delays() -> impl Iterator<Item = Duration> {
     let mut state = 12345u64;
     std::iter::repeat_with(move || {
         state = state
@@ -271,11 +271,11 @@ fn a_killed_job_leaves_only_files_that_cleanup_removes(directory: &Path) {
     let mut random = Random::seeded();
     for round in 0..12 {
         for job in creating_jobs() {
-            let moment = Duration::from_micros(random.below(120_000));
-            let what = format!("round {round}: {job} killed after {moment:?}");
+            let delay = Duration::from_micros(random.below(120_000));
+            let what = format!("round {round}: {job} killed after {delay:?}");
             let bench = Bench::on(directory);
             let mut child = bench.start(&job);
-            std::thread::sleep(moment);
+            std::thread::sleep(delay);
             child.kill();
             bench
                 .fileio(&format!("cleanup {KILLED_SET}"))
@@ -507,7 +507,7 @@ fn prepare_fails_with_a_message_if_it_cannot_create_threads() {
 fn a_signal_at_any_time_leaves_no_partial_result_and_no_files() {
     let signals = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL];
     let jobs = ["--mode rndrw", "--mode seqwr", "--mode rndwr"];
-    for (number, moment) in moments().take(51).enumerate() {
+    for (number, delay) in delays().take(51).enumerate() {
         let signal = signals[number % 3];
         let io = BACKENDS[number % 4];
         let bench = Bench::new();
@@ -516,9 +516,9 @@ fn a_signal_at_any_time_leaves_no_partial_result_and_no_files() {
             jobs[number / 3 % 3],
             bench.json().display()
         );
-        let what = format!("{args} {signal} after {moment:?}");
+        let what = format!("{args} {signal} after {delay:?}");
         let child = bench.start(&args);
-        std::thread::sleep(moment);
+        std::thread::sleep(delay);
         child.signal(signal);
         let end = End::from(child.finish());
         let beside = std::fs::read_dir(bench.json().parent().expect("a directory"));

@@ -170,7 +170,11 @@ fn a_target_that_cannot_be_replaced_is_detected_before_the_run() {
         chattr(&attribute.replace('+', "-"));
         assert_ended(&output, 1);
         let message = text(&output.stderr);
-        assert!(message.contains("r.json; name another file"), "{message}");
+        assert!(
+            message.contains("r.json: Operation not permitted"),
+            "{message}"
+        );
+        assert!(message.contains("; name another file"), "{message}");
         assert_eq!(fs::read(&file).unwrap(), b"precious");
         assert_eq!(names_in(directory.path()), ["r.json"]);
     }
@@ -196,7 +200,12 @@ fn another_users_file_in_a_sticky_directory_is_detected_before_the_run() {
     };
     let output = as_nobody(&format!("{ENDLESS} r.json"));
     assert_ended(&output, 1);
-    assert!(text(&output.stderr).contains("r.json; name another file"));
+    let message = text(&output.stderr);
+    assert!(
+        message.contains("r.json: Operation not permitted"),
+        "{message}"
+    );
+    assert!(message.contains("; name another file"), "{message}");
     assert_eq!(fs::read(&file).unwrap(), b"precious");
     // The owner's file may be replaced there.
     for _ in 0..2 {

@@ -448,7 +448,7 @@ fn invalid_input_is_named_with_line_and_reason() {
     let output = results.compare("a bad");
     assert_eq!(output.status.code(), Some(2));
     assert!(
-        stderr(&output).contains("10 places could not be read"),
+        stderr(&output).contains("10 errors in the input"),
         "{}",
         stderr(&output)
     );

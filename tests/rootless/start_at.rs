@@ -48,13 +48,13 @@ fn every_test_waits_for_its_start_time() {
         let result = parsed(&output.stdout);
         assert_eq!(result["status"], "complete");
         assert!(number(&result, "/start/late_s") >= 0.0, "{args}");
-        let asked = result["start"]["asked_at"].as_str().unwrap();
-        let asked = humantime::parse_rfc3339(asked).unwrap();
-        let asked = asked.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
-        assert!((asked - start_time).abs() < 1e-5);
+        let requested = result["start"]["asked_at"].as_str().unwrap();
+        let requested = humantime::parse_rfc3339(requested).unwrap();
+        let requested = requested.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        assert!((requested - start_time).abs() < 1e-5);
         // To the second: when the run began, not when the process started.
         let started = humantime::parse_rfc3339(result["started_at"].as_str().unwrap()).unwrap();
-        assert!(started.duration_since(UNIX_EPOCH).unwrap().as_secs_f64() >= asked.floor());
+        assert!(started.duration_since(UNIX_EPOCH).unwrap().as_secs_f64() >= requested.floor());
         assert!(names_in(directory.path()).is_empty());
     }
 }
@@ -80,28 +80,28 @@ fn files_are_created_before_the_start_time() {
 #[test]
 fn no_run_starts_before_the_common_start_time() {
     let directory = temp_dir();
-    let moment = in_seconds(2.0);
-    let args = format!("cpu --max-prime 1000 --events 100 --json - --start-at {moment}");
+    let time = in_seconds(2.0);
+    let args = format!("cpu --max-prime 1000 --events 100 --json - --start-at {time}");
     let runs: Vec<Running> = (0..8)
         .map(|_| Running::wbench(directory.path(), &args))
         .collect();
-    let mut asked = BTreeSet::new();
+    let mut requested = BTreeSet::new();
     for run in runs {
         let output = run.finish();
         assert_ended(&output, 0);
         let result = parsed(&output.stdout);
         assert!(number(&result, "/start/late_s") >= 0.0);
-        asked.insert(result["start"]["asked_at"].as_str().unwrap().to_owned());
+        requested.insert(result["start"]["asked_at"].as_str().unwrap().to_owned());
     }
-    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert_eq!(requested.len(), 1, "{requested:?}");
 }
 
 #[test]
 fn a_signal_during_the_wait_ends_it() {
     for (signal, status) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
         let directory = temp_dir();
-        let moment = in_seconds(3000.0);
-        let args = format!("cpu --start-at {moment} --json r.json --threads 2 --report-interval 1");
+        let time = in_seconds(3000.0);
+        let args = format!("cpu --start-at {time} --json r.json --threads 2 --report-interval 1");
         let run = Running::wbench(directory.path(), &args);
         crate::common::wait_until("the threads at the start", || {
             let tasks = std::fs::read_dir(format!("/proc/{}/task", run.pid()));
@@ -119,8 +119,8 @@ fn a_signal_during_the_wait_ends_it() {
 #[test]
 fn a_run_with_a_past_start_time_starts_at_once_and_reports_how_late() {
     let directory = temp_dir();
-    let moment = in_seconds(-5.0);
-    let args = format!("cpu --max-prime 100 --events 10 --start-at {moment}");
+    let time = in_seconds(-5.0);
+    let args = format!("cpu --max-prime 100 --events 10 --start-at {time}");
     let result = result_of(directory.path(), &args);
     assert_eq!(result["status"], "complete");
     assert!(number(&result, "/start/late_s") >= 5.0);
@@ -142,7 +142,7 @@ fn a_run_without_a_start_time_records_none() {
 fn a_start_time_that_is_invalid_or_days_ahead_is_refused() {
     let directory = temp_dir();
     let far = in_seconds(200_000.0);
-    for (moment, reason) in [
+    for (time, reason) in [
         (
             "soon",
             "invalid value 'soon' for '--start-at <TIME>': expected RFC 3339",
@@ -150,7 +150,7 @@ fn a_start_time_that_is_invalid_or_days_ahead_is_refused() {
         ("2026-11-22T20:15:00", "expected RFC 3339"),
         (far.as_str(), "2.3 days ahead"),
     ] {
-        let done = wbench(directory.path(), &format!("cpu --start-at {moment}"))
+        let done = wbench(directory.path(), &format!("cpu --start-at {time}"))
             .assert()
             .code(2);
         let stderr = text(&done.get_output().stderr);

@@ -19,10 +19,10 @@ fn the_binary_needs_no_interpreter_and_no_library() {
 #[test]
 fn ldd_calls_the_binary_static() {
     let ldd = tool("ldd").arg(WBENCH).output().unwrap();
-    let said = text(&ldd.stdout) + &text(&ldd.stderr);
+    let output = text(&ldd.stdout) + &text(&ldd.stderr);
     assert!(
-        said.contains("statically linked") || said.contains("not a dynamic executable"),
-        "{said}"
+        output.contains("statically linked") || output.contains("not a dynamic executable"),
+        "{output}"
     );
 }
 

@@ -18,7 +18,7 @@ use crate::plan::{ClockChoice, FileHandling, FilePlan, Limits, RunPlan, Seed, Te
 use crate::report::ReportFormat;
 use crate::start::StartAt;
 
-// The comments above the structs are no doc comments: clap would make them the description of the
+// The comments above the structs are not doc comments: clap would make them the description of the
 // command.
 
 // Limits of a run. A command sets the default of --events, and of --time if it has no other.

@@ -48,8 +48,8 @@ Examples:
   wbench suite --scale 0.01             a quick trial of all tests, scaled down, in one table
   wbench env                            describe this machine, with warnings
 
-wbench also accepts the command line of sysbench 0.4.12: wbench --test=cpu run, or any
-arguments when it is started under the name sysbench.
+wbench also accepts the command line of sysbench 0.4.12: wbench --test=cpu run. Started under
+the name sysbench, it accepts those of 0.4.12 and 1.0: sysbench cpu run.
 
 Exit status: 0 success; 1 failure; 2 invalid command line; 128 + N interrupted by signal N
 (129 SIGHUP, 130 SIGINT, 131 SIGQUIT, 143 SIGTERM), with the results measured up to then."

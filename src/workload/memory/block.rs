@@ -23,9 +23,9 @@ impl Block {
         let len = usize::try_from(size).with_context(|| too_large(size))?;
         let mut map = match hugetlb {
             true => map_huge(size)?,
-            false => MmapOptions::new().len(len).map_anon().with_context(|| {
-                format!(
-                    "cannot map a memory block of {}; use a smaller --block-size",
+            false => MmapOptions::new().len(len).map_anon().map_err(|error| {
+                anyhow!(
+                    "cannot map a memory block of {}: {error}; use a smaller --block-size",
                     Size(size)
                 )
             })?,

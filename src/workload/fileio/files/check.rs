@@ -106,7 +106,7 @@ impl TestFiles {
 
     /// Returns the size of each file of the set; `None` for a missing one.
     ///
-    /// Fails if an entry with such a name is no regular file.
+    /// Fails if an entry with the name of a test file is not a regular file.
     pub fn sizes(&self) -> Result<Vec<Option<u64>>> {
         let size = |file| match self.entry(file)? {
             FileEntry::Missing => Ok(None),

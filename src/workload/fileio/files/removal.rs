@@ -31,8 +31,8 @@ impl TestFiles {
         match left.as_slice() {
             [] => Ok(()),
             [(file, why), ..] => bail!(
-                "left {} in {} that belong to something else, the first one {}: it {why}; remove \
-                 them, or choose another directory with --dir",
+                "{} in {} not removed, such as {}: it {why}; remove it yourself, or choose another \
+                 directory with --dir",
                 count(left.len() as u64, "file"),
                 self.path.display(),
                 name::of(*file)
