@@ -39,12 +39,14 @@ fn result_in_root(root: &Path, args: &str) -> Value {
 }
 
 #[test]
-fn all_three_tests_work_in_a_root_with_nothing_but_the_program() {
+fn every_test_works_in_a_root_with_nothing_but_the_program() {
     let root = empty_root();
     for (args, events) in [
         ("cpu --max-prime 100 --events 1", 1),
         ("cpu --max-prime 100 --events 100 --threads 2 --pin", 100),
         ("memory --total-size 1M --oper read", 1024),
+        ("threads --yields 10 --events 20 --threads 2", 20),
+        ("mutex --locks 10 --loops 0 --threads 2", 2),
         (
             "fileio --mode rndrw --files 2 --total-size 64K --events 20 --dir /data",
             20,

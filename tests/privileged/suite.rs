@@ -190,12 +190,19 @@ fn a_journal_that_cannot_be_identified_or_unlocked_is_not_left_in_silence() {
                 assert_eq!(place.results().len(), 1, "{inject}");
                 assert!(!place.partial().exists(), "{inject}");
             }
+            if place.partial().exists() {
+                let message = text(&output.stderr);
+                assert!(
+                    message.contains("wbench-suite.json.partial"),
+                    "{inject}: {message}"
+                );
+            }
         }
     }
 }
 
 #[test]
-fn the_files_of_a_suite_leave_space_for_its_results() {
+fn the_results_of_a_suite_have_reserved_space_on_a_disk_that_others_fill() {
     let disk = Mounted::tmpfs(8 << 20);
     let place = Place::with(SMALL);
     let json = disk.path().join("r.json");
