@@ -51,7 +51,8 @@ impl Differences<'_> {
                 false => low = middle + 1,
             }
         }
-        value(low)
+        // -0 equals 0 but precedes it in the search; the sum of both is 0.
+        value(low) + 0.0
     }
 
     /// Number of differences not above `limit`. The larger the second value, the fewer values of
@@ -89,6 +90,14 @@ fn value(ordered: u64) -> f64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn the_change_between_equal_samples_has_no_negative_sign() {
+        let sample = Sample::new(vec![1.0, 2.0, 3.0]).unwrap();
+        let test = MannWhitney::of(&sample, &sample);
+        let change = relative(&sample, &sample, &test).unwrap();
+        assert_eq!(change.value.to_bits(), 0.0f64.to_bits());
+    }
 
     proptest! {
         #[test]
