@@ -221,10 +221,7 @@ mod tests {
         assert_eq!(threads.test, "threads");
         assert_eq!(threads.figures.events_per_s, Some(4.0));
         let field = |name: &str| threads.fields.get(&format!("{PARAMS}{name}"));
-        assert_eq!(
-            (field("yields"), field("locks")),
-            (Some("100"), Some("4"))
-        );
+        assert_eq!((field("yields"), field("locks")), (Some("100"), Some("4")));
         assert_eq!(run("Doing mutex performance test").unwrap().test, "mutex");
         let error = run("").unwrap_err().reason.to_string();
         assert!(error.contains("--verbosity=4"), "{error}");
