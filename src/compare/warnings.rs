@@ -79,15 +79,25 @@ fn noise(group: &Group<'_>) -> impl Iterator<Item = ComparisonWarning> {
 
 /// The other warnings of the runs, each code once per group.
 fn of_runs(group: &Group<'_>) -> impl Iterator<Item = Warning> {
-    let mut reasons: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
+    let mut codes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for warning in group.runs.iter().flat_map(|run| &run.warnings) {
-        let reason = reasons.entry(&warning.code);
-        reason.or_insert((0, &warning.message)).0 += 1;
+        codes
+            .entry(&warning.code)
+            .or_default()
+            .push(&warning.message);
     }
-    reasons.retain(|code, _| SUMMARIZED.iter().all(|known| known.as_str() != *code));
-    reasons.into_iter().map(|(code, (runs, message))| Warning {
-        code: code.into(),
-        message: format!("{}, {}: {message}", group.name, count(runs, "run")),
+    codes.retain(|code, _| SUMMARIZED.iter().all(|known| known.as_str() != *code));
+    codes.into_iter().map(|(code, messages)| {
+        let first = messages[0];
+        let varies = match messages.iter().all(|message| *message == first) {
+            true => "",
+            false => " (in the first run)",
+        };
+        let runs = count(messages.len() as u64, "run");
+        Warning {
+            code: code.into(),
+            message: format!("{}, {runs}: {first}{varies}", group.name),
+        }
     })
 }
 

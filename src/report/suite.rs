@@ -194,28 +194,50 @@ fn range(values: Vec<f64>) -> String {
     }
 }
 
-/// Returns each warning once, with the measurements it concerns.
+/// The warnings of one code.
+struct CodeWarnings<'a> {
+    code: &'a str,
+    /// The first message.
+    message: &'a str,
+    /// Whether other messages differ from the first, such as in a number.
+    varies: bool,
+    /// The measurements concerned.
+    names: Vec<&'a str>,
+}
+
+/// Returns one warning of each code, with the measurements concerned.
 fn warnings(rows: &[Row<'_>]) -> Vec<(String, String)> {
-    let mut reasons: Vec<(&str, &str, Vec<&str>)> = Vec::new();
+    let mut codes: Vec<CodeWarnings<'_>> = Vec::new();
     let all = rows.iter().filter(|row| !row.results.is_empty()).count();
     for row in rows {
         for warning in row.results.iter().flat_map(|result| &result.warnings) {
-            let known = reasons.iter_mut().find(|(code, ..)| *code == warning.code);
-            match known {
-                Some((.., names)) if names.contains(&row.name) => {}
-                Some((.., names)) => names.push(row.name),
-                None => reasons.push((&warning.code, &warning.message, vec![row.name])),
+            let Some(known) = codes.iter_mut().find(|known| known.code == warning.code) else {
+                codes.push(CodeWarnings {
+                    code: &warning.code,
+                    message: &warning.message,
+                    varies: false,
+                    names: vec![row.name],
+                });
+                continue;
+            };
+            known.varies |= known.message != warning.message;
+            if !known.names.contains(&row.name) {
+                known.names.push(row.name);
             }
         }
     }
-    reasons
+    codes
         .into_iter()
-        .map(|(_, message, names)| {
-            let names = match names.len() {
+        .map(|warnings| {
+            let names = match warnings.names.len() {
                 n if n == all && n > 1 => "all".to_owned(),
-                _ => names.join(", "),
+                _ => warnings.names.join(", "),
             };
-            (names, message.to_owned())
+            let varies = match warnings.varies {
+                true => " (in the first run)",
+                false => "",
+            };
+            (names, format!("{}{varies}", warnings.message))
         })
         .collect()
 }

@@ -138,7 +138,7 @@ impl Columns {
 /// Formats one interval of a run.
 pub fn interval(interval: &Interval, columns: Columns) -> String {
     let mut line = format!(
-        "{:>8.1} s  {:>12} events/s",
+        "{:>9.3} s  {:>12} events/s",
         interval.at_s,
         significant(interval.events_per_s)
     );

@@ -32,9 +32,8 @@ pub fn run(arguments: &[OsString]) -> Exit {
         .collect();
     execute(&arguments).unwrap_or_else(|refusal| {
         match refusal.stream {
-            // Nothing can be done about a failed write: the status reports the refusal.
-            Stream::Stdout => _ = print(&refusal.text),
-            Stream::Stderr => message!("{}", refusal.text.trim_end()),
+            Stream::Stdout if print(&refusal.text).is_ok() => {}
+            Stream::Stdout | Stream::Stderr => message!("{}", refusal.text.trim_end()),
         }
         Exit::Failure
     })

@@ -1,6 +1,7 @@
 //! The native command line as a whole: arguments, messages, exit statuses.
 
 use std::fs::File;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -435,9 +436,16 @@ fn a_full_device_as_standard_output_is_a_reported_error() {
         "env --json",
         "--test=cpu --cpu-max-prime=100 --max-requests=10 run",
         "version",
+        "sysbench cpu --cpu-max-prime=100 --events=10 run",
+        "sysbench cpu --cpu-max-prime=x run",
     ] {
         let full = File::options().write(true).open("/dev/full").unwrap();
+        let (name, args) = match args.strip_prefix("sysbench ") {
+            Some(args) => ("sysbench", args),
+            None => ("wbench", args),
+        };
         let output = Command::new(WBENCH)
+            .arg0(name)
             .args(args.split(' '))
             .current_dir(directory.path())
             .stdout(full)
