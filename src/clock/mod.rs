@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_that_went_backwards_gives_a_zero_duration() {
+    fn a_reading_that_went_backward_gives_a_zero_duration() {
         assert_eq!(
             Scale::from_hz(2.5e9).between(Ticks(9), Ticks(8)),
             Nanoseconds(0)

@@ -102,10 +102,10 @@ impl Snapshot {
 pub(super) struct Snapshots {
     /// Times after the start, ascending.
     times: Vec<Duration>,
-    state: Mutex<State>,
+    state: Mutex<SnapshotState>,
 }
 
-struct State {
+struct SnapshotState {
     /// What was recorded before each time since the previous one, and after the last.
     parts: Vec<Snapshot>,
     /// The part each thread is in; its earlier parts are final. `None` if the thread has ended.
@@ -125,7 +125,7 @@ impl Snapshots {
             .collect();
         Self {
             times,
-            state: Mutex::new(State {
+            state: Mutex::new(SnapshotState {
                 parts,
                 reached: vec![Some(0); threads],
                 taken: 0,
@@ -180,13 +180,13 @@ impl Snapshots {
         (complete, first)
     }
 
-    fn state(&self) -> impl DerefMut<Target = State> {
+    fn state(&self) -> impl DerefMut<Target = SnapshotState> {
         // A thread that panicked leaves consistent sums: each is added separately.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl SnapshotState {
     fn take_before(&mut self, part: usize) -> Vec<Snapshot> {
         let count = part.saturating_sub(self.taken);
         self.taken += count;

@@ -76,7 +76,7 @@ impl Counters {
     }
 }
 
-/// Returns the increase of a counter; None if it is unknown or went backwards, as steal can when
+/// Returns the increase of a counter; None if it is unknown or went backward, as steal can when
 /// a guest is migrated to another host.
 fn growth(before: Option<u64>, after: Option<u64>) -> Option<u64> {
     after?.checked_sub(before?)
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_increase_of_a_counter_that_went_backwards_is_unknown() {
+    fn the_increase_of_a_counter_that_went_backward_is_unknown() {
         assert_eq!(growth(Some(5), Some(4)), None);
         assert_eq!(growth(Some(5), Some(5)), Some(0));
     }

@@ -11,7 +11,7 @@ use crate::suite::PlannedRun;
 use crate::terminal;
 
 /// Results of one measurement.
-struct Row<'a> {
+struct SuiteRow<'a> {
     name: &'a str,
     results: Vec<&'a RunResult>,
 }
@@ -57,7 +57,7 @@ pub fn line(result: &RunResult) -> String {
     text
 }
 
-fn rows<'a>(runs: &'a [PlannedRun], results: &'a [RunResult]) -> Vec<Row<'a>> {
+fn rows<'a>(runs: &'a [PlannedRun], results: &'a [RunResult]) -> Vec<SuiteRow<'a>> {
     let first = runs.iter().map(|run| run.position.round).min();
     runs.iter()
         .filter(|run| Some(run.position.round) == first)
@@ -67,7 +67,7 @@ fn rows<'a>(runs: &'a [PlannedRun], results: &'a [RunResult]) -> Vec<Row<'a>> {
                 let suite = result.suite.as_ref();
                 suite.is_some_and(|suite| suite.measurement == name)
             };
-            Row {
+            SuiteRow {
                 name,
                 results: results.iter().filter(of).collect(),
             }
@@ -103,7 +103,7 @@ fn head(runs: &[PlannedRun], results: &[RunResult]) -> String {
     text
 }
 
-fn aligned(rows: &[Row<'_>]) -> String {
+fn aligned(rows: &[SuiteRow<'_>]) -> String {
     let repeated = rows.iter().any(|row| row.results.len() > 1);
     let mut head = vec![
         "measurement",
@@ -123,7 +123,7 @@ fn aligned(rows: &[Row<'_>]) -> String {
     aligned_columns(&head, rows, figures)
 }
 
-fn cells(row: &Row<'_>, repeated: bool) -> Vec<String> {
+fn cells(row: &SuiteRow<'_>, repeated: bool) -> Vec<String> {
     // Incomplete runs count only if no run is complete.
     let complete: Vec<_> = row
         .results
@@ -166,7 +166,7 @@ fn cells(row: &Row<'_>, repeated: bool) -> Vec<String> {
 }
 
 /// Returns the worst outcome of a measurement's runs.
-fn end(row: &Row<'_>) -> String {
+fn end(row: &SuiteRow<'_>) -> String {
     let has = |status| row.results.iter().any(|result| result.status == status);
     let by_time = row
         .results
@@ -206,7 +206,7 @@ struct CodeWarnings<'a> {
 }
 
 /// Returns one warning of each code, with the measurements concerned.
-fn warnings(rows: &[Row<'_>]) -> Vec<(String, String)> {
+fn warnings(rows: &[SuiteRow<'_>]) -> Vec<(String, String)> {
     let mut codes: Vec<CodeWarnings<'_>> = Vec::new();
     let all = rows.iter().filter(|row| !row.results.is_empty()).count();
     for row in rows {

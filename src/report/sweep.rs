@@ -24,7 +24,7 @@ pub fn table(sweep: &Sweep, summary: &SweepSummary) -> String {
         "wall s",
     ];
     let rows = sweep.batches().map(|batch| {
-        let row = Row::of(summary.of(batch));
+        let row = SweepRow::of(summary.of(batch));
         let figures = [row.rate, row.range, row.spread, row.wall];
         let numbers = [row.done.to_string(), row.failed.to_string()];
         let env = sweep.environments[batch.env].name.clone();
@@ -46,7 +46,7 @@ pub fn table(sweep: &Sweep, summary: &SweepSummary) -> String {
 /// Formats a finished batch as a line.
 pub fn line(sweep: &Sweep, batch: Batch, summary: &SweepSummary) -> String {
     let batch_summary = summary.of(batch);
-    let row = Row::of(batch_summary);
+    let row = SweepRow::of(batch_summary);
     let env = &sweep.environments[batch.env].name;
     let mut text = format!("{env} at {}: {} done", batch.concurrency, row.done);
     if row.done > 0 {
@@ -78,7 +78,7 @@ fn unit(sweep: &Sweep) -> &'static str {
 }
 
 /// Values of a batch: medians of the complete instances.
-struct Row {
+struct SweepRow {
     done: usize,
     failed: u64,
     rate: String,
@@ -87,7 +87,7 @@ struct Row {
     wall: String,
 }
 
-impl Row {
+impl SweepRow {
     fn of(batch: Option<&BatchSummary>) -> Self {
         let none = BatchSummary::default();
         let batch = batch.unwrap_or(&none);

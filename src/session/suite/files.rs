@@ -27,12 +27,12 @@ struct CurrentSet {
     files: Arc<TestFiles>,
     /// The files existed before the suite and are kept.
     existed: bool,
-    state: State,
+    state: SuiteFilesState,
 }
 
 /// State in which a run would find the files.
 #[derive(Debug)]
-enum State {
+enum SuiteFilesState {
     /// All blocks of all files are written.
     Complete,
     /// Some blocks or files are missing.
@@ -91,7 +91,7 @@ impl SuiteFiles {
         };
         let set = self.select(wanted)?;
         if params.mode.creates_files() {
-            set.state = State::Incomplete;
+            set.state = SuiteFilesState::Incomplete;
             // Remove files now: the run must not spend time on it.
             set.files.remove()?;
             set.files.sync_directory()?;
@@ -111,7 +111,7 @@ impl SuiteFiles {
             (true, EndedBy::Work | EndedBy::Time) => Ok(()),
             // Files may have holes after an error.
             (true, _) | (_, EndedBy::Error) if params.mode.writes() => {
-                set.state = State::Incomplete;
+                set.state = SuiteFilesState::Incomplete;
                 match set.existed {
                     true => Ok(()),
                     false => set.files.remove_created(),
@@ -163,8 +163,8 @@ impl CurrentSet {
         Ok(Self {
             // Larger existing files are accepted, as for a single run.
             state: match existed && files.check().is_ok() {
-                true => State::Complete,
-                false => State::Incomplete,
+                true => SuiteFilesState::Complete,
+                false => SuiteFilesState::Incomplete,
             },
             plan: plan.clone(),
             files: Arc::new(files),
@@ -174,14 +174,14 @@ impl CurrentSet {
 
     fn make(&mut self, written: &mut dyn FnMut(u64)) -> Result<()> {
         match &self.state {
-            State::Complete => return Ok(()),
-            State::Failed(reason) => return Err(anyhow!("{reason}")),
-            State::Incomplete => {}
+            SuiteFilesState::Complete => return Ok(()),
+            SuiteFilesState::Failed(reason) => return Err(anyhow!("{reason}")),
+            SuiteFilesState::Incomplete => {}
         }
         let made = prepare::prepare(&self.files, written);
         self.state = match &made {
-            Ok(()) => State::Complete,
-            Err(error) => State::Failed(format!("{error:#}")),
+            Ok(()) => SuiteFilesState::Complete,
+            Err(error) => SuiteFilesState::Failed(format!("{error:#}")),
         };
         if made.is_err() && !self.existed {
             self.files.remove_created()?;

@@ -33,7 +33,7 @@ pub struct SuiteProgress {
     took: BTreeMap<String, Duration>,
     /// Start of the current measurement or of its file creation.
     since: Instant,
-    /// Highest position shown, out of [`STEPS`]: the bar never moves backwards.
+    /// Highest position shown, out of [`STEPS`]: the bar never moves backward.
     shown: u64,
 }
 

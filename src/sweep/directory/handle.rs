@@ -39,11 +39,11 @@ pub struct DirectoryHandle {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotRemoved {
     path: PathBuf,
-    reason: Reason,
+    reason: KeptReason,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Reason {
+enum KeptReason {
     /// Its path now leads to something else.
     Replaced(&'static str),
     /// It contains entries that this program did not create.
@@ -167,18 +167,18 @@ impl DirectoryHandle {
             .map_err(|reason| NotRemoved::new(child, reason))
     }
 
-    fn try_remove(&self, child: &DirectoryHandle) -> Result<(), Reason> {
+    fn try_remove(&self, child: &DirectoryHandle) -> Result<(), KeptReason> {
         if !self.contains(child)? {
             return Ok(());
         }
-        let others = child.remove_test_files().map_err(Reason::SystemCall)?;
+        let others = child.remove_test_files().map_err(KeptReason::SystemCall)?;
         if !others.is_empty() {
-            return Err(Reason::OtherEntries(others));
+            return Err(KeptReason::OtherEntries(others));
         }
         let remove_directory = UnlinkatFlags::RemoveDir;
         match unlinkat(&self.handle, child.name.as_c_str(), remove_directory) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
-            Err(errno) => Err(Reason::SystemCall(errno)),
+            Err(errno) => Err(KeptReason::SystemCall(errno)),
         }
     }
 
@@ -188,25 +188,27 @@ impl DirectoryHandle {
     }
 
     /// Whether the path leads to the directory that was opened; false if it does not exist.
-    fn contains(&self, child: &DirectoryHandle) -> Result<bool, Reason> {
+    fn contains(&self, child: &DirectoryHandle) -> Result<bool, KeptReason> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
         let found = match beneath::open(&self.handle, &child.name, flags) {
             Ok(found) => found,
             Err(Errno::ENOENT) => return Ok(false),
-            Err(Errno::EXDEV) => return Err(Reason::Replaced("a mount point")),
+            Err(Errno::EXDEV) => return Err(KeptReason::Replaced("a mount point")),
             Err(Errno::ENOTSUP) => {
-                return Err(Reason::Replaced(
+                return Err(KeptReason::Replaced(
                     "possibly a mount point (the kernel does not report it)",
                 ));
             }
-            Err(Errno::ELOOP | Errno::ENOTDIR) => return Err(Reason::Replaced(self.kind(child))),
-            Err(errno) => return Err(Reason::SystemCall(errno)),
+            Err(Errno::ELOOP | Errno::ENOTDIR) => {
+                return Err(KeptReason::Replaced(self.kind(child)));
+            }
+            Err(errno) => return Err(KeptReason::SystemCall(errno)),
         };
         let identity = |file: &OwnedFd| fstat(file).map(|stat| (stat.st_dev, stat.st_ino));
-        let opened = identity(&child.handle).map_err(Reason::SystemCall)?;
-        match identity(&found).map_err(Reason::SystemCall)? == opened {
+        let opened = identity(&child.handle).map_err(KeptReason::SystemCall)?;
+        match identity(&found).map_err(KeptReason::SystemCall)? == opened {
             true => Ok(true),
-            false => Err(Reason::Replaced("another directory")),
+            false => Err(KeptReason::Replaced("another directory")),
         }
     }
 
@@ -222,7 +224,7 @@ impl DirectoryHandle {
 }
 
 impl NotRemoved {
-    fn new(directory: &DirectoryHandle, reason: Reason) -> Self {
+    fn new(directory: &DirectoryHandle, reason: KeptReason) -> Self {
         Self {
             path: directory.path.clone(),
             reason,
@@ -231,12 +233,12 @@ impl NotRemoved {
 
     /// The directory is in use by this process.
     pub fn in_use(directory: &DirectoryHandle, holder: String) -> Self {
-        Self::new(directory, Reason::InUse(holder))
+        Self::new(directory, KeptReason::InUse(holder))
     }
 
     /// A system call on the directory failed.
     pub fn system_call(directory: &DirectoryHandle, errno: Errno) -> Self {
-        Self::new(directory, Reason::SystemCall(errno))
+        Self::new(directory, KeptReason::SystemCall(errno))
     }
 }
 
@@ -245,13 +247,13 @@ impl fmt::Display for NotRemoved {
         let path = self.path.display();
         write!(f, "the directory {path} was not removed: {}; ", self.reason)?;
         f.write_str(match self.reason {
-            Reason::InUse(_) => "remove it when that process has ended",
+            KeptReason::InUse(_) => "remove it when that process has ended",
             _ => "remove what is yours, then the directory",
         })
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for KeptReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Replaced(kind) => write!(f, "it is now {kind}"),

@@ -26,11 +26,11 @@ pub struct Cyclic {
     /// Events issued.
     events: AtomicU64,
     /// For modes with writes.
-    state: Mutex<StreamState>,
+    state: Mutex<CyclicStreamState>,
 }
 
 #[derive(Debug, Default)]
-struct StreamState {
+struct CyclicStreamState {
     reads: u64,
     writes: u64,
     /// Whether anything was written since the last round of fsyncs.
@@ -148,7 +148,7 @@ impl Cyclic {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, StreamState> {
+    fn state(&self) -> MutexGuard<'_, CyclicStreamState> {
         // A thread that panicked leaves consistent counters.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

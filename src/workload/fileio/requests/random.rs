@@ -55,11 +55,11 @@ pub struct Random {
     fsync_freq: u64,
     final_fsyncs: u32,
     rw_ratio: f64,
-    state: Mutex<StreamState>,
+    state: Mutex<RandomStreamState>,
 }
 
 #[derive(Debug)]
-struct StreamState {
+struct RandomStreamState {
     positions: Lrand48,
     reads: u64,
     writes: u64,
@@ -90,7 +90,7 @@ impl Random {
             fsync_freq: u64::from(params.fsync_freq),
             final_fsyncs,
             rw_ratio: params.rw_ratio,
-            state: Mutex::new(StreamState {
+            state: Mutex::new(RandomStreamState {
                 positions: Lrand48::new(seed),
                 reads: 0,
                 writes: 0,
@@ -161,7 +161,7 @@ impl Random {
         batch.len = count;
     }
 
-    fn state(&self) -> MutexGuard<'_, StreamState> {
+    fn state(&self) -> MutexGuard<'_, RandomStreamState> {
         // A panic cannot leave the state inconsistent: it consists of integers.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
