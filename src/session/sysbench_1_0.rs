@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::cli::sysbench_1_0::{
-    Arguments, Command, FileTest, General, Refusal, Run as Request, Stream, usage,
+    Arguments, FileTest, General, Refusal, Stream, Task, TestRun, usage,
 };
 use crate::engine::{Observer, Snapshot};
 use crate::exit::Exit;
@@ -62,14 +62,14 @@ fn execute<S: AsRef<str>>(arguments: &[S]) -> Result<Exit, Refusal> {
     let general = general?;
     print(&report::banner(general.verbosity))?;
     match arguments.command(&general)? {
-        Command::Banner => {}
-        Command::Help(text) => print(&text)?,
-        Command::Prepare(test) => return Ok(prepare(&general, &test)?),
-        Command::Cleanup(test) => {
+        Task::Banner => {}
+        Task::Help(text) => print(&text)?,
+        Task::Prepare(test) => return Ok(prepare(&general, &test)?),
+        Task::Cleanup(test) => {
             print(&texts::removing(&general))?;
             locked(&general, &test.files, FileLock::Exclusive)?.remove()?;
         }
-        Command::Run(request) => return Ok(measure(&request)?),
+        Task::Run(test_run) => return Ok(measure(&test_run)?),
     }
     Ok(Exit::Success)
 }
@@ -146,9 +146,9 @@ fn warn(general: &General, sentence: &str) {
     }
 }
 
-fn measure(request: &Request) -> Result<Exit> {
+fn measure(test_run: &TestRun) -> Result<Exit> {
     signal::watch()?;
-    let Request { plan, general } = request;
+    let TestRun { plan, general } = test_run;
     print(&report::preamble(
         general,
         &plan.test,

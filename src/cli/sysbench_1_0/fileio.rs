@@ -4,10 +4,10 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use super::general::General;
-use super::options::TestOptions;
-use super::plan::Options;
+use super::options::BuiltInTest;
 use super::refusal::{Checked, Refusal, Stream};
-use super::values::Values;
+use super::test_values::TestValues;
+use super::values::GivenOptions;
 use crate::plan::{
     FileMode, FilePlan, FileSet, FileioParams, FsyncMode, IoMode, OpenFlags, RequestStream,
 };
@@ -23,13 +23,21 @@ pub struct FileTest {
 }
 
 /// Returns the test whose files are to be prepared or removed.
-pub(super) fn test(test: &TestOptions, values: &Values, general: &General) -> Checked<FileTest> {
-    Options { test, values }.file_test(FileMode::Rndrd, general)
+pub(super) fn test(
+    test: &BuiltInTest,
+    values: &GivenOptions,
+    general: &General,
+) -> Checked<FileTest> {
+    TestValues { test, values }.file_test(FileMode::Rndrd, general)
 }
 
 /// Returns the test to run.
-pub(super) fn run(test: &TestOptions, values: &Values, general: &General) -> Checked<FileTest> {
-    let options = Options { test, values };
+pub(super) fn run(
+    test: &BuiltInTest,
+    values: &GivenOptions,
+    general: &General,
+) -> Checked<FileTest> {
+    let options = TestValues { test, values };
     let set = options.sizes()?;
     let mode = options.mode(general)?;
     options.file_test_of(set, mode, general)
@@ -38,7 +46,7 @@ pub(super) fn run(test: &TestOptions, values: &Values, general: &General) -> Che
 /// Number of files, total size, as given.
 type Sizes = (NonZeroU32, u64);
 
-impl Options<'_> {
+impl TestValues<'_> {
     fn file_test(&self, mode: FileMode, general: &General) -> Checked<FileTest> {
         self.file_test_of(self.sizes()?, mode, general)
     }

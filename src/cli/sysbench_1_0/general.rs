@@ -4,10 +4,10 @@ use std::fmt::Display;
 use std::fs;
 use std::path::Path;
 
-use super::options::{Opt, find_general};
+use super::options::{OptionSpec, find_general};
 use super::refusal::{Checked, Refusal, Stream};
 use super::split;
-use super::values::Values;
+use super::values::GivenOptions;
 use crate::report::sysbench::Verbosity;
 
 /// General options, checked.
@@ -42,14 +42,14 @@ pub struct General {
 }
 
 /// Returns a general option.
-pub(super) fn option(name: &str) -> &'static Opt {
+pub(super) fn option(name: &str) -> &'static OptionSpec {
     find_general(name).expect("the name of a general option")
 }
 
 /// Adds the options of a file, which count as if they were given in its place.
 ///
 /// Returns what is wrong with the file: 1.0 reports an unreadable one and ignores it.
-pub(super) fn read_config_file(path: &str, values: &mut Values) -> Option<String> {
+pub(super) fn read_config_file(path: &str, values: &mut GivenOptions) -> Option<String> {
     let lines = match fs::read_to_string(Path::new(path)) {
         Ok(lines) => lines,
         Err(error) => {
@@ -71,7 +71,7 @@ pub(super) fn read_config_file(path: &str, values: &mut Values) -> Option<String
 impl General {
     /// Checks the options in the order of 1.0, which determines the first refusal. Adds the warnings
     /// that precede it.
-    pub(super) fn of(values: &Values, warnings: &mut Vec<String>) -> Checked<Self> {
+    pub(super) fn of(values: &GivenOptions, warnings: &mut Vec<String>) -> Checked<Self> {
         let number = |name: &str| values.number(option(name));
         let mut renamed = |old: &str, new: &str, is_given: fn(i32) -> bool| -> Checked<i32> {
             let value = number(old)?;
@@ -167,7 +167,7 @@ fn positive(number: i32) -> Option<u64> {
 
 /// Returns the seconds between the time limit and the forced shutdown: as given, a percentage of
 /// the limit, or 5 % of it.
-fn forced_shutdown(values: &Values, time: u64) -> Checked<Option<u64>> {
+fn forced_shutdown(values: &GivenOptions, time: u64) -> Checked<Option<u64>> {
     let Some(text) = values.text(option("forced-shutdown")) else {
         return Ok(Some(time * 5 / 100));
     };
@@ -184,7 +184,7 @@ fn forced_shutdown(values: &Values, time: u64) -> Checked<Option<u64>> {
 
 /// Checks the options of the distribution of random numbers, which changes nothing in the system
 /// tests.
-fn check_distribution(values: &Values) -> Checked<()> {
+fn check_distribution(values: &GivenOptions) -> Checked<()> {
     let name = values.text(option("rand-type")).unwrap_or_default();
     if !["uniform", "gaussian", "special", "pareto"].contains(&name) {
         return Err(Refusal::fatal(format_args!(
@@ -198,7 +198,7 @@ fn check_distribution(values: &Values) -> Checked<()> {
 }
 
 /// Returns the times of the checkpoint reports, ascending.
-fn report_checkpoints(values: &Values) -> Checked<Vec<u64>> {
+fn report_checkpoints(values: &GivenOptions) -> Checked<Vec<u64>> {
     let text = values
         .text(option("report-checkpoints"))
         .unwrap_or_default();

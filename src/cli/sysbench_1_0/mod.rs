@@ -5,16 +5,17 @@ mod general;
 mod options;
 mod plan;
 mod refusal;
+mod test_values;
 mod values;
 
 pub use fileio::FileTest;
 pub use general::General;
 pub use options::usage;
-pub use plan::Run;
+pub use plan::TestRun;
 pub use refusal::{Checked, Refusal, Stream};
 
-use options::{TESTS, TestOptions, find_general, ignored_kind};
-use values::Values;
+use options::{BuiltInTest, TESTS, find_general, ignored_kind};
+use values::GivenOptions;
 
 const TEST_IS_DEPRECATED: &str = "WARNING: the --test option is deprecated. You can pass a script \
                                   name or path on the command line without any options.";
@@ -38,9 +39,9 @@ fn is_script(argument: &str) -> bool {
     SCRIPTS.contains(&argument) || argument.ends_with(".lua")
 }
 
-/// Command of an invocation.
+/// What an invocation asks for.
 #[derive(Debug)]
-pub enum Command {
+pub enum Task {
     /// Print nothing but the banner.
     Banner,
     /// Print the options of a test.
@@ -50,7 +51,7 @@ pub enum Command {
     /// Remove test files.
     Cleanup(Box<FileTest>),
     /// Run a test.
-    Run(Box<Run>),
+    Run(Box<TestRun>),
 }
 
 /// A command line, split into its parts.
@@ -58,7 +59,7 @@ pub enum Command {
 pub struct Arguments {
     test: Option<String>,
     command: Option<String>,
-    general: Values,
+    general: GivenOptions,
     /// Options that are not general, in order, as they were given.
     others: Vec<String>,
 }
@@ -97,7 +98,9 @@ impl Arguments {
             }
             (name, value) => match (find_general(name), ignored_kind(name)) {
                 (Some(option), _) => self.general.set(option, value),
-                (None, Some(options::Kind::Switch)) => matches!(value, None | Some("on" | "off")),
+                (None, Some(options::ValueKind::Switch)) => {
+                    matches!(value, None | Some("on" | "off"))
+                }
                 (None, ignored) => ignored.is_some(),
             },
         };
@@ -122,9 +125,9 @@ impl Arguments {
     }
 
     /// Returns the command of the test, after the general options were checked.
-    pub fn command(&self, general: &General) -> Checked<Command> {
+    pub fn command(&self, general: &General) -> Checked<Task> {
         let Some(name) = &self.test else {
-            return Ok(Command::Banner);
+            return Ok(Task::Banner);
         };
         let test = test(name)?;
         let Some(command) = &self.command else {
@@ -135,12 +138,12 @@ impl Arguments {
         let values = self.test_values(test)?;
         let plan = || plan::run(test, &values, general).map(Box::new);
         match command.as_str() {
-            "help" => Ok(Command::Help(test.help())),
-            "run" => Ok(Command::Run(plan()?)),
-            "prepare" if test.name == "fileio" => Ok(Command::Prepare(Box::new(fileio::test(
+            "help" => Ok(Task::Help(test.help())),
+            "run" => Ok(Task::Run(plan()?)),
+            "prepare" if test.name == "fileio" => Ok(Task::Prepare(Box::new(fileio::test(
                 test, &values, general,
             )?))),
-            "cleanup" if test.name == "fileio" => Ok(Command::Cleanup(Box::new(fileio::test(
+            "cleanup" if test.name == "fileio" => Ok(Task::Cleanup(Box::new(fileio::test(
                 test, &values, general,
             )?))),
             "prepare" | "cleanup" => Err(Refusal::plain(format_args!(
@@ -150,8 +153,8 @@ impl Arguments {
         }
     }
 
-    fn test_values(&self, test: &TestOptions) -> Checked<Values> {
-        let mut values = Values::default();
+    fn test_values(&self, test: &BuiltInTest) -> Checked<GivenOptions> {
+        let mut values = GivenOptions::default();
         for argument in &self.others {
             let (name, value) = split(argument.trim_start_matches("--"));
             let known = test.find(&name);
@@ -172,7 +175,7 @@ fn split(option: &str) -> (String, Option<&str>) {
     (name.replace('_', "-"), value)
 }
 
-fn test(name: &str) -> Checked<&'static TestOptions> {
+fn test(name: &str) -> Checked<&'static BuiltInTest> {
     let known = TESTS.iter().find(|test| test.name == name);
     known.ok_or_else(|| match is_script(name) {
         true => {

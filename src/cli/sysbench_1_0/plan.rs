@@ -1,14 +1,15 @@
 //! Conversion of option values to a plan.
 
 use std::collections::BTreeMap;
-use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::{Duration, SystemTime};
 
 use super::fileio;
 use super::general::General;
-use super::options::TestOptions;
+use super::options::BuiltInTest;
 use super::refusal::{Checked, Refusal};
-use super::values::{Values, invalid};
+use super::test_values::TestValues;
+use super::values::{GivenOptions, invalid};
 use crate::plan::{
     ClockChoice, CpuBound, CpuParams, Limits, MemoryAccess, MemoryOper, MemoryParams, MemoryScope,
     MutexParams, RunPlan, Seed, Test, ThreadsParams,
@@ -19,7 +20,7 @@ const DEFAULT_STACK: u64 = 2 << 20;
 
 /// A run, and the options of its report.
 #[derive(Debug)]
-pub struct Run {
+pub struct TestRun {
     /// The validated run.
     pub plan: RunPlan,
     /// The general options.
@@ -27,8 +28,12 @@ pub struct Run {
 }
 
 /// Returns the run of a test.
-pub(super) fn run(test: &TestOptions, values: &Values, general: &General) -> Checked<Run> {
-    let options = Options { test, values };
+pub(super) fn run(
+    test: &BuiltInTest,
+    values: &GivenOptions,
+    general: &General,
+) -> Checked<TestRun> {
+    let test_values = TestValues { test, values };
     let mut limits = Limits {
         max_time_s: general.time.map(|seconds| seconds as f64),
         max_requests: general.events,
@@ -41,15 +46,15 @@ pub(super) fn run(test: &TestOptions, values: &Values, general: &General) -> Che
             files = Some(test.files);
             Test::Fileio(test.params)
         }
-        "cpu" => Test::Cpu(options.cpu()?),
-        "threads" => Test::Threads(options.threads()?),
+        "cpu" => Test::Cpu(test_values.cpu()?),
+        "threads" => Test::Threads(test_values.threads()?),
         "mutex" => {
             limits.max_requests = None;
-            Test::Mutex(options.mutex()?)
+            Test::Mutex(test_values.mutex()?)
         }
         _ => {
             limits.max_requests = None;
-            Test::Memory(options.memory()?)
+            Test::Memory(test_values.memory()?)
         }
     };
     // A stack smaller than the runtime's default would save only address space.
@@ -71,40 +76,13 @@ pub(super) fn run(test: &TestOptions, values: &Values, general: &General) -> Che
         start_at: None,
         timed_from_start: true,
     };
-    Ok(Run {
+    Ok(TestRun {
         plan,
         general: general.clone(),
     })
 }
 
-/// The options of a test, with their values.
-pub(super) struct Options<'a> {
-    pub test: &'a TestOptions,
-    pub values: &'a Values,
-}
-
-impl Options<'_> {
-    pub fn number(&self, name: &str) -> Checked<i32> {
-        self.values.number(self.test.option(name))
-    }
-
-    pub fn one_of<T: Copy>(&self, name: &str, accepted: &[(&str, T)]) -> Checked<T> {
-        self.values.one_of(self.test.option(name), accepted)
-    }
-
-    pub fn switch(&self, name: &str) -> bool {
-        self.values.switch(self.test.option(name))
-    }
-
-    /// Returns a size. 1.0 reads an invalid one as 0, which means something else.
-    fn size(&self, name: &str) -> Checked<u64> {
-        let option = self.test.option(name);
-        let text = self.values.text(option).unwrap_or_default();
-        self.values
-            .size(option)
-            .ok_or_else(|| invalid(option, text))
-    }
-
+impl TestValues<'_> {
     fn cpu(&self) -> Checked<CpuParams> {
         let max_prime = self.number("cpu-max-prime")?;
         let positive = u64::try_from(max_prime).ok().and_then(NonZeroU64::new);
@@ -117,19 +95,6 @@ impl Options<'_> {
             max_prime,
             bound: CpuBound::Double,
         })
-    }
-
-    /// Returns a number above 0. With another one, 1.0 crashes or does not end.
-    fn positive(&self, name: &str) -> Checked<NonZeroU32> {
-        let number = self.number(name)?;
-        let positive = u32::try_from(number).ok().and_then(NonZeroU32::new);
-        positive.ok_or_else(|| invalid(self.test.option(name), &number.to_string()))
-    }
-
-    /// Returns a number that is not negative.
-    fn count(&self, name: &str) -> Checked<u32> {
-        let number = self.number(name)?;
-        u32::try_from(number).map_err(|_| invalid(self.test.option(name), &number.to_string()))
     }
 
     fn threads(&self) -> Checked<ThreadsParams> {

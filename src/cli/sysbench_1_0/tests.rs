@@ -1,7 +1,7 @@
 use super::*;
 use crate::plan::{CpuBound, MemoryScope, Seed, Test};
 
-fn read(line: &str) -> Checked<(Command, Vec<String>)> {
+fn read(line: &str) -> Checked<(Task, Vec<String>)> {
     let arguments: Vec<&str> = line.split_whitespace().collect();
     let mut messages = Vec::new();
     let arguments = Arguments::read(&arguments, &mut messages)?;
@@ -9,9 +9,9 @@ fn read(line: &str) -> Checked<(Command, Vec<String>)> {
     Ok((arguments.command(&general)?, messages))
 }
 
-fn run(line: &str) -> Run {
+fn run(line: &str) -> TestRun {
     match read(line) {
-        Ok((Command::Run(run), _)) => *run,
+        Ok((Task::Run(run), _)) => *run,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -28,7 +28,7 @@ fn test_command_and_options_come_in_any_order_with_dashes_or_underscores() {
         "--threads=2 --events=3 cpu --cpu_max_prime=7 run",
         "--cpu-max_prime=9 cpu run --num_threads=2 --max-requests=3 --cpu_max_prime=7",
     ] {
-        let Run { plan, general } = run(line);
+        let TestRun { plan, general } = run(line);
         let Test::Cpu(cpu) = plan.test else {
             panic!("{line}")
         };
@@ -49,7 +49,7 @@ fn a_value_in_an_argument_of_its_own_is_a_test_or_command() {
 
 #[test]
 fn a_number_without_a_value_is_0() {
-    let Run { plan, general } = run("memory --time --percentile= run");
+    let TestRun { plan, general } = run("memory --time --percentile= run");
     assert_eq!((plan.limits.max_time_s, general.percentile), (None, None));
 }
 
@@ -59,7 +59,7 @@ fn the_seed_of_a_run_is_known_even_if_it_is_the_time() {
         run("cpu --rand-seed=-7 run").plan.seed,
         Seed(Some(-7i32 as u32))
     );
-    let Run { plan, general } = run("cpu run");
+    let TestRun { plan, general } = run("cpu run");
     assert!(plan.seed.0.is_some() && general.seed.is_none());
 }
 
@@ -164,7 +164,7 @@ fn options_of_a_config_file_count_where_it_is_given() {
     std::fs::write(&file, "# limits\nthreads=2\nevents=9 # few\nno-such=1\n").unwrap();
     let name = file.path().display();
     let line = format!("--threads=3 --config-file={name} cpu --events=5 run");
-    let Run { plan, .. } = run(&line);
+    let TestRun { plan, .. } = run(&line);
     assert_eq!((plan.threads.get(), plan.limits.max_requests), (2, Some(5)));
     let (_, messages) = read("--config-file=/no/such cpu run").unwrap();
     assert!(messages[0].contains("cannot read /no/such"), "{messages:?}");
