@@ -99,6 +99,64 @@ fn every_number_in_a_log_of_sysbench_1_0_is_read_correctly() {
 }
 
 #[test]
+fn logs_with_additional_output_of_sysbench_1_0_are_read_correctly() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = "fileio --file-total-size=1M --file-num=4";
+    sysbench_1_0(dir.path(), &format!("{files} prepare"));
+    let tests = [
+        ("cpu", "cpu --cpu-max-prime=500".to_owned()),
+        ("memory", "memory --memory-total-size=1T".to_owned()),
+        ("fileio", format!("{files} --file-test-mode=rndrw")),
+        ("threads", "threads --thread-yields=5".to_owned()),
+        (
+            "mutex",
+            "mutex --mutex-locks=1000 --mutex-loops=100".to_owned(),
+        ),
+    ];
+    let options = [
+        "--time=2 --histogram --report-interval=1 --report-checkpoints=1",
+        "--time=1 --percentile=0",
+    ];
+    for (test, arguments) in tests {
+        for option in options {
+            let line = format!("{arguments} --threads=2 --verbosity=4 {option} run");
+            let log = sysbench_1_0(dir.path(), &line);
+            let run = read_one_run(&log);
+            assert_eq!(run.test, test, "{line}");
+            // The mutex test ends before its checkpoint.
+            let (before, report) = match log.split_once("Checkpoint report:") {
+                Some((_, rest)) => rest.split_once("execution time (avg/stddev):").unwrap(),
+                None => ("", &log[..]),
+            };
+            let number = |name, end| number_between(report, name, end);
+            let began = number_between(before, "total time:", "s\n").unwrap_or(0.0);
+            let seconds = number("total time:", "s\n").unwrap() - began;
+            assert_metric(&run, "time", Some(seconds));
+            let ms = |name| number(name, "\n").map(|ms| ms * 1e6);
+            assert_metric(&run, "latency-mean", ms("avg:"));
+            assert_metric(&run, "latency-max", ms("max:"));
+            match ms("95th percentile:") {
+                None => assert!(run.figures.latency.percentiles.is_empty(), "{line}"),
+                p95 => assert_metric(&run, "p95", p95),
+            }
+            let rate = match test {
+                "cpu" => number("events per second:", "\n"),
+                "memory" => number_between(
+                    report.split_once("Total operations:").unwrap().1,
+                    "(",
+                    " per second",
+                ),
+                "fileio" => {
+                    Some(number("reads/s:", "\n").unwrap() + number("writes/s:", "\n").unwrap())
+                }
+                _ => number("total number of events:", "\n").map(|events| events / seconds),
+            };
+            assert_metric(&run, "rate", rate);
+        }
+    }
+}
+
+#[test]
 fn a_log_shares_a_row_with_the_result_of_the_same_parameters() {
     let dir = tempfile::tempdir().unwrap();
     let wbench = |line: &str| {

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use super::notation::{leading_number, size};
-use super::{Log, LoggedTest};
+use super::{Log, LoggedTest, TOTAL_TIME};
 use crate::compare::figures::{Durations, Figures};
 use crate::histogram::Percentile;
 
@@ -25,7 +25,7 @@ impl Log<'_> {
     pub(super) fn totals(&self) -> Result<LoggedTotals> {
         let incomplete = "the log ends before its statistics: the run did not end";
         Ok(LoggedTotals {
-            wall_s: self.number("total time:").context(incomplete)?,
+            wall_s: (self.number(TOTAL_TIME).context(incomplete)? - self.checkpoint_s).max(0.0),
             events: self.number("total number of events:").context(incomplete)?,
         })
     }

@@ -28,6 +28,15 @@ const RUN: [&str; 2] = [
     "Test execution summary:",
 ];
 
+/// End of the line before the report of a checkpoint, after which 1.0 begins its statistics again.
+const CHECKPOINT: &str = "Checkpoint report:";
+
+/// Start of the last line of a report.
+const REPORT_END: &str = "execution time (avg/stddev):";
+
+/// Start of the line with the time since the start of the run.
+const TOTAL_TIME: &str = "total time:";
+
 /// Whether the text is a sysbench log: one of its lines is the banner of a supported version.
 pub fn is_log(text: &str) -> bool {
     text.lines().any(|line| version(line).is_some())
@@ -61,9 +70,12 @@ fn logs(text: &str) -> impl Iterator<Item = Log<'_>> {
             (Some(version), _) => logs.push(Log {
                 version,
                 line,
+                last_line: line,
                 lines: Vec::new(),
+                checkpoint_s: 0.0,
+                in_checkpoint: false,
             }),
-            (None, Some(log)) => log.lines.push(text.trim()),
+            (None, Some(log)) => log.push(text.trim()),
             (None, None) => {}
         }
     }
@@ -97,11 +109,35 @@ struct Log<'a> {
     version: &'a str,
     /// Line number of the banner.
     line: usize,
-    /// The lines after the banner, without surrounding spaces.
+    /// Number of the last line.
+    last_line: usize,
+    /// The lines after the banner, without surrounding spaces and reports of checkpoints.
     lines: Vec<&'a str>,
+    /// Time of the last checkpoint in seconds, since which the final report counts.
+    checkpoint_s: f64,
+    /// Whether the last line belongs to the report of a checkpoint.
+    in_checkpoint: bool,
 }
 
 impl<'a> Log<'a> {
+    /// Appends a line.
+    fn push(&mut self, line: &'a str) {
+        self.last_line += 1;
+        match self.in_checkpoint {
+            true => {
+                let total_time = line.strip_prefix(TOTAL_TIME).and_then(leading_number);
+                self.checkpoint_s = total_time.unwrap_or(self.checkpoint_s);
+                self.in_checkpoint = !line.starts_with(REPORT_END);
+            }
+            false => {
+                self.in_checkpoint = line.ends_with(CHECKPOINT);
+                if !self.in_checkpoint {
+                    self.lines.push(line);
+                }
+            }
+        }
+    }
+
     /// The first value that a line has by this function.
     fn find<T>(&self, value: impl Fn(&'a str) -> Option<T>) -> Option<T> {
         self.lines.iter().copied().find_map(value)
@@ -124,7 +160,7 @@ impl<'a> Log<'a> {
 
     fn run(&self, file: &Arc<str>) -> Result<ComparedRun, LineError> {
         let totals = self.totals().map_err(|reason| LineError {
-            line: self.line + self.lines.len(),
+            line: self.last_line,
             reason,
         })?;
         let test = self.test().map_err(|reason| LineError {
@@ -225,6 +261,40 @@ mod tests {
         assert_eq!(run("Doing mutex performance test").unwrap().test, "mutex");
         let error = run("").unwrap_err().reason.to_string();
         assert!(error.contains("--verbosity=4"), "{error}");
+    }
+
+    const HEAD: &str = "sysbench 1.0.20 (using LuaJIT)\n\n\
+                        Running the test with following options:\nPrime numbers limit: 500\n";
+
+    fn report(heading: &str, seconds: u32, events: u32) -> String {
+        format!(
+            "{heading}\nCPU speed:\n    events per second: {events}\n\nGeneral statistics:\n    \
+             total time:     {seconds}.0000s\n    total number of events:    {events}\n\n\
+             Latency (ms):\n         avg:      0.0{seconds}\n\nThreads fairness:\n    \
+             execution time (avg/stddev):   1.0000/0.00\n\n"
+        )
+    }
+
+    #[test]
+    fn of_a_log_with_checkpoints_the_part_after_the_last_one_counts() {
+        let log = HEAD.to_owned()
+            + &report("[ 3s ] Checkpoint report:", 3, 30)
+            + &report("[ 5s ] Checkpoint report:", 5, 50)
+            + &report("", 9, 90);
+        let run = runs(&log, &"log".into()).remove(0).unwrap();
+        let figures = &run.figures;
+        assert_eq!(
+            (figures.events_per_s, figures.wall_s, figures.latency.mean),
+            (Some(90.0), Some(4.0), Some(90_000.0))
+        );
+    }
+
+    #[test]
+    fn a_log_that_ends_after_a_checkpoint_is_incomplete() {
+        let log = HEAD.to_owned() + &report("[ 3s ] Checkpoint report:", 3, 30);
+        let error = runs(&log, &"log".into()).remove(0).unwrap_err();
+        assert_eq!(error.line, log.lines().count());
+        assert!(error.reason.to_string().contains("did not end"));
     }
 
     #[test]
