@@ -7,6 +7,7 @@ use serde_json::Value;
 use wbench::compare::metric::{Metric, Statistic, Timed};
 use wbench::histogram::Percentile;
 
+use crate::common::WBENCH;
 use crate::common::logs::{
     assert_common, assert_metric, assert_param, number_between, read_one_run, read_runs,
 };
@@ -117,4 +118,40 @@ fn every_number_in_the_recorded_reports_of_0_4_12_is_read_correctly() {
         }
     }
     assert!(checked > 30, "{checked}");
+}
+
+#[test]
+fn cpu_runs_with_the_loops_of_different_versions_are_kept_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let wbench = |line: &str| {
+        let mut command = assert_cmd::Command::cargo_bin("wbench").unwrap();
+        command.current_dir(dir.path()).args(line.split(' '));
+        command.output().unwrap().stdout
+    };
+    let old = wbench(
+        "0.4.12",
+        "--test=cpu --cpu-max-prime=500 --max-requests=9 run",
+    );
+    fs::write(dir.path().join("old.log"), old).unwrap();
+    std::os::unix::fs::symlink(WBENCH, dir.path().join("sysbench")).unwrap();
+    let new = assert_cmd::Command::new(dir.path().join("sysbench"))
+        .args(["cpu", "--cpu-max-prime=500", "--events=9", "run"])
+        .output()
+        .unwrap();
+    fs::write(dir.path().join("new.log"), new.stdout).unwrap();
+    wbench("cpu --max-prime 500 --events 9 -q --json native.json");
+    let comparison = wbench("compare old.log new.log native.json --format json");
+    let comparison: Value = serde_json::from_slice(&comparison).unwrap();
+    let rows = comparison["rows"].as_array().unwrap().iter();
+    let rows: Vec<(&str, Vec<&str>)> = rows
+        .map(|row| {
+            let groups = row["groups"].as_array().unwrap().iter();
+            let names = groups.filter_map(|group| group["group"].as_str());
+            (row["params"]["bound"].as_str().unwrap(), names.collect())
+        })
+        .collect();
+    assert_eq!(
+        rows,
+        [("double", vec!["new"]), ("integer", vec!["old", "native"])]
+    );
 }

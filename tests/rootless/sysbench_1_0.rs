@@ -69,27 +69,44 @@ fn the_report_of_the_cpu_test_is_that_of_1_0() {
 #[test]
 fn consumers_find_what_their_patterns_look_for() {
     let directory = temp_dir();
+    // Phoronix, PerfKitBenchmarker, Microsoft LISA, gVisor, lkp-tests, kubestone, hardinfo2, Salt,
+    // Browbeat
     for (arguments, patterns) in [
         (
             "cpu --events=20 --cpu-max-prime=500 run",
             &[
-                // Phoronix, Microsoft LISA, kubestone
-                r"    events per second: *[\d.]+",
-                r"total time: +[\d.]+s",
-                r"95th percentile: +[\d.]+",
-                r"execution time \(avg/stddev\):   [\d.]+/[\d.]+",
+                r"    events per second: *[\d.]+\n",
+                r"total time: +[\d.]+s\n",
+                r"total number of events: +20\n",
+                r"min: +[\d.]+\n +avg: +[\d.]+\n +max: +[\d.]+\n",
+                r"95th percentile: +[\d.]+\n",
+                r"execution time \(avg/stddev\):   [\d.]+/[\d.]+\n",
             ][..],
         ),
         (
             "memory --memory-total-size=4M run",
             &[
-                // PerfKitBenchmarker, gVisor, hardinfo2
-                r"transferred \([\d.]+ MiB/sec\)",
-                r"Total operations: \d+ \( *[\d.]+ per second\)",
+                r"MiB transferred \([\d.]+ MiB/sec\)\n",
+                r"Total operations: \d+ \( *[\d.]+ per second\)\n",
             ],
         ),
         ("threads --events=3 run", &[r"total number of events: +3\n"]),
-        ("mutex --mutex-locks=9 run", &[r"total time: +[\d.]+s"]),
+        ("mutex --mutex-locks=9 run", &[r"total time: +[\d.]+s\n"]),
+        (
+            "fileio --file-num=2 --file-total-size=1M prepare",
+            &[r"(?m)^\d+ bytes written in [\d.]+ seconds \([\d.]+ MiB/sec\)\.$"],
+        ),
+        (
+            "fileio --file-num=2 --file-total-size=1M --file-test-mode=rndrw --events=300 run",
+            &[
+                r"reads/s: +[\d.]+\n",
+                r"writes/s: +[\d.]+\n",
+                r"fsyncs/s: +[\d.]+\n",
+                r"read, MiB/s: +[\d.]+\n",
+                r"written, MiB/s: +[\d.]+\n",
+                r"95th percentile: +[\d.]+\n",
+            ],
+        ),
         (
             "--version",
             &[r"^sysbench 1\.0\.20\b", r"^sysbench (\d+\.\d+\.\d+)"],
@@ -160,6 +177,10 @@ fn refusals_are_on_the_streams_of_1_0() {
         .code(1)
         .stdout(is_empty())
         .stderr("Invalid value for the 'events' option: 'x'\n");
+    sysbench(directory.path(), "cpu --rate=100 run")
+        .assert()
+        .code(1)
+        .stdout(starts_with("FATAL: --rate=100: ").and(contains("use --rate=0\n")));
     sysbench(directory.path(), "oltp_read_only run")
         .assert()
         .code(1)

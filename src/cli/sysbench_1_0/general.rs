@@ -116,7 +116,8 @@ impl General {
         let rate = rate(warnings)?;
         if rate != 0 {
             return Err(Refusal::fatal(format_args!(
-                "--rate={rate}: events at a given rate are not supported; remove --rate"
+                "--rate={rate}: cannot start events at a given rate: each thread starts its next event \
+                 when the last one ends; remove the option or use --rate=0"
             )));
         }
         let report_interval = number("report-interval")?;
