@@ -128,10 +128,7 @@ fn cpu_runs_with_the_loops_of_different_versions_are_kept_apart() {
         command.current_dir(dir.path()).args(line.split(' '));
         command.output().unwrap().stdout
     };
-    let old = wbench(
-        "0.4.12",
-        "--test=cpu --cpu-max-prime=500 --max-requests=9 run",
-    );
+    let old = wbench("--test=cpu --cpu-max-prime=500 --max-requests=9 run");
     fs::write(dir.path().join("old.log"), old).unwrap();
     std::os::unix::fs::symlink(WBENCH, dir.path().join("sysbench")).unwrap();
     let new = assert_cmd::Command::new(dir.path().join("sysbench"))
