@@ -97,25 +97,28 @@ impl Collector {
         (state.all.clone(), state.threads.clone())
     }
 
-    /// Returns the complete intervals; at the end of the run all of them, the last one cut off
-    /// there.
-    pub fn intervals(&self, end: Option<Nanoseconds>) -> Vec<ClosedInterval> {
+    /// Returns the complete intervals from this number on, counted from 0.
+    pub fn complete_from(&self, number: usize) -> Vec<ClosedInterval> {
+        let state = self.state();
+        state.closed.get(number..).unwrap_or_default().to_vec()
+    }
+
+    /// Completes all intervals at the end of the run, the last one cut off there, and returns them.
+    pub fn close_all(&self, end: Nanoseconds) -> Vec<ClosedInterval> {
         let Some(interval) = self.interval else {
             return Vec::new();
         };
         let mut state = self.state();
-        if let Some(end) = end {
-            let whole = (u128::from(end.0) / interval.as_nanos().max(1)) as usize;
-            state.reached.fill(None);
-            state.close(interval, self.percentile, whole);
-            let began = interval.as_secs_f64() * whole as f64;
-            let rest = state
-                .totals_of(whole)
-                .closed(began, end.as_secs_f64(), self.percentile);
-            state.open.clear();
-            if end.as_secs_f64() > began {
-                state.closed.push(rest);
-            }
+        let whole = (u128::from(end.0) / interval.as_nanos().max(1)) as usize;
+        state.reached.fill(None);
+        state.close(interval, self.percentile, whole);
+        let began = interval.as_secs_f64() * whole as f64;
+        let rest = state
+            .totals_of(whole)
+            .closed(began, end.as_secs_f64(), self.percentile);
+        state.open.clear();
+        if end.as_secs_f64() > began {
+            state.closed.push(rest);
         }
         state.closed.clone()
     }
@@ -205,9 +208,9 @@ mod tests {
     fn an_interval_is_complete_when_every_thread_has_left_it() {
         let collector = Collector::new(2, Some(SECOND), 95.0);
         collector.flush(0, 1, &mut events(10));
-        assert!(collector.intervals(None).is_empty());
+        assert!(collector.complete_from(0).is_empty());
         collector.flush(1, 1, &mut events(5));
-        let complete = collector.intervals(None);
+        let complete = collector.complete_from(0);
         assert_eq!(complete.len(), 1);
         assert_eq!(
             (
@@ -227,16 +230,21 @@ mod tests {
         let collector = Collector::new(2, Some(SECOND), 95.0);
         collector.finish(0, &mut events(1));
         collector.flush(1, 3, &mut events(2));
-        assert_eq!(collector.intervals(None).len(), 3);
+        assert_eq!(collector.complete_from(0).len(), 3);
+        let later = collector.complete_from(1);
+        let ends: Vec<f64> = later.iter().map(|it| it.summary.at_s).collect();
+        assert_eq!(ends, [2.0, 3.0]);
+        assert!(collector.complete_from(3).is_empty());
+        assert!(collector.complete_from(4).is_empty());
     }
 
     #[test]
     fn statistics_of_a_thread_that_was_abandoned_are_ignored() {
         let collector = Collector::new(1, Some(SECOND), 95.0);
         collector.flush(0, 1, &mut events(3));
-        let at_the_end = collector.intervals(Some(Nanoseconds(2_500_000_000)));
+        let at_the_end = collector.close_all(Nanoseconds(2_500_000_000));
         collector.flush(0, 9, &mut events(100));
-        assert_eq!(collector.intervals(None), at_the_end);
+        assert_eq!(collector.complete_from(0), at_the_end);
         let (all, threads) = collector.totals();
         assert_eq!((all.events.count(), threads[0].events), (3, 3));
     }
@@ -246,7 +254,7 @@ mod tests {
         let collector = Collector::new(1, Some(SECOND), 95.0);
         collector.flush(0, 2, &mut events(3));
         let rates: Vec<f64> = collector
-            .intervals(None)
+            .complete_from(0)
             .iter()
             .map(|i| i.summary.events_per_s)
             .collect();
@@ -259,7 +267,7 @@ mod tests {
         collector.flush(0, 1, &mut events(4));
         collector.finish(0, &mut events(2));
         collector.finish(1, &mut events(7));
-        let all = collector.intervals(Some(Nanoseconds(1_500_000_000)));
+        let all = collector.close_all(Nanoseconds(1_500_000_000));
         assert_eq!(all.len(), 2);
         assert_eq!(
             all[0].summary.events_per_s * 1.0 + all[1].summary.events_per_s * 0.5,

@@ -242,9 +242,9 @@ pub fn run<W: EventSource, C: Clock>(
         start.schedule.began,
         end.last.unwrap_or_else(|| clock.stop()),
     );
-    let intervals = shared.collector.intervals(Some(wall));
+    let intervals = shared.collector.close_all(wall);
     supervisor.report_rest(wall);
-    supervisor.report_intervals(&intervals);
+    supervisor.report_intervals();
     // If the run was abandoned, threads that hang are not joined.
     if end.abandoned.is_none() {
         threads.join();

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Error, anyhow};
 
-use super::collector::ClosedInterval;
 use super::recorder::{FLUSH_INTERVAL, RunState};
 use super::{EventSource, Observer, Setup, ThreadEnd};
 use crate::clock::{Nanoseconds, Ticks};
@@ -173,9 +172,7 @@ impl<W: EventSource> Supervisor<'_, W> {
                 self.observer.snapshot(&snapshot);
             }
         }
-        if self.setup.interval.is_some() {
-            self.report_intervals(&self.shared.collector.intervals(None));
-        }
+        self.report_intervals();
         self.observer
             .progress(self.started.elapsed(), self.workload.progress());
     }
@@ -191,12 +188,14 @@ impl<W: EventSource> Supervisor<'_, W> {
         }
     }
 
-    pub fn report_intervals(&mut self, complete: &[ClosedInterval]) {
-        for interval in &complete[self.intervals_reported.min(complete.len())..] {
+    /// Reports the intervals that were completed since the last call.
+    pub fn report_intervals(&mut self) {
+        let collector = &self.shared.collector;
+        for interval in collector.complete_from(self.intervals_reported) {
             self.observer
                 .interval(&interval.summary, interval.percentile_ns);
+            self.intervals_reported += 1;
         }
-        self.intervals_reported = complete.len();
     }
 }
 
