@@ -112,6 +112,19 @@ fn a_disk_full_in_prepare_leaves_no_file() {
 }
 
 #[test]
+fn a_file_larger_than_the_file_system_supports_is_refused_before_anything_is_written() {
+    let disk = Mounted::made("ext4", 16 * MIB, "rw");
+    let bench = Bench::on(&disk.path());
+    bench
+        .fileio("prepare --files 1 --total-size 100T --quiet")
+        .failed_with(
+            &["reserving", "test_file.0", "file too large", "--files"],
+            "prepare",
+        );
+    assert_eq!(bench.names(), [""; 0]);
+}
+
+#[test]
 fn a_disk_full_in_seqwr_ends_every_engine_with_a_message_and_no_file() {
     for disk in small() {
         for io in BACKENDS {

@@ -15,6 +15,10 @@ pub(super) fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<
     }
 }
 
+/// What ENOSPC means for a test file, and what to do about it.
+pub(super) const OUT_OF_SPACE: &str =
+    "no space left on the device; choose a smaller total size, or another directory with --dir";
+
 /// What EFBIG means for a test file, and what to do about it.
 pub(super) const TOO_LARGE: &str = "file too large for the file size limit (ulimit -f) or the file \
      system (EFBIG); raise the limit, or make the files smaller with a higher --files";
@@ -43,9 +47,7 @@ impl fmt::Display for TransferError {
         write!(f, "{doing} {len} bytes at offset {offset} of {path}: ")?;
         match self.moved {
             Ok(moved) => write!(f, "only {moved} bytes were moved"),
-            Err(Errno::ENOSPC) => f.write_str(
-                "no space left on the device; choose a smaller total size, or another directory with --dir",
-            ),
+            Err(Errno::ENOSPC) => f.write_str(OUT_OF_SPACE),
             Err(Errno::EFBIG) => f.write_str(TOO_LARGE),
             Err(errno) => write!(f, "{} ({errno:?})", errno.desc()),
         }

@@ -9,7 +9,7 @@ use nix::sys::uio::pwrite;
 
 use super::content::Chunk;
 use crate::workload::fileio::files::{TestFiles, switch_direct};
-use crate::workload::fileio::transfer::{TransferError, retry};
+use crate::workload::fileio::transfer::{OUT_OF_SPACE, TOO_LARGE, TransferError, retry};
 
 /// O_DIRECT is used only for whole multiples of this; the end of a file may be shorter.
 const DIRECT_UNIT: usize = 4096;
@@ -42,18 +42,15 @@ impl<'a> FileWriter<'a> {
     /// the disk. All of it is written afterward.
     fn reserve(&self) -> Result<()> {
         let size = i64::try_from(self.files.set().file_size)?;
-        match retry(|| fallocate(&self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, size)) {
-            Err(Errno::ENOSPC) => {
-                let path = self.files.path_of(self.number);
-                bail!(
-                    "reserving {size} bytes for {}: no space left on the device; choose a smaller \
-                     total size, or another directory with --dir",
-                    path.display()
-                )
-            }
-            // A file system that cannot reserve space can still write.
-            _ => Ok(()),
-        }
+        let why =
+            match retry(|| fallocate(&self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, size)) {
+                Err(Errno::ENOSPC) => OUT_OF_SPACE,
+                Err(Errno::EFBIG) => TOO_LARGE,
+                // A file system that cannot reserve space can still write.
+                _ => return Ok(()),
+            };
+        let path = self.files.path_of(self.number);
+        bail!("reserving {size} bytes for {}: {why}", path.display())
     }
 
     /// Writes the next chunk.
