@@ -51,7 +51,7 @@ impl Dialect {
             _ => {
                 let first = arguments.first().and_then(|it| it.to_str()).unwrap_or("");
                 let is_shared = ["--help", "--version", "help"].contains(&first);
-                if !sysbench::is_known_word(first) || is_shared && !has_test(arguments) {
+                if !sysbench::is_known_argument(first) || is_shared && !has_test(arguments) {
                     return Ok(Self::Native);
                 }
                 Self::Sysbench0_4

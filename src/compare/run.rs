@@ -41,7 +41,7 @@ impl ComparedRun {
 pub struct Location {
     /// Name of the file as found, or "standard input".
     pub file: Arc<str>,
-    /// Line number, from 1.
+    /// Line number, from 1; 0 for the whole file.
     pub line: usize,
 }
 

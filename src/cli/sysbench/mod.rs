@@ -20,12 +20,12 @@ const COMMANDS: [&str; 5] = ["prepare", "run", "cleanup", "help", "version"];
 const MISSING_TEST: &str = "oltp";
 
 /// Whether the argument is a command of 0.4.12 or starts like one of its options.
-pub fn is_known_word(word: &str) -> bool {
-    let option = word.strip_prefix("--").map(|rest| {
+pub fn is_known_argument(argument: &str) -> bool {
+    let option = argument.strip_prefix("--").map(|rest| {
         let name = rest.split_once('=').map_or(rest, |(name, _)| name);
         rest.starts_with("test") || find(name).is_some()
     });
-    option.unwrap_or_else(|| COMMANDS.contains(&word))
+    option.unwrap_or_else(|| COMMANDS.contains(&argument))
 }
 
 /// Command of an invocation.

@@ -20,14 +20,18 @@ pub struct InputError {
 impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Location { file, line } = &self.location;
-        write!(f, "{}:{line}: {:#}", terminal::line(file), self.reason)
+        f.write_str(&terminal::line(file))?;
+        if *line > 0 {
+            write!(f, ":{line}")?;
+        }
+        write!(f, ": {:#}", self.reason)
     }
 }
 
 /// Why part of a text is not a result.
 #[derive(Debug)]
 pub struct LineError {
-    /// Line number, from 1.
+    /// Line number, from 1; 0 for the whole file.
     pub line: usize,
     /// The reason.
     pub reason: Error,

@@ -42,7 +42,7 @@ impl Reading {
 
     fn of_error(file: &Arc<str>, reason: Error) -> Self {
         let mut reading = Self::default();
-        reading.add(file, Err(LineError { line: 1, reason }));
+        reading.add(file, Err(LineError { line: 0, reason }));
         reading
     }
 
