@@ -6,7 +6,7 @@
 mod paired;
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, symlink};
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
@@ -32,7 +32,7 @@ type Benchmark = fn(&Path) -> Result<bool>;
 
 fn main() -> Result<ExitCode> {
     let dir = paired::work_dir()?;
-    let benchmarks: [(&str, Benchmark); 7] = [
+    let benchmarks: [(&str, Benchmark); 12] = [
         ("cpu", cpu),
         ("sysbench 1.0 cpu", cpu_of_sysbench_1_0),
         ("empty events", empty_events),
@@ -40,6 +40,11 @@ fn main() -> Result<ExitCode> {
         ("cached reads", cached_reads),
         ("direct reads", direct_reads),
         ("binary", binary),
+        ("dialect cpu", dialect_cpu),
+        ("dialect memory", dialect_memory),
+        ("dialect threads", dialect_threads),
+        ("dialect mutex", dialect_mutex),
+        ("dialect fileio", dialect_fileio),
     ];
     run_selected(&benchmarks, |run| run(dir.path()))
 }
@@ -195,6 +200,82 @@ fn direct_reads(dir: &Path) -> Result<bool> {
     Ok(comparison.run(pairs(7), ours, peer)?.meets_target())
 }
 
+fn dialect_cpu(dir: &Path) -> Result<bool> {
+    let comparison = Comparison {
+        name: "cpu run : sysbench 1.0",
+        unit: "events/s",
+        target: Target::Within(0.98, 1.02),
+    };
+    let rate = |report: &str| number_after(report, "events per second:");
+    same_command(dir, comparison, "cpu --time=1 run", rate)
+}
+
+fn dialect_memory(dir: &Path) -> Result<bool> {
+    let comparison = Comparison {
+        name: "memory run, 1K writes, 1 thread : sysbench 1.0",
+        unit: "events/s",
+        target: Target::AtLeast(1.2),
+    };
+    let line =
+        "memory --memory-block-size=1K --memory-oper=write --memory-total-size=1T --time=1 run";
+    same_command(dir, comparison, line, |report| number_after(report, "("))
+}
+
+fn dialect_threads(dir: &Path) -> Result<bool> {
+    let comparison = Comparison {
+        name: "threads run, 2 threads, 8 locks : sysbench 1.0",
+        unit: "events/s",
+        target: Target::AtLeast(1.0),
+    };
+    let line = "threads --threads=2 --thread-locks=8 --time=2 run";
+    same_command(dir, comparison, line, events_per_second)
+}
+
+/// Each thread takes 200,000 locks and runs 10,000 iterations of the loop before each.
+fn dialect_mutex(dir: &Path) -> Result<bool> {
+    let comparison = Comparison {
+        name: "mutex run, 2 threads : sysbench 1.0",
+        unit: "events/s",
+        target: Target::AtLeast(1.0),
+    };
+    let line = "mutex --threads=2 --mutex-locks=200000 run";
+    same_command(dir, comparison, line, events_per_second)
+}
+
+fn dialect_fileio(dir: &Path) -> Result<bool> {
+    prepare(dir)?;
+    let comparison = Comparison {
+        name: "fileio run, rndrd, 16K, cached : sysbench 1.0",
+        unit: "reads/s",
+        target: Target::AtLeast(1.0),
+    };
+    let line = "fileio --file-num=4 --file-total-size=256M --file-test-mode=rndrd --time=1 run";
+    let rate = |report: &str| number_after(report, "reads/s:");
+    same_command(dir, comparison, line, rate)
+}
+
+/// Compares a command line of sysbench 1.0 as wbench and as sysbench run it, by a rate in the report
+/// that both print.
+fn same_command(
+    dir: &Path,
+    comparison: Comparison,
+    arguments: &str,
+    rate: impl Fn(&str) -> Result<f64>,
+) -> Result<bool> {
+    let link = dir.join("sysbench-1.0");
+    if !link.is_symlink() {
+        symlink(WBENCH, link)?;
+    }
+    let run = |program| rate(&output(command(dir, &format!("{program} {arguments}")))?);
+    let outcome = comparison.run(pairs(7), || run("./sysbench-1.0"), || run("sysbench"))?;
+    Ok(outcome.meets_target())
+}
+
+fn events_per_second(report: &str) -> Result<f64> {
+    let events = number_after(report, "total number of events:")?;
+    Ok(events / number_after(report, "total time:")?)
+}
+
 /// Time to start, and size.
 fn binary(dir: &Path) -> Result<bool> {
     let start = || {
@@ -232,7 +313,8 @@ fn number_after(text: &str, mark: &str) -> Result<f64> {
     let rest = lines
         .filter_map(|line| line.split_once(mark))
         .map(|(_, rest)| rest);
-    rest.filter_map(|rest| rest.split_whitespace().next()?.parse().ok())
+    let number = |text: &str| text.trim_end_matches('s').parse().ok();
+    rest.filter_map(|rest| number(rest.split_whitespace().next()?))
         .next()
         .with_context(|| format!("no number after '{mark}' in {text}"))
 }
