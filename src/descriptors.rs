@@ -60,8 +60,8 @@ mod tests {
         let hard = DescriptorLimit::of_this_process().unwrap().hard;
         let error = raise_limit(hard + 1, "9 files", "use fewer files").unwrap_err();
         let error = error.to_string();
-        for word in [&*hard.to_string(), "9 files", "ulimit", "use fewer files"] {
-            assert!(error.contains(word), "{word}: {error}");
+        for part in [&*hard.to_string(), "9 files", "ulimit", "use fewer files"] {
+            assert!(error.contains(part), "{part}: {error}");
         }
     }
 }

@@ -138,7 +138,7 @@ pub fn number(document: &Value, pointer: &str) -> f64 {
     document
         .pointer(pointer)
         .and_then(Value::as_f64)
-        .unwrap_or_else(|| panic!("{pointer} is no number in {document:#}"))
+        .unwrap_or_else(|| panic!("{pointer} is not a number in {document:#}"))
 }
 
 /// Output of a process as text.

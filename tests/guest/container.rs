@@ -31,7 +31,7 @@ fn run(options: &[&str], args: &[&str]) -> Output {
 fn warning_codes(document: &Value) -> Vec<&str> {
     let warnings = document["warnings"].as_array().expect("warnings");
     let codes = warnings.iter().map(|warning| warning["code"].as_str());
-    codes.map(|code| code.expect("a word")).collect()
+    codes.map(|code| code.expect("a code")).collect()
 }
 
 #[test]

@@ -544,7 +544,7 @@ fn invalid_arguments_are_refused_with_option_value_and_accepted_values() {
     for (options, message) in [
         (
             "--test=cpu --cpu-max-prime=2K run",
-            "--cpu-max-prime=2K: a whole number",
+            "--cpu-max-prime=2K: expected a whole number",
         ),
         (
             "--test=memory --memory-block-size=1k run",
@@ -560,8 +560,8 @@ fn invalid_arguments_are_refused_with_option_value_and_accepted_values() {
         ("--test=memory --memory-access-mode=zigzag run", "seq, rnd"),
         ("--test=cpu", "prepare, run, cleanup, help, version"),
         ("--test=cpu run run", "second"),
-        ("--test cpu run", "'cpu' is no command"),
-        ("--test=cpu walk", "'walk' is no command"),
+        ("--test cpu run", "invalid command 'cpu'"),
+        ("--test=cpu walk", "invalid command 'walk'"),
         ("--test=cpu --no-such run", "unknown option --no-such"),
         ("--test=cpu prepare", "no command 'prepare'"),
         (
@@ -582,8 +582,8 @@ fn invalid_arguments_are_refused_with_option_value_and_accepted_values() {
             "--file-fsync-freq=x",
         ),
         ("--test=oltp run", "not part of this program"),
-        ("--num-threads=1 run", "--test=NAME is needed"),
-        ("--test=fileio run", "--file-test-mode is needed"),
+        ("--num-threads=1 run", "--test=NAME is required"),
+        ("--test=fileio run", "--file-test-mode is required"),
         (
             "--test=fileio --file-num=128 --file-total-size=1M --file-test-mode=rndrd run",
             "block of 16K is larger than a file",

@@ -60,8 +60,8 @@ pub struct Invocation {
 }
 
 /// Parses the arguments after the program name.
-pub fn parse<S: AsRef<str>>(words: &[S]) -> Result<Invocation> {
-    let (values, command) = Values::read(words)?;
+pub fn parse<S: AsRef<str>>(arguments: &[S]) -> Result<Invocation> {
+    let (values, command) = Values::read(arguments)?;
     let verbosity = values.verbosity()?;
     let command = match command {
         _ if values.switch("help") => Command::Usage,
@@ -85,15 +85,15 @@ impl Values<'_> {
         let level = self.number("verbosity", "a number from 0 to 5")?;
         ensure!(
             level <= 5,
-            "--verbosity={level}: a number from 0 to 5 is accepted"
+            "--verbosity={level}: expected a number from 0 to 5"
         );
         Ok(Verbosity(level as u8))
     }
 
     fn command(&self, command: &str) -> Result<Command> {
-        let test = self
-            .test()?
-            .with_context(|| format!("--test=NAME is needed: one of {}", test_names()))?;
+        let test = self.test()?.with_context(|| {
+            format!("--test=NAME is required: expected one of {}", test_names())
+        })?;
         match (test.name, command) {
             (_, "run") => Ok(Command::Run {
                 plan: Box::new(self.plan(test.name)?),
@@ -115,13 +115,12 @@ impl Values<'_> {
         match self.text("test") {
             "" => Ok(None),
             MISSING_TEST => bail!(
-                "--test={MISSING_TEST}: this test of sysbench is not part of this program: one of {} \
-                 is accepted",
+                "--test={MISSING_TEST}: this test of sysbench is not part of this program; choose one of {}",
                 test_names()
             ),
             name => find_test(name)
                 .map(Some)
-                .with_context(|| format!("--test={name}: one of {} is accepted", test_names())),
+                .with_context(|| format!("--test={name}: expected one of {}", test_names())),
         }
     }
 }
@@ -283,7 +282,7 @@ mod tests {
 
     #[test]
     fn errors_of_test_options_name_the_accepted_values() {
-        for (line, word) in [
+        for (line, part) in [
             ("--test=fileio --file-test-mode=seq run", "seqrewr"),
             ("--test=fileio run", "--file-test-mode"),
             (
@@ -312,7 +311,7 @@ mod tests {
             ("--test=fileio --file-num=99999999999 prepare", "--file-num"),
             ("--test=cpu --no-such=1 run", "--no-such"),
         ] {
-            assert!(error(line).contains(word), "{line}: {}", error(line));
+            assert!(error(line).contains(part), "{line}: {}", error(line));
         }
     }
 

@@ -38,7 +38,7 @@ impl Values<'_> {
         let percentile = self.number("percentile", "a number from 1 to 100")?;
         ensure!(
             (1..=100).contains(&percentile),
-            "--percentile={percentile}: a number from 1 to 100 is accepted"
+            "--percentile={percentile}: expected a number from 1 to 100"
         );
         let stack_size = usize::try_from(self.size("thread-stack-size")?)?;
         Ok(RunPlan {
@@ -69,7 +69,7 @@ impl Values<'_> {
     fn within_reach(&self, name: &str, seconds: f64) -> Result<f64> {
         ensure!(
             seconds <= LONGEST_SECONDS,
-            "--{name}={}: at most {LONGEST_SECONDS} seconds are accepted",
+            "--{name}={}: expected at most {LONGEST_SECONDS} seconds",
             self.text(name)
         );
         Ok(seconds)
@@ -93,7 +93,7 @@ impl Values<'_> {
         let text = self.text(name);
         let number = |digits: &str| -> Result<f64> {
             let digits = digits.parse::<u64>().ok().with_context(|| {
-                format!("--{name}={text}: off, seconds, or a percentage such as 5% is accepted")
+                format!("--{name}={text}: expected off, seconds, or a percentage such as 5%")
             })?;
             Ok(digits as f64)
         };
@@ -190,9 +190,10 @@ impl Values<'_> {
         let depth = self.count("file-async-backlog")?;
         let ratio = self.text("file-rw-ratio");
         // Of 32 bits, as in 0.4.12: the order of reads and writes depends on it.
-        let rw_ratio: f32 = ratio.parse().ok().with_context(|| {
-            format!("--file-rw-ratio={ratio}: a number, 0 or more, is accepted")
-        })?;
+        let rw_ratio: f32 = ratio
+            .parse()
+            .ok()
+            .with_context(|| format!("--file-rw-ratio={ratio}: expected a number, 0 or more"))?;
         // On 64-bit hosts 0.4.12 maps whole files in all of its mmap modes.
         let io_modes = [
             ("", IoMode::Sync),

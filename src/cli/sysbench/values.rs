@@ -14,21 +14,21 @@ pub(super) struct Values<'a>(BTreeMap<&'a str, &'a str>);
 
 impl<'a> Values<'a> {
     /// Splits the arguments into options and the one command.
-    pub fn read<S: AsRef<str>>(words: &'a [S]) -> Result<(Self, Option<&'a str>)> {
+    pub fn read<S: AsRef<str>>(arguments: &'a [S]) -> Result<(Self, Option<&'a str>)> {
         let mut values = BTreeMap::new();
         let mut command = None;
-        for word in words.iter().map(AsRef::as_ref) {
-            let Some(option) = word.strip_prefix("--") else {
+        for argument in arguments.iter().map(AsRef::as_ref) {
+            let Some(option) = argument.strip_prefix("--") else {
                 ensure!(
-                    COMMANDS.contains(&word),
-                    "'{word}' is no command: one of {} is expected",
+                    COMMANDS.contains(&argument),
+                    "invalid command '{argument}': expected one of {}",
                     COMMANDS.join(", ")
                 );
                 ensure!(
                     command.is_none(),
-                    "more than one command was given: '{word}' is the second"
+                    "more than one command: '{argument}' is the second"
                 );
-                command = Some(word);
+                command = Some(argument);
                 continue;
             };
             let (name, value) = option.split_once('=').unwrap_or((option, "on"));
@@ -61,11 +61,11 @@ impl<'a> Values<'a> {
         digits
             .then(|| text.parse().ok())
             .flatten()
-            .with_context(|| format!("--{name}={text}: {accepted} is accepted"))
+            .with_context(|| format!("--{name}={text}: expected {accepted}"))
     }
 
     pub fn whole(&self, name: &str) -> Result<u64> {
-        self.number(name, "a whole number, 0 or more,")
+        self.number(name, "a whole number, 0 or more")
     }
 
     /// Returns a limit, which 0.4.12 does not have if it is negative.
@@ -77,38 +77,38 @@ impl<'a> Values<'a> {
     }
 
     pub fn positive(&self, name: &str) -> Result<NonZeroU64> {
-        let accepted = "a whole number, 1 or more,";
+        let accepted = "a whole number, 1 or more";
         NonZeroU64::new(self.number(name, accepted)?)
-            .with_context(|| format!("--{name}={}: {accepted} is accepted", self.text(name)))
+            .with_context(|| format!("--{name}={}: expected {accepted}", self.text(name)))
     }
 
     pub fn positive_count(&self, name: &str) -> Result<NonZeroU32> {
         let number = self.positive(name)?;
         NonZeroU32::try_from(number)
-            .with_context(|| format!("--{name}={number}: at most {} is accepted", u32::MAX))
+            .with_context(|| format!("--{name}={number}: expected at most {}", u32::MAX))
     }
 
     pub fn size(&self, name: &str) -> Result<u64> {
         let text = self.text(name);
         let Size(bytes) = text.parse().with_context(|| format!("--{name}={text}"))?;
-        ensure!(bytes > 0, "--{name}={text}: a size above 0 is accepted");
+        ensure!(bytes > 0, "--{name}={text}: expected a size above 0");
         Ok(bytes)
     }
 
     pub fn one_of<T: Copy>(&self, name: &str, accepted: &[(&str, T)]) -> Result<T> {
         let text = self.text(name);
-        let found = accepted.iter().find(|(word, _)| *word == text);
+        let found = accepted.iter().find(|(name, _)| *name == text);
         found.map(|&(_, value)| value).with_context(|| {
-            let words: Vec<&str> = accepted.iter().map(|(word, _)| *word).collect();
-            let words = words.join(", ");
+            let names: Vec<&str> = accepted.iter().map(|(name, _)| *name).collect();
+            let names = names.join(", ");
             match text {
                 "" => format!(
-                    "--{name} is needed: one of {}",
-                    words.trim_start_matches(", ")
+                    "--{name} is required: expected one of {}",
+                    names.trim_start_matches(", ")
                 ),
                 _ => format!(
-                    "--{name}={text}: one of {} is accepted",
-                    words.trim_start_matches(", ")
+                    "--{name}={text}: expected one of {}",
+                    names.trim_start_matches(", ")
                 ),
             }
         })
@@ -117,6 +117,6 @@ impl<'a> Values<'a> {
     pub fn count(&self, name: &str) -> Result<u32> {
         let number = self.whole(name)?;
         u32::try_from(number)
-            .with_context(|| format!("--{name}={number}: at most {} is accepted", u32::MAX))
+            .with_context(|| format!("--{name}={number}: expected at most {}", u32::MAX))
     }
 }
