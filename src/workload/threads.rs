@@ -1,8 +1,8 @@
 //! The threads test: each event locks a mutex, yields the CPU and unlocks the mutex, many times.
 //!
 //! Threads contend for a few mutexes, and yield while they hold one, so that the scheduler, sleeping
-//! and waking determine the rate. A mutex is the standard library's: a futex, which spins for a
-//! moment before it sleeps.
+//! and waking determine the rate. A mutex is the standard library's: a futex, which spins for
+//! about 100 iterations before it sleeps.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::yield_now;
