@@ -62,10 +62,10 @@ impl GivenOptions {
             .map(|crate::size::Size(bytes)| bytes)
     }
 
-    /// Returns the value of an option that takes one of these words.
+    /// Returns the value of an option that accepts these names.
     pub fn one_of<T: Copy>(&self, option: &OptionSpec, accepted: &[(&str, T)]) -> Checked<T> {
         let text = self.text(option).unwrap_or_default();
-        let found = accepted.iter().find(|(word, _)| *word == text);
+        let found = accepted.iter().find(|(name, _)| *name == text);
         found
             .map(|&(_, value)| value)
             .ok_or_else(|| invalid(option, text))

@@ -13,7 +13,7 @@ use crate::result::EndedBy;
 pub use interval::interval;
 pub use summary::{checkpoint, summary};
 
-/// Version whose output and behaviour this module reproduces.
+/// Version whose output and behavior this module reproduces.
 pub const VERSION: &str = "1.0.20";
 
 /// Returns the version line: that of 1.0, then wbench's own.

@@ -16,9 +16,9 @@ pub enum ValueKind {
     Number,
     /// A size with an optional K, M, G or T.
     Size,
-    /// A word.
+    /// A name or other text.
     Text,
-    /// Words separated by commas.
+    /// Names separated by commas.
     List,
     /// A file name.
     File,
