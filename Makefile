@@ -54,11 +54,11 @@ lab: guest
 	packaging/lab/run $(LAB)
 
 # Formatting, lints, unit tests and the tests of the whole program that need no root, no network and
-# no other tools.
+# no other tools. Many tests wait for a process, so more tests than CPUs run concurrently.
 check:
 	cargo fmt --all --check
 	cargo clippy --all-targets --locked -- -D warnings
-	cargo test --locked --no-fail-fast --lib --bins --test rootless
+	RUST_TEST_THREADS=6 cargo test --locked --no-fail-fast --lib --bins --test rootless
 
 # All tests: first those of `check`, then those that need more. A missing tool is an error; no test is
 # skipped.

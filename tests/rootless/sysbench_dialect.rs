@@ -797,16 +797,18 @@ fn the_reports_of_the_threads_and_mutex_tests_match_0_4_12() {
 
 #[test]
 fn forced_shutdown_does_not_affect_runs_that_end_in_time() {
-    for shutdown in [
-        "--forced-shutdown",
-        "--forced-shutdown=10%",
-        "--forced-shutdown=off",
+    let by_requests = "--max-requests=10 --max-time=100";
+    let by_time = "--max-requests=1000000 --max-time=1";
+    for (limits, shutdown) in [
+        (by_requests, "--forced-shutdown"),
+        (by_requests, "--forced-shutdown=10%"),
+        (by_time, "--forced-shutdown=300"),
+        (by_time, "--forced-shutdown=off"),
     ] {
         wbench(
             Path::new("."),
-            "--test=cpu --max-requests=1000000 --max-time=1 run",
+            &format!("--test=cpu {limits} {shutdown} run"),
         )
-        .arg(shutdown)
         .assert()
         .success()
         .stdout(contains("FATAL").not())
