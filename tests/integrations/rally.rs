@@ -249,7 +249,7 @@ fn rally_runs_the_task_over_ssh_and_its_report_shows_the_figures() {
     let arguments = format!(
         "{{image: none, flavor: none, username: {user}, env: ssh, concurrency: [2], times: 4, \
           only: [memory-read, rndwr], memory_size: 100M, files_size: 2M, max_time: 0.3, \
-          directory: .}}"
+          dir: .}}"
     );
     fs::write(directory.path().join("args.yaml"), arguments).unwrap();
     let (port, key) = (sshd.port.to_string(), sshd.key.display().to_string());
