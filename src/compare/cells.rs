@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::ComparisonOptions;
 use super::comparison::{AxisPoint, Entry, MetricTable, Section};
+use super::explain::TimeBudget;
 use super::histogram::Merged;
 use super::metric::{Metric, Timed};
 use super::natural::natural_order;
@@ -70,6 +71,7 @@ impl<'a> Cells<'a> {
                         value,
                         latency,
                         fsync,
+                        budgets: runs.iter().map(|runs| budgets(runs)).collect(),
                     };
                     (point, runs)
                 });
@@ -125,6 +127,14 @@ fn merge(timed: Timed, runs: &[&ComparedRun]) -> Result<Option<Merged>, Warning>
         longest = longest.max(durations.max.unwrap_or(f64::MAX));
     }
     Ok(Merged::of(&merger, longest as u64))
+}
+
+/// The time budgets of a group's runs; `None` if there are no runs or one has none.
+fn budgets(runs: &[&ComparedRun]) -> Option<Vec<TimeBudget>> {
+    let budgets = runs.iter().map(|run| run.figures.budget);
+    budgets
+        .collect::<Option<Vec<_>>>()
+        .filter(|it| !it.is_empty())
 }
 
 /// For each workload key, the names of the parameters that differ between the keys of its test.
@@ -208,6 +218,7 @@ fn entries(
                 summary: sample.summary(),
                 merged: point.merged(metric, group),
                 comparison: if group == 0 { None } else { compare(sample) },
+                why: None,
             })
         })
         .collect()

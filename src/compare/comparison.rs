@@ -1,6 +1,7 @@
 //! The result of a comparison: each group and the baseline, for each workload key.
 
 use super::differences::DifferingField;
+use super::explain::{Explanation, TimeBudget};
 use super::histogram::Merged;
 use super::metric::{Metric, Timed};
 use super::run::{ComparedRun, Location};
@@ -52,6 +53,8 @@ pub struct AxisPoint {
     pub latency: Vec<Option<Merged>>,
     /// The same for the fsyncs.
     pub fsync: Vec<Option<Merged>>,
+    /// Time budgets of each group's runs; `None` if a run has none.
+    pub budgets: Vec<Option<Vec<TimeBudget>>>,
 }
 
 /// One metric for one workload key.
@@ -72,6 +75,9 @@ pub struct Entry {
     pub merged: Option<u64>,
     /// Comparison with the baseline; `None` for the baseline itself or if the baseline has no run.
     pub comparison: Option<BaselineComparison>,
+    /// What explains the difference; `None` if it is not significant, if the metric is not a function
+    /// of the time per event, or if a run has no time budget.
+    pub why: Option<Explanation>,
 }
 
 /// A run that is excluded.

@@ -1,5 +1,6 @@
 //! Measured figures of a run.
 
+use super::explain::TimeBudget;
 use crate::histogram::Percentile;
 
 /// Upper limit of every figure of a run: no counter has more than 64 bits.
@@ -18,6 +19,8 @@ pub struct Figures {
     pub latency: Durations,
     /// Durations of the fsyncs.
     pub fsync: Durations,
+    /// Where the threads spent their time.
+    pub budget: Option<TimeBudget>,
 }
 
 /// A distribution of durations, in nanoseconds.

@@ -3,12 +3,13 @@
 //!
 //! Data flows one way: inputs are [`read`] into [`run`]s; runs are divided into [`group`]s and
 //! rows, one for each [`workload_key`]; each group of a row becomes a sample of a [`metric`], which
-//! [`stats`] compares with the baseline's; the whole [`comparison`] becomes text ([`output`]) or
-//! the result of a [`threshold`] check. Nothing here runs a workload.
+//! [`stats`] compares with the baseline's; significant differences are [`explain`]ed; the whole
+//! [`comparison`] becomes text ([`output`]) or the result of a [`threshold`] check. Nothing here runs a workload.
 
 mod cells;
 pub mod comparison;
 pub mod differences;
+pub mod explain;
 pub mod fields;
 pub mod figures;
 pub mod group;
@@ -104,6 +105,7 @@ pub fn compare(
     warnings.extend(unused_labels.map(Into::into));
     warnings.extend(warnings::incomplete(&with_runs));
     let corrected = comparison::correct(&mut sections);
+    explain::explain(&mut sections, &differences);
     Ok(Comparison {
         significance_test: options.significance_test,
         vary: options.vary.clone(),

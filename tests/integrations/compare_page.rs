@@ -42,6 +42,8 @@ const counts = {
   bars: document.querySelectorAll("figure[data-chart=bars] svg rect").length,
   charts: document.querySelectorAll("figure.chart svg").length,
   lines: document.querySelectorAll("figure[data-chart=latency] svg polyline").length,
+  segments: document.querySelectorAll("figure[data-chart=time] svg rect").length,
+  unlabeled: [...document.querySelectorAll("figure[data-chart=time] svg")].filter(s => !s.ariaLabel).length,
   too_wide: document.documentElement.scrollWidth > innerWidth
     || [...document.querySelectorAll("body *")].some(e => e.getBoundingClientRect().right > innerWidth + 1),
 };
@@ -56,6 +58,14 @@ fn wbench(dir: &Path, line: &str) -> Vec<u8> {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     output.stdout
+}
+
+/// A time budget in which waiting for a CPU takes this many seconds.
+fn accounting(contended: f64) -> Value {
+    json!({
+        "thread_s": 1.5 + contended, "user_s": 1.0, "system_s": 0.25, "contended_s": contended,
+        "throttled_s": 0.0, "blocked_s": 0.2, "stolen_s": 0.1,
+    })
 }
 
 /// Writes results of six tests in three groups at six concurrencies, three runs each, as one file.
@@ -87,6 +97,7 @@ fn results(dir: &Path) {
                         let value = pattern["rates"][rate].as_f64().unwrap() * factor;
                         result["rates"][rate] = json!(value);
                     }
+                    result["accounting"] = accounting(1.0 / factor);
                     // Each group has the latencies of another run.
                     result["latency_ns"] = patterns[(i + g) % TESTS]["latency_ns"].clone();
                     all.push(result);
@@ -147,7 +158,10 @@ fn the_page_shows_every_chart_at_any_width_with_nothing_cut_off_or_overlapping()
         let points = TESTS * CONCURRENCIES.len();
         assert_eq!(seen["width"], width, "{seen}");
         let of_fsyncs = WRITING_TESTS * CONCURRENCIES.len();
-        assert_eq!(seen["charts"], TESTS + points + of_fsyncs, "{seen}");
+        assert_eq!(seen["charts"], TESTS + 2 * points + of_fsyncs, "{seen}");
+        // User, system, contended, blocked, stolen; the remainder is negative.
+        assert_eq!(seen["segments"], 5 * points * GROUPS.len(), "{seen}");
+        assert_eq!(seen["unlabeled"], 0, "{seen}");
         assert_eq!(seen["bars"], points * GROUPS.len(), "{seen}");
         assert!(
             seen["lines"].as_u64().unwrap() as usize >= points * GROUPS.len(),

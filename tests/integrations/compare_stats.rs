@@ -7,7 +7,9 @@ use std::process::{Command, Stdio};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
-use wbench::compare::stats::{MannWhitney, Sample, SignificanceTest, Welch, holm};
+use wbench::compare::stats::{
+    ConfidenceInterval, MannWhitney, PartOfWhole, Sample, SignificanceTest, Welch, holm, share,
+};
 
 /// Runs the script on pairs of samples, after creating its environment if necessary.
 fn scipy(pairs: &[(Vec<f64>, Vec<f64>)]) -> Vec<Value> {
@@ -55,6 +57,23 @@ fn pairs() -> Vec<(Vec<f64>, Vec<f64>)> {
     pairs
 }
 
+/// The values as parts, with wholes by the formula of the script.
+fn parts_of_wholes(parts: &[f64]) -> Vec<PartOfWhole> {
+    let rest = (0..).map(|i| 20.0 * f64::from(i * 7 % 5));
+    let parts = parts.iter().zip(rest);
+    parts
+        .map(|(&part, rest)| PartOfWhole {
+            part,
+            whole: part + rest + 0.3 * part,
+        })
+        .collect()
+}
+
+/// The interval of a share at the script's significance level.
+fn share_interval(a: &[f64], b: &[f64]) -> Option<ConfidenceInterval> {
+    share(&parts_of_wholes(a), &parts_of_wholes(b), 0.01)?.interval
+}
+
 #[track_caller]
 fn same(ours: f64, scipys: &Value, what: &str) {
     let scipys = scipys.as_f64().unwrap();
@@ -65,13 +84,32 @@ fn same(ours: f64, scipys: &Value, what: &str) {
     );
 }
 
+/// Within the error of a numerical search.
+#[track_caller]
+fn close(ours: f64, scipys: &Value, what: &str) {
+    let scipys = scipys.as_f64().unwrap();
+    let difference = (ours - scipys).abs();
+    assert!(
+        difference <= 1e-7 * (1.0 + scipys.abs()),
+        "{what}: {ours} and {scipys}"
+    );
+}
+
 #[test]
 fn every_statistic_equals_that_of_scipy_for_the_same_samples() {
     let pairs = pairs();
     let reference = scipy(&pairs);
-    let (mut exact, mut intervals) = (0, 0);
+    let (mut exact, mut intervals, mut shares) = (0, 0, 0);
     for ((a, b), scipy) in pairs.iter().zip(&reference) {
         let of = format!("{} against {} values", b.len(), a.len());
+        match share_interval(a, b) {
+            Some(interval) => {
+                close(interval.low, &scipy["share_interval"][0], &of);
+                close(interval.high, &scipy["share_interval"][1], &of);
+                shares += 1;
+            }
+            None => assert!(scipy["share_interval"].is_null(), "{of}"),
+        }
         let (a, b) = (
             Sample::new(a.clone()).unwrap(),
             Sample::new(b.clone()).unwrap(),
@@ -110,6 +148,7 @@ fn every_statistic_equals_that_of_scipy_for_the_same_samples() {
     }
     // The samples cover every case that the implementation distinguishes.
     assert!(exact > 10 && pairs.len() - exact > 10 && intervals > 5);
+    assert!(shares > 5 && pairs.len() - shares > 5, "{shares}");
     let p: Vec<f64> = reference[..pairs.len()]
         .iter()
         .map(|scipy| scipy["p_mann_whitney"].as_f64().unwrap())

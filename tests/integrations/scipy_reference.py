@@ -2,7 +2,8 @@
 
 Reads lines of JSON, [baseline, sample], from standard input and writes one object per line.
 The confidence interval of the median uses quantiles of the binomial distribution; that of the
-Hodges-Lehmann shift inverts SciPy's Mann-Whitney test on shifted samples.
+Hodges-Lehmann shift inverts SciPy's Mann-Whitney test on shifted samples; that of a share in a
+difference searches the shares at which the difference of part - share * whole is just significant.
 """
 
 import json
@@ -10,7 +11,7 @@ import math
 import sys
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 
 def median_interval(values):
@@ -44,6 +45,37 @@ def of_u(m, n, u):
     return list(range(m)), sorted(c - 0.5 + 0.001 * i for i, c in enumerate(below))
 
 
+def wholes(parts):
+    """Returns wholes of which the values are parts."""
+    return [part + 20.0 * (i * 7 % 5) + 0.3 * part for i, part in enumerate(parts)]
+
+
+def share_interval(a, b, alpha):
+    """Returns the range of shares r for which part - r * whole does not differ significantly."""
+    (part_a, whole_a), (part_b, whole_b) = [(np.array(x), np.array(wholes(x))) for x in (a, b)]
+    welch = stats.ttest_ind(part_b, part_a, equal_var=False)
+    critical = stats.t.ppf(1 - alpha / 2, welch.df)
+
+    def beyond(r):
+        x, y = part_a - r * whole_a, part_b - r * whole_b
+        error = math.sqrt(np.var(x, ddof=1) / len(x) + np.var(y, ddof=1) / len(y))
+        return abs(np.mean(y) - np.mean(x)) - critical * error
+
+    whole = np.mean(whole_b) - np.mean(whole_a)
+    share = (np.mean(part_b) - np.mean(part_a)) / whole
+    error = math.sqrt(np.var(whole_a, ddof=1) / len(a) + np.var(whole_b, ddof=1) / len(b))
+    if abs(whole) <= critical * error:
+        return None
+    bounds = []
+    for direction in (-1.0, 1.0):
+        step = 1e-3
+        while beyond(share + direction * step) <= 0:
+            step *= 2
+        bound = optimize.brentq(beyond, share, share + direction * step, xtol=1e-14, rtol=1e-14)
+        bounds.append(float(bound))
+    return bounds
+
+
 def reference(a, b):
     welch = stats.ttest_ind(b, a, equal_var=False)
     no_ties = len(set(a + b)) == len(a) + len(b)
@@ -60,6 +92,7 @@ def reference(a, b):
         ),
         "p_welch": float(welch.pvalue),
         "shift": hodges_lehmann(a, b),
+        "share_interval": share_interval(a, b, 0.01),
     }
     if exact and len(a) * len(b) <= 150:
         result["shift_interval"] = exact_interval(a, b)

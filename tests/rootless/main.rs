@@ -8,6 +8,7 @@ mod cli;
 mod compare;
 mod compare_fuzz;
 mod compare_logs;
+mod compare_why;
 mod cpu;
 mod docs;
 mod fileio;

@@ -4,10 +4,11 @@ use anyhow::Result;
 
 use super::Exporter;
 use crate::compare::comparison::{Comparison, ComparisonRow, Entry};
+use crate::compare::explain::Explanation;
 use crate::compare::stats::Estimate;
 use crate::terminal;
 
-const HEAD: [&str; 22] = [
+const HEAD: [&str; 26] = [
     "test",
     "params",
     "vary",
@@ -30,6 +31,10 @@ const HEAD: [&str; 22] = [
     "p_holm",
     "verdict",
     "baseline",
+    "time_per_event_difference_ns",
+    "time_per_event_difference_ns_low",
+    "time_per_event_difference_ns_high",
+    "causes",
 ];
 
 /// CSV (RFC 4180) with a header. Absent figures are empty.
@@ -67,7 +72,7 @@ fn row_fields(comparison: &Comparison, row: ComparisonRow<'_>) -> [String; 7] {
     ]
 }
 
-fn group_fields(group: usize, name: &str, entry: &Entry) -> [String; 15] {
+fn group_fields(group: usize, name: &str, entry: &Entry) -> [String; 19] {
     let summary = &entry.summary;
     let comparison = entry.comparison;
     let [median, median_low, median_high] = estimate_fields(Some(summary.median), 1.0);
@@ -75,6 +80,9 @@ fn group_fields(group: usize, name: &str, entry: &Entry) -> [String; 15] {
     let [change, change_low, change_high] = estimate_fields(change, 100.0);
     let p = comparison.and_then(|it| it.p);
     let verdict = comparison.map_or("", |it| it.verdict().name());
+    let why = entry.why.as_ref();
+    let [difference, difference_low, difference_high] =
+        estimate_fields(why.map(|why| why.difference), 1.0);
     [
         text_field(name),
         summary.n.to_string(),
@@ -91,7 +99,20 @@ fn group_fields(group: usize, name: &str, entry: &Entry) -> [String; 15] {
         figure_field(p.map(|p| p.holm)),
         verdict.into(),
         (group == 0).to_string(),
+        difference,
+        difference_low,
+        difference_high,
+        why.map(causes).unwrap_or_default(),
     ]
+}
+
+/// The causes of a difference with their shares, largest first: `contended=0.97 system=0.03`.
+fn causes(why: &Explanation) -> String {
+    let causes = why.causes().into_iter().map(|part| {
+        let share = part.share.map(|share| share.value);
+        format!("{}={}", part.component.name(), figure_field(share))
+    });
+    causes.collect::<Vec<_>>().join(" ")
 }
 
 fn figure_field(value: Option<f64>) -> String {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::Exporter;
 use crate::compare::comparison::{Comparison, ComparisonRow, Entry, ExcludedRun};
 use crate::compare::differences::DifferingField;
+use crate::compare::explain::{Component, Explanation, Part};
 use crate::compare::histogram::Merged;
 use crate::compare::metric::Metric;
 use crate::compare::stats::{ALPHA, CONFIDENCE, Estimate, SignificanceTest, Summary};
@@ -100,10 +101,45 @@ struct GroupDocument<'a> {
     p: Option<CorrectedP>,
     /// Conclusion; null for the baseline.
     verdict: Option<Verdict>,
+    /// What explains the difference from the baseline; null if it is not significant, if the metric is
+    /// not a function of the mean time per event, or if a run has no `accounting`.
+    why: Option<WhyDocument<'a>>,
     /// Durations of the events of all runs; null if a run has no histogram.
     latency_ns: Option<MergedDocument>,
     /// Durations of the fsyncs of all runs; null if a run has no histogram.
     fsync_latency_ns: Option<MergedDocument>,
+}
+
+/// The difference of a group from the baseline in thread time per event, divided into components.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct WhyDocument<'a> {
+    /// Difference in thread time per event in nanoseconds, this group less the baseline.
+    difference_ns: Estimate,
+    /// Names of the components that are causes, largest share first.
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
+    causes: Vec<Component>,
+    /// All components; their differences add up to the whole.
+    components: Vec<ComponentDocument>,
+    /// Fields whose values differ between the two groups: possible reasons, but never causes.
+    candidates: &'a [String],
+}
+
+/// A component of the thread time per event.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ComponentDocument {
+    /// Name of the component, as in `accounting` of a result; "waiting": contended or throttled;
+    /// "clock": additional CPU time at a slower clock.
+    #[cfg_attr(test, schemars(with = "String"))]
+    component: Component,
+    /// Mean of the baseline in nanoseconds per event.
+    baseline_ns: f64,
+    /// Mean of this group in nanoseconds per event.
+    group_ns: f64,
+    /// Share of the difference, 1 for all of it; its confidence interval holds for all components
+    /// together, and is null if the whole difference is too uncertain.
+    share: Option<Estimate>,
 }
 
 /// A run that is excluded.
@@ -193,8 +229,32 @@ impl<'a> GroupDocument<'a> {
             change_percent: change.map(|change| change.map(|ratio| 100.0 * ratio)),
             p: comparison.and_then(|it| it.p),
             verdict: comparison.map(|it| it.verdict()),
+            why: entry.why.as_ref().map(WhyDocument::of),
             latency_ns: merged(&row.point.latency),
             fsync_latency_ns: merged(&row.point.fsync),
+        }
+    }
+}
+
+impl<'a> WhyDocument<'a> {
+    fn of(why: &'a Explanation) -> Self {
+        let causes = why.causes().into_iter();
+        Self {
+            difference_ns: why.difference,
+            causes: causes.map(|part| part.component).collect(),
+            components: why.parts.iter().map(ComponentDocument::of).collect(),
+            candidates: &why.candidates,
+        }
+    }
+}
+
+impl ComponentDocument {
+    fn of(part: &Part) -> Self {
+        Self {
+            component: part.component,
+            baseline_ns: part.baseline_ns,
+            group_ns: part.candidate_ns,
+            share: part.share,
         }
     }
 }

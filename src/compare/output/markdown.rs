@@ -40,7 +40,15 @@ fn markup(table: &TextTable) -> String {
     let rule = row(&mut table.columns.iter().map(|_| "---"));
     let rows = table.rows.iter();
     let rows = rows.map(|line| row(&mut line.cells.iter().map(String::as_str)));
-    [head, rule].into_iter().chain(rows).collect()
+    let mut text: String = [head, rule].into_iter().chain(rows).collect();
+    // A table has no lines between its rows.
+    let explained = table.rows.iter();
+    let explained = explained.filter_map(|row| Some((&row.subject, row.why.as_ref()?)));
+    for (place, (subject, why)) in explained.enumerate() {
+        let separator = if place == 0 { "\n" } else { "" };
+        text += &format!("{separator}- {}\n", escaped(&format!("{subject}, {why}")));
+    }
+    text
 }
 
 /// Puts text on one line and escapes the characters that have a meaning in Markdown.

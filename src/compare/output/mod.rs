@@ -9,6 +9,7 @@ mod numbers;
 mod table;
 mod tables;
 pub mod title;
+mod why;
 
 use anyhow::Result;
 

@@ -74,6 +74,13 @@ fn legend(comparison: &Comparison) -> Vec<String> {
         percent_confidence()
     ));
     let mut rows = comparison.rows();
+    if rows.any(|row| {
+        row.groups_with_runs()
+            .any(|(.., entry)| entry.why.is_some())
+    }) {
+        sentences.push(about_why());
+    }
+    let mut rows = comparison.rows();
     if rows.any(|row| row.metric.percentile().is_some()) {
         sentences.push(
             "of all events: percentile of the merged histograms of all runs; median, change and p use \
@@ -88,7 +95,9 @@ fn legend(comparison: &Comparison) -> Vec<String> {
     let mut rows = comparison.rows();
     if rows.any(|row| row.groups_with_runs().any(|(.., entry)| too_few(entry))) {
         sentences.push(
-            "needs more runs: with this few, even the largest difference is not significant".into(),
+            "needs more runs: with this few, even the largest difference is not significant, and no \
+             cause is named"
+                .into(),
         );
     }
     sentences
@@ -110,6 +119,15 @@ fn about_change(comparison: &Comparison, baseline: &str) -> String {
              confidence interval"
         ),
     }
+}
+
+fn about_why() -> String {
+    format!(
+        "why: difference in thread time per event (Welch), and the causes with their shares of it \
+         (Fieller; {} % confidence for all components of a row together, Bonferroni); fields that \
+         differ are candidates, not causes",
+        percent_confidence()
+    )
 }
 
 fn about_p(comparison: &Comparison) -> String {

@@ -12,6 +12,9 @@ use crate::compare::verdict::Verdict;
 use crate::report::table::aligned_lines;
 use crate::terminal::line;
 
+/// Before an explanation: more than before a row, which it is part of.
+const WHY: &str = "    ";
+
 /// Aligned columns.
 pub struct Table {
     /// Whether verdicts have color escape sequences.
@@ -46,16 +49,19 @@ impl Table {
     fn lines(&self, table: TextTable) -> Vec<String> {
         let head: Vec<&str> = table.columns.iter().map(|it| it.name.as_str()).collect();
         let is_figure = |place: usize| table.columns[place].kind == ColumnKind::Figures;
-        let (verdicts, rows): (Vec<_>, Vec<_>) = table
+        let (ends, rows): (Vec<_>, Vec<_>) = table
             .rows
             .into_iter()
-            .map(|row| (row.verdict, row.cells))
+            .map(|row| ((row.verdict, row.why), row.cells))
             .unzip();
-        let mut lines = aligned_lines(&head, rows, is_figure);
-        if self.colors {
-            for (line, verdict) in lines[1..].iter_mut().zip(verdicts) {
-                color_end(line, verdict);
+        let mut aligned = aligned_lines(&head, rows, is_figure).into_iter();
+        let mut lines: Vec<String> = aligned.by_ref().take(1).collect();
+        for (mut line, (verdict, why)) in aligned.zip(ends) {
+            if self.colors {
+                color_end(&mut line, verdict);
             }
+            lines.push(line);
+            lines.extend(why.map(|why| format!("{WHY}{why}")));
         }
         lines
     }

@@ -1,6 +1,6 @@
 //! Tables as text, shared by all formats for human readers.
 
-use super::{numbers, title};
+use super::{numbers, title, why};
 use crate::compare::comparison::{Comparison, ComparisonRow, Entry, MetricTable, Section};
 use crate::compare::metric::Metric;
 use crate::compare::verdict::{BaselineComparison, Verdict};
@@ -43,6 +43,10 @@ pub struct TextRow {
     pub verdict: Option<Verdict>,
     /// Whether the row begins a new value of the second axis.
     pub begins_axis_point: bool,
+    /// The group, and its value of the second axis.
+    pub subject: String,
+    /// What explains the difference from the baseline.
+    pub why: Option<String>,
 }
 
 /// All tables of a comparison.
@@ -121,6 +125,11 @@ fn text_rows(row: ComparisonRow<'_>, has_axis: bool) -> impl Iterator<Item = Tex
             cells: cells.chain(figures(row.metric, group, entry)).collect(),
             verdict: entry.comparison.as_ref().map(BaselineComparison::verdict),
             begins_axis_point: i == 0,
+            subject: match &row.point.value {
+                Some(value) => format!("{name} at {value}"),
+                None => name.to_owned(),
+            },
+            why: entry.why.as_ref().map(why::line),
         }
     })
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::LineError;
 use super::documents::JsonDocument;
+use crate::compare::explain::TimeBudget;
 use crate::compare::fields::Fields;
 use crate::compare::figures::{Durations, Figures, LARGEST};
 use crate::compare::run::{ComparedRun, Location};
@@ -61,6 +62,7 @@ fn of_fields(fields: Fields, rest: NotInFields<'_>, location: Location) -> Resul
         mib_per_s: Some(required("rates.mib_per_s")?).filter(|rate| *rate > 0.0),
         latency: durations(&fields, "latency_ns", rest.latency_ns)?,
         fsync: durations(&fields, "fsync_latency_ns", rest.fsync_latency_ns)?,
+        budget: TimeBudget::of(|path| figure(&fields, path))?,
     };
     Ok(ComparedRun {
         location,

@@ -7,6 +7,7 @@ mod estimate;
 mod holm;
 mod mann_whitney;
 mod sample;
+mod share;
 mod shift;
 mod significance;
 mod welch;
@@ -15,6 +16,7 @@ pub use estimate::{ConfidenceInterval, Estimate};
 pub use holm::holm;
 pub use mann_whitney::{EXACT_UP_TO, MannWhitney};
 pub use sample::{Sample, Summary};
+pub use share::{PartOfWhole, share};
 pub use significance::{Outcome, PValue, SignificanceTest};
 pub use welch::Welch;
 

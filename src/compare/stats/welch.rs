@@ -11,10 +11,12 @@ use super::{ALPHA, ConfidenceInterval, Estimate, Sample};
 /// match `scipy.stats.ttest_ind` with `equal_var=False`.
 #[derive(Debug, Clone, Copy)]
 pub struct Welch {
-    /// Difference of the means divided by its standard error.
-    t: f64,
-    /// Welch-Satterthwaite degrees of freedom; infinite if neither sample varies.
-    freedom: f64,
+    /// Difference of the means, sample less baseline.
+    difference: f64,
+    /// Its standard error.
+    error: f64,
+    /// Welch-Satterthwaite degrees of freedom; `None` if neither sample varies.
+    freedom: Option<f64>,
 }
 
 /// Squared standard error of the mean; `None` for one value.
@@ -26,39 +28,55 @@ impl Welch {
     /// Compares the means; `None` if a sample has only one value, and so no variance.
     pub fn of(baseline: &Sample, sample: &Sample) -> Option<Self> {
         let (a, b) = (squared_error(baseline)?, squared_error(sample)?);
-        let part = |error: f64, sample: &Sample| error.powi(2) / (sample.n() - 1) as f64;
-        let difference = sample.mean() - baseline.mean();
-        let constant = a + b == 0.0;
         Some(Self {
-            t: match constant && difference == 0.0 {
-                true => 0.0,
-                false => difference / (a + b).sqrt(),
-            },
-            freedom: match constant {
-                true => f64::INFINITY,
-                false => (a + b).powi(2) / (part(a, baseline) + part(b, sample)),
-            },
+            difference: sample.mean() - baseline.mean(),
+            error: (a + b).sqrt(),
+            freedom: freedom([(a, baseline.n()), (b, sample.n())]),
         })
     }
 
     /// Two-sided p-value.
     pub fn p(&self) -> f64 {
-        match (self.t.is_infinite(), self.distribution()) {
-            (true, _) => 0.0,
-            (false, Some(distribution)) => 2.0 * distribution.sf(self.t.abs()),
-            (false, None) => 1.0,
+        match self.freedom.and_then(distribution) {
+            Some(distribution) => 2.0 * distribution.sf((self.difference / self.error).abs()),
+            None if self.difference == 0.0 => 1.0,
+            None => 0.0,
         }
     }
 
-    fn distribution(&self) -> Option<StudentsT> {
-        let usable = self.freedom.is_finite();
-        usable.then(|| StudentsT::new(0.0, 1.0, self.freedom).ok())?
+    /// The difference of the means, sample less baseline, with its confidence interval at the
+    /// significance level `alpha`. It excludes 0 exactly if p is below `alpha`.
+    pub fn difference(&self, alpha: f64) -> Estimate {
+        let t = match self.freedom {
+            Some(freedom) => critical_t(freedom, alpha),
+            None => Some(0.0),
+        };
+        Estimate {
+            value: self.difference,
+            interval: t.map(|t| ConfidenceInterval {
+                low: self.difference - t * self.error,
+                high: self.difference + t * self.error,
+            }),
+        }
     }
+}
 
-    /// The critical value of |t| at significance level [`ALPHA`].
-    fn critical_t(&self) -> Option<f64> {
-        Some(self.distribution()?.inverse_cdf(1.0 - ALPHA / 2.0))
-    }
+/// Welch-Satterthwaite degrees of freedom of the difference of two means, each with its squared
+/// standard error and number of values; `None` if neither varies.
+pub(super) fn freedom(means: [(f64, usize); 2]) -> Option<f64> {
+    let total: f64 = means.iter().map(|(error, _)| error).sum();
+    let parts = means.iter();
+    let parts = parts.map(|(error, n)| error.powi(2) / (n - 1) as f64);
+    (total > 0.0).then(|| total.powi(2) / parts.sum::<f64>())
+}
+
+fn distribution(freedom: f64) -> Option<StudentsT> {
+    StudentsT::new(0.0, 1.0, freedom).ok()
+}
+
+/// The critical value of |t| at the significance level `alpha`.
+pub(super) fn critical_t(freedom: f64, alpha: f64) -> Option<f64> {
+    Some(distribution(freedom)?.inverse_cdf(1.0 - alpha / 2.0))
 }
 
 /// Ratio of the means minus 1; `None` if any value is zero or negative.
@@ -81,7 +99,7 @@ pub fn relative(baseline: &Sample, sample: &Sample, test: Option<&Welch>) -> Opt
 
 fn fieller(baseline: &Sample, sample: &Sample, test: &Welch) -> Option<ConfidenceInterval> {
     let (a, b) = (baseline.mean(), sample.mean());
-    let t2 = test.critical_t()?.powi(2);
+    let t2 = critical_t(test.freedom?, ALPHA)?.powi(2);
     let (error_a, error_b) = (squared_error(baseline)?, squared_error(sample)?);
     // (b - r a)^2 = t^2 (error_b + r^2 error_a), a quadratic in r.
     let square = a * a - t2 * error_a;

@@ -4,6 +4,7 @@ mod bars;
 mod chart;
 mod latency;
 mod scale;
+mod time;
 
 use anyhow::Result;
 use askama::Template;
@@ -11,7 +12,7 @@ use askama::Template;
 use super::notes::{self, Notes};
 use super::tables::{self, Column, ColumnKind, TextRow, TextTable};
 use super::{Exporter, numbers, title};
-use crate::compare::comparison::{Comparison, MetricTable, Section};
+use crate::compare::comparison::{AxisPoint, Comparison, MetricTable, Section};
 use crate::compare::metric::Timed;
 use crate::compare::verdict::Verdict;
 use crate::terminal;
@@ -46,6 +47,7 @@ struct PageSection {
     title: String,
     params: String,
     tables: Vec<PageTable>,
+    times: Vec<TimeFigure>,
     latencies: Vec<Figure>,
 }
 
@@ -59,6 +61,7 @@ struct PageTable {
 struct PageRow {
     begins_axis_point: bool,
     cells: Vec<PageCell>,
+    why: Option<String>,
 }
 
 struct PageCell {
@@ -71,6 +74,12 @@ struct PageCell {
 struct Figure {
     caption: String,
     svg: String,
+}
+
+/// A chart of the time per event, with its caption and the components in it.
+struct TimeFigure {
+    chart: Figure,
+    components: Vec<LegendEntry>,
 }
 
 impl Page {
@@ -106,16 +115,44 @@ impl PageSection {
             tables: tables
                 .map(|table| PageTable::of(comparison, section, table))
                 .collect::<Result<_>>()?,
+            times: times(comparison, section)?,
             latencies: latencies(comparison, section)?,
         })
     }
 }
 
+fn times(comparison: &Comparison, section: &Section) -> Result<Vec<TimeFigure>> {
+    let mut figures = Vec::new();
+    for point in &section.points {
+        if let Some(chart) = time::TimeChart::of(&comparison.groups, &point.budgets) {
+            let components = chart.components();
+            figures.push(TimeFigure {
+                components: components
+                    .map(|(component, color)| LegendEntry {
+                        name: component.to_string(),
+                        color,
+                    })
+                    .collect(),
+                chart: Figure {
+                    caption: format!("thread time per event, mean{}", at(comparison, point)),
+                    svg: chart.svg()?,
+                },
+            });
+        }
+    }
+    Ok(figures)
+}
+
+/// The value of the second axis at a point, for a caption; empty if there is none.
+fn at(comparison: &Comparison, point: &AxisPoint) -> String {
+    let vary = comparison.vary.as_ref().zip(point.value.as_ref());
+    vary.map_or(String::new(), |(vary, value)| format!(", {vary} {value}"))
+}
+
 fn latencies(comparison: &Comparison, section: &Section) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for point in &section.points {
-        let vary = comparison.vary.as_ref().zip(point.value.as_ref());
-        let at = vary.map_or(String::new(), |(vary, value)| format!(", {vary} {value}"));
+        let at = at(comparison, point);
         for timed in Timed::ALL {
             let operations = match timed {
                 Timed::Event => "events",
@@ -160,6 +197,7 @@ impl PageRow {
         let cells = row.cells.iter().zip(columns);
         Self {
             begins_axis_point: row.begins_axis_point,
+            why: row.why,
             cells: cells
                 .map(|(text, column)| PageCell {
                     column: column.name.clone(),
