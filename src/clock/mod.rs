@@ -4,6 +4,7 @@
 //! engine is monomorphized for each clock, so that a reading needs no dispatch.
 
 mod calibrate;
+mod effective;
 mod monotonic;
 mod permission;
 #[cfg(target_arch = "x86_64")]
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+pub use effective::EffectiveClock;
 pub use monotonic::Monotonic;
 pub use permission::permit_rdtsc;
 #[cfg(target_arch = "x86_64")]
