@@ -12,8 +12,8 @@ use crate::harness;
 use crate::host::{self, SystemRoot};
 use crate::plan::{ClockChoice, RunPlan, Test};
 use crate::result::{
-    EndedBy, Harness, Host, Latency, Noise, PageCache, Rates, RunResult, SCHEMA, Start, Status,
-    Storage, ThreadTotals, Tool, Totals, Workload,
+    BlockMemory, EndedBy, Harness, Host, Latency, Noise, PageCache, Rates, RunResult, SCHEMA,
+    Start, Status, Storage, ThreadTotals, Tool, Totals, Workload,
 };
 use crate::signal::Interrupted;
 use crate::warning::{self, HostWarning};
@@ -23,7 +23,7 @@ use crate::workload::cpu::Cpu;
 use crate::workload::fileio::Fileio;
 use crate::workload::fileio::files::TestFiles;
 use crate::workload::fileio::validate::Validator;
-use crate::workload::memory::Memory;
+use crate::workload::memory::{Block, Memory, pages_below};
 use crate::workload::mutex::Mutexes;
 use crate::workload::threads::Threads;
 
@@ -35,6 +35,7 @@ pub struct Run<'a> {
     time: TimeSource,
     host: Host,
     storage: Option<Storage>,
+    memory: Option<BlockMemory>,
     harness: Harness,
 }
 
@@ -79,6 +80,7 @@ impl<'a> Run<'a> {
                 .files
                 .as_ref()
                 .map(|files| host::storage(&SystemRoot::default(), &files.dir)),
+            memory: None,
             harness: Harness::default(),
         }
     }
@@ -101,7 +103,10 @@ impl<'a> Run<'a> {
         let outcome = with_clock!(self.time.clock, clock => self.run(clock, files, &mut window));
         let (started_at, noise) = window.close();
         match outcome {
-            Ok(outcome) => self.result(started_at, noise, outcome),
+            Ok((outcome, blocks)) => {
+                self.memory = (!blocks.is_empty()).then(|| pages_below(&blocks));
+                self.result(started_at, noise, outcome)
+            }
             Err(error) => self.not_run(&error),
         }
     }
@@ -135,16 +140,18 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Runs the workload. Returns also the blocks of the memory test, which are still mapped.
     fn run<C: Clock>(
         &self,
         clock: C,
         files: Option<Arc<TestFiles>>,
         observer: &mut dyn Observer,
-    ) -> Result<RunOutcome> {
+    ) -> Result<(RunOutcome, Arc<[Block]>)> {
         let (plan, setup) = (self.plan, self.setup);
         let threads = setup.threads;
         let max_requests = plan.limits.max_requests;
-        match &plan.test {
+        let mut blocks = Arc::default();
+        let outcome = match &plan.test {
             Test::Cpu(params) => {
                 let open = || Ok(Cpu::new(params, max_requests, threads));
                 engine::run(setup, clock, open, observer)
@@ -155,6 +162,7 @@ impl<'a> Run<'a> {
                     .flatten()
                     .min();
                 let memory = Memory::new(params, plan.seed, events, threads)?;
+                blocks = memory.blocks();
                 engine::run(setup, clock, || Ok(memory), observer)
             }
             Test::Threads(params) => {
@@ -180,7 +188,8 @@ impl<'a> Run<'a> {
                 }
                 Ok(outcome)
             }
-        }
+        };
+        Ok((outcome?, blocks))
     }
 
     /// Returns the result of a plan whose run could not begin, with the reason.
@@ -236,6 +245,7 @@ impl<'a> Run<'a> {
             clock: self.time.info(),
             workload: Workload::of(self.plan),
             storage: self.storage,
+            memory: self.memory,
             status: match outcome.ended_by {
                 EndedBy::Work | EndedBy::Time => Status::Complete,
                 EndedBy::Signal => Status::Interrupted,

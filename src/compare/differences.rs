@@ -9,10 +9,11 @@ use super::natural::natural_order;
 use super::run::ComparedRun;
 
 /// Prefixes of the fields that are conditions of a run.
-const CONDITIONS: [&str; 6] = [
+const CONDITIONS: [&str; 7] = [
     "host.",
     "clock.",
     "storage.",
+    "memory.page_bytes",
     "tool.",
     "workload.params.",
     "workload.threads",

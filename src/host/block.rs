@@ -1,9 +1,10 @@
 //! Block devices in /sys.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::root::{SystemRoot, bracketed, entries, text};
+use super::root::{SystemRoot, bracketed, entries, list, text};
 
 /// Limit on the layers of device mapper and md to follow: more than any real stack has.
 const MAX_LAYERS: usize = 8;
@@ -83,6 +84,29 @@ impl BlockDevice {
     pub(super) fn write_cache(&self) -> Option<String> {
         text(&self.directory.join("queue/write_cache"))
             .filter(|mode| matches!(mode.as_str(), "write back" | "write through"))
+    }
+
+    /// Returns the driver of the hardware or of the paravirtual device: that of the nearest ancestor
+    /// in the device tree, except the one that SCSI has for every disk.
+    pub(super) fn driver(&self) -> Option<String> {
+        for device in self.directory.ancestors() {
+            let driver = match device.join("driver").read_link() {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                link => link.ok()?,
+            };
+            let name = driver.file_name()?.to_str()?;
+            if name != "sd" {
+                return Some(name.to_owned());
+            }
+        }
+        None
+    }
+
+    /// Returns the number of hardware queues; None for a device that has none, such as one of
+    /// device mapper.
+    pub(super) fn queues(&self) -> Option<u64> {
+        let queues = list(&self.directory.join("mq")).ok()?.len() as u64;
+        (queues > 0).then_some(queues)
     }
 
     /// Returns whether the device reports itself as rotational.
@@ -187,6 +211,44 @@ mod tests {
         assert_eq!(device("8:16").write_cache(), None);
         assert_eq!(device("8:16").scheduler().unwrap(), "none");
         assert_eq!(device("8:16").rotational(), Some(false));
+    }
+
+    #[test]
+    fn the_driver_is_that_of_the_hardware_below_the_disk() {
+        const SCSI: &str = "sys/devices/pci0/0000:00:05.0/virtio3/host2/target2:0:0/2:0:0:0";
+        const VIRTIO: &str = "sys/devices/pci0/0000:00:02.0/virtio1";
+        const NVME: &str = "sys/devices/pci0/0000:01:00.0";
+        let fake = FakeRoot::new()
+            .link(&format!("{SCSI}/driver"), "../../../bus/scsi/drivers/sd")
+            .link(
+                "sys/devices/pci0/0000:00:05.0/virtio3/driver",
+                "../../../../bus/virtio/drivers/virtio_scsi",
+            )
+            .directory(&format!("{SCSI}/block/sda"))
+            .link("sys/class/block/sda", &format!("../../../{SCSI}/block/sda"))
+            .link(
+                &format!("{VIRTIO}/driver"),
+                "../../bus/virtio/drivers/virtio_blk",
+            )
+            .directory(&format!("{VIRTIO}/block/vda/mq/0"))
+            .directory(&format!("{VIRTIO}/block/vda/mq/1"))
+            .link(
+                "sys/class/block/vda",
+                &format!("../../../{VIRTIO}/block/vda"),
+            )
+            .link(&format!("{NVME}/driver"), "../../bus/pci/drivers/nvme")
+            .directory(&format!("{NVME}/nvme/nvme0/nvme0n1/mq/0"))
+            .link(
+                "sys/class/block/nvme0n1",
+                &format!("../../../{NVME}/nvme/nvme0/nvme0n1"),
+            );
+        let found = |name| {
+            let device = BlockDevice::below_name(fake.root(), name).unwrap();
+            (device.driver().unwrap(), device.queues())
+        };
+        assert_eq!(found("sda"), ("virtio_scsi".to_owned(), None));
+        assert_eq!(found("vda"), ("virtio_blk".to_owned(), Some(2)));
+        assert_eq!(found("nvme0n1"), ("nvme".to_owned(), Some(1)));
     }
 
     #[test]

@@ -17,9 +17,14 @@ pub(super) fn limits(root: &SystemRoot, mounts: &[Mount], memory_bytes: Option<u
     let mut tightest = Cgroup::default();
     let mut versions = BTreeSet::new();
     for membership in memberships.lines().filter_map(Membership::parse) {
-        for directory in membership.directories(mounts) {
-            let quota = cpu_quota(root, &directory);
-            let memory = memory_limit(root, &directory);
+        let directories = membership.directories(mounts);
+        let cpus = cpuset(root, &directories, &CPUSET_CPUS);
+        let mems = cpuset(root, &directories, &CPUSET_MEMS);
+        tightest.cpuset_cpus = tightest.cpuset_cpus.or(cpus);
+        tightest.cpuset_mems = tightest.cpuset_mems.or(mems);
+        for directory in &directories {
+            let quota = cpu_quota(root, directory);
+            let memory = memory_limit(root, directory);
             tightest.cpu_quota_cpus = tighter(tightest.cpu_quota_cpus, quota);
             tightest.memory_limit_bytes = tighter(tightest.memory_limit_bytes, memory);
             versions.extend(membership.version_of_limits());
@@ -31,6 +36,28 @@ pub(super) fn limits(root: &SystemRoot, mounts: &[Mount], memory_bytes: Option<u
         .memory_limit_bytes
         .filter(|&limit| memory_bytes.is_none_or(|memory| limit < memory));
     tightest
+}
+
+/// Files with the CPUs of a cpuset: of version 2, of version 1 since Linux 3.17, and before.
+const CPUSET_CPUS: [&str; 3] = [
+    "cpuset.cpus.effective",
+    "cpuset.effective_cpus",
+    "cpuset.cpus",
+];
+
+/// The same for the memory nodes.
+const CPUSET_MEMS: [&str; 3] = [
+    "cpuset.mems.effective",
+    "cpuset.effective_mems",
+    "cpuset.mems",
+];
+
+/// Returns the content of a file of the cpuset: that of the group itself, given first, or of the
+/// nearest ancestor that has one.
+fn cpuset(root: &SystemRoot, directories: &[PathBuf], names: &[&str]) -> Option<String> {
+    directories
+        .iter()
+        .find_map(|group| names.iter().find_map(|name| root.text(group.join(name))))
 }
 
 fn tighter<T: PartialOrd>(one: Option<T>, other: Option<T>) -> Option<T> {
@@ -278,6 +305,42 @@ mod tests {
         let elsewhere = "30 24 0:26 /other /sys/fs/cgroup rw - cgroup2 cgroup2 rw";
         let fake = process("0::/mine", elsewhere).file("sys/fs/cgroup/cpu.max", "1000 100000");
         assert_eq!(found(&fake), (None, None));
+    }
+
+    fn cpuset_of(fake: &FakeRoot) -> (Option<String>, Option<String>) {
+        let root = fake.root();
+        let found = limits(root, &mounts::read(root), None);
+        (found.cpuset_cpus, found.cpuset_mems)
+    }
+
+    #[test]
+    fn a_version_2_cpuset_is_that_of_the_nearest_group_that_has_one() {
+        let fake = process("0::/slice/scope", V2)
+            .file("sys/fs/cgroup/cpuset.cpus.effective", "0-7")
+            .file("sys/fs/cgroup/cpuset.mems.effective", "0-1")
+            .file("sys/fs/cgroup/slice/cpuset.cpus.effective", "2-3")
+            .file("sys/fs/cgroup/slice/scope/cpu.max", "max 100000");
+        let expected = (Some("2-3".to_owned()), Some("0-1".to_owned()));
+        assert_eq!(cpuset_of(&fake), expected);
+    }
+
+    #[test]
+    fn a_version_1_cpuset_is_the_effective_one() {
+        let fake = process(
+            "8:pids:/\n3:cpuset:/docker/4f5e\n0::/",
+            "34 31 0:31 /docker/4f5e /sys/fs/cgroup/cpuset ro - cgroup cgroup rw,cpuset\n\
+             39 31 0:36 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids",
+        )
+        .file("sys/fs/cgroup/cpuset/cpuset.cpus", "0-15")
+        .file("sys/fs/cgroup/cpuset/cpuset.effective_cpus", "0-1")
+        .file("sys/fs/cgroup/cpuset/cpuset.mems", "0");
+        let expected = (Some("0-1".to_owned()), Some("0".to_owned()));
+        assert_eq!(cpuset_of(&fake), expected);
+    }
+
+    #[test]
+    fn without_a_visible_cpuset_it_is_unknown() {
+        assert_eq!(cpuset_of(&process("0::/", V2)), (None, None));
     }
 
     #[test]

@@ -75,6 +75,14 @@ mod x86_64 {
             .to_owned()
     }
 
+    /// Returns whether the CPU can run guests (VMX or SVM).
+    pub(in crate::host) fn virtualization_extensions() -> Option<bool> {
+        let cpuid = CpuId::new();
+        let vmx = cpuid.get_feature_info()?.has_vmx();
+        let extended = cpuid.get_extended_processor_and_feature_identifiers();
+        Some(vmx || extended.is_some_and(|features| features.has_svm()))
+    }
+
     /// Returns the brand string.
     pub(in crate::host) fn brand() -> Option<String> {
         let brand = CpuId::new().get_processor_brand_string()?;
@@ -84,11 +92,17 @@ mod x86_64 {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86_64::{brand, hypervisor};
+pub(super) use x86_64::{brand, hypervisor, virtualization_extensions};
 
 /// Returns None: this architecture cannot report a hypervisor.
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) fn hypervisor() -> Option<Hypervisor> {
+    None
+}
+
+/// Returns None: this architecture does not report them to programs.
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) fn virtualization_extensions() -> Option<bool> {
     None
 }
 

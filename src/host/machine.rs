@@ -85,7 +85,7 @@ pub(super) fn cpu_model(root: &SystemRoot) -> Option<String> {
 }
 
 /// Returns the value of the first line `name : value` with a non-empty value.
-fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;
         let value = value.trim();
@@ -112,6 +112,20 @@ pub fn cpus() -> u32 {
 /// Returns the memory that the kernel manages.
 pub(super) fn memory_bytes(root: &SystemRoot) -> Option<u64> {
     meminfo(root, "MemTotal")
+}
+
+/// Returns the size of all swap space; 0 without any.
+pub(super) fn swap_bytes(root: &SystemRoot) -> Option<u64> {
+    meminfo(root, "SwapTotal")
+}
+
+/// Returns whether the kernel merges equal pages (`run` of KSM; 2 stops it and undoes the merges).
+pub(super) fn ksm(root: &SystemRoot) -> Option<bool> {
+    match root.text("sys/kernel/mm/ksm/run")?.as_str() {
+        "0" | "2" => Some(false),
+        "1" => Some(true),
+        _ => None,
+    }
 }
 
 /// Returns the kernel's estimate of the memory available without swapping.
@@ -234,6 +248,27 @@ mod tests {
         assert_eq!(memory("MemTotal: many kB"), None);
         assert_eq!(memory("MemTotal: 18446744073709551615 kB"), None);
         assert_eq!(memory("MemFree: 1 kB"), None);
+    }
+
+    #[test]
+    fn swap_is_the_total_and_0_without_any() {
+        let swap = |text| swap_bytes(FakeRoot::new().file("proc/meminfo", text).root());
+        assert_eq!(
+            swap("MemTotal: 9 kB\nSwapTotal:     2097148 kB"),
+            Some(2_097_148 << 10)
+        );
+        assert_eq!(swap("SwapTotal:           0 kB"), Some(0));
+        assert_eq!(swap("MemTotal: 9 kB"), None);
+    }
+
+    #[test]
+    fn ksm_merges_pages_only_while_it_runs() {
+        let of = |run| ksm(FakeRoot::new().file("sys/kernel/mm/ksm/run", run).root());
+        assert_eq!(
+            [of("0"), of("1"), of("2")],
+            [Some(false), Some(true), Some(false)]
+        );
+        assert_eq!(of("x"), None);
     }
 
     fn governed(governors: &[&str]) -> Option<String> {

@@ -6,19 +6,26 @@
 
 mod block;
 mod cgroup;
+mod confinement;
 mod container;
+mod cpu_list;
 mod cpuid;
 mod dmi;
 #[cfg(test)]
 pub(crate) mod fake;
 mod machine;
+mod mitigations;
 mod mounts;
 mod noise;
 mod process;
 mod root;
 mod schedstat;
+mod smaps;
 mod storage;
+mod topology;
+mod virtio;
 mod virtualization;
+mod visibility;
 
 use crate::result::Host;
 
@@ -28,7 +35,9 @@ pub use noise::{NoiseBefore, noise_start};
 pub use process::{address_space_bytes, mappings, mappings_limit};
 pub use root::SystemRoot;
 pub use schedstat::thread_runqueue_wait;
+pub use smaps::{base_page_bytes, pages_below};
 pub use storage::{free_bytes, storage};
+pub use visibility::{NotVisible, not_visible};
 
 /// Returns the memory available now: the kernel's estimate, capped by the control group's limit.
 pub fn memory_available(root: &SystemRoot) -> Option<u64> {
@@ -50,9 +59,17 @@ pub fn fingerprint(root: &SystemRoot) -> Host {
         arch: node.arch,
         cpu_model: machine::cpu_model(root),
         cpus: machine::cpus(),
+        topology: topology::topology(root),
+        mitigations: mitigations::mitigations(root),
         memory_bytes,
+        swap_bytes: machine::swap_bytes(root),
+        ksm: machine::ksm(root),
         virtualization: virtualization::hypervisor(root, cpuid::hypervisor()).map(Into::into),
+        virtualization_extensions: cpuid::virtualization_extensions(),
+        kvm_nested: virtualization::kvm_nested(root),
+        virtio: virtio::devices(root),
         container: container::runtime(root, &mounts, |name| std::env::var(name).ok()),
+        confinement: confinement::confinement(root),
         cgroup: cgroup::limits(root, &mounts, memory_bytes),
         clocksource: machine::clocksource(root),
         cpu_governor: machine::cpu_governor(root),
@@ -84,6 +101,13 @@ mod tests {
         assert_eq!(host.clocksource, None);
         assert_eq!(host.cpu_governor, None);
         assert_eq!(host.transparent_hugepage, None);
+        assert_eq!(host.topology, Default::default());
+        assert_eq!(host.mitigations, None);
+        assert_eq!(host.swap_bytes, None);
+        assert_eq!(host.ksm, None);
+        assert_eq!(host.kvm_nested, None);
+        assert_eq!(host.virtio, None);
+        assert_eq!(host.confinement, Default::default());
     }
 
     #[test]
@@ -94,13 +118,20 @@ mod tests {
             "proc/cpuinfo",
             "proc/meminfo",
             "proc/self/cgroup",
+            "proc/self/attr/current",
             "proc/self/mountinfo",
+            "proc/self/status",
             "run/.containerenv",
             "run/systemd/container",
+            "sys/bus/virtio/devices/virtio0/device",
             "sys/class/dmi/id/sys_vendor",
             "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
             "sys/hypervisor/type",
+            "sys/devices/system/cpu/cpu0/topology/core_cpus_list",
+            "sys/devices/system/node/node0/cpulist",
+            "sys/kernel/mm/ksm/run",
             "sys/kernel/mm/transparent_hugepage/enabled",
+            "sys/module/kvm_intel/parameters/nested",
         ] {
             fake = fake.file(path, "\u{fffd}:\"= - ][ \\ :::\n\0\n-\n\"");
         }
@@ -110,5 +141,11 @@ mod tests {
         assert_eq!(host.cgroup, Default::default());
         assert_eq!(host.container, None);
         assert_eq!(host.transparent_hugepage, None);
+        assert_eq!(host.topology, Default::default());
+        assert_eq!(host.swap_bytes, None);
+        assert_eq!(host.ksm, None);
+        assert_eq!(host.kvm_nested, None);
+        assert_eq!(host.virtio, None);
+        assert_eq!(host.confinement.seccomp, None);
     }
 }

@@ -1,7 +1,7 @@
 //! The root directory below which the files of the kernel and of the distribution are read.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// The parent directory of /proc, /sys, /etc and so on, `/` by default.
 ///
@@ -32,6 +32,12 @@ impl SystemRoot {
         text(&self.path(path))
     }
 
+    /// Reads a file as it is.
+    pub(super) fn read(&self, path: impl AsRef<Path>) -> io::Result<String> {
+        let bytes = fs::read(self.path(path))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     /// Reads the target of a symbolic link, unresolved.
     pub(super) fn link(&self, path: impl AsRef<Path>) -> Option<PathBuf> {
         fs::read_link(self.path(path)).ok()
@@ -52,10 +58,12 @@ pub(super) fn text(path: &Path) -> Option<String> {
 
 /// [`SystemRoot::entries`] of a path that is already below a root.
 pub(super) fn entries(path: &Path) -> Vec<PathBuf> {
-    let Ok(found) = fs::read_dir(path) else {
-        return Vec::new();
-    };
-    found.flatten().map(|entry| entry.path()).collect()
+    list(path).unwrap_or_default()
+}
+
+/// Lists the entries of a directory; fails if one of them cannot be read.
+pub(super) fn list(path: &Path) -> io::Result<Vec<PathBuf>> {
+    fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect()
 }
 
 /// Returns the active choice in a list such as `always [madvise] never`.

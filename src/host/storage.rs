@@ -62,6 +62,8 @@ impl StorageLookup<'_> {
             path: path.to_string_lossy().into_owned(),
             filesystem: mount.map(|mount| mount.filesystem.clone()),
             device: device.as_ref().and_then(BlockDevice::name),
+            driver: device.as_ref().and_then(BlockDevice::driver),
+            queues: device.as_ref().and_then(BlockDevice::queues),
             scheduler: device.as_ref().and_then(BlockDevice::scheduler),
             rotational: device.as_ref().and_then(BlockDevice::rotational),
             write_cache: device.as_ref().and_then(BlockDevice::write_cache),

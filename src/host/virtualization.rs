@@ -73,6 +73,19 @@ fn has_hypervisor_files(root: &SystemRoot) -> bool {
     root.text("sys/hypervisor/type").is_some() || root.path("proc/device-tree/hypervisor").exists()
 }
 
+/// Returns whether KVM lets the guests of this machine run guests of their own; None if its module
+/// for this CPU is not loaded.
+pub(super) fn kvm_nested(root: &SystemRoot) -> Option<bool> {
+    let parameter = ["kvm_intel", "kvm_amd"]
+        .into_iter()
+        .find_map(|module| root.text(format!("sys/module/{module}/parameters/nested")))?;
+    match parameter.as_str() {
+        "Y" | "1" => Some(true),
+        "N" | "0" => Some(false),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,5 +222,19 @@ mod tests {
         let fake = FakeRoot::new().file("proc/cpuinfo", cpuinfo);
         assert_eq!(hypervisor(fake.root(), ABSENT), Some("uml"));
         assert_eq!(hypervisor(fake.root(), signed("KVMKVMKVM")), Some("uml"));
+    }
+
+    #[test]
+    fn nested_guests_are_a_parameter_of_the_kvm_module() {
+        let of = |module: &str, value: &str| {
+            let path = format!("sys/module/{module}/parameters/nested");
+            kvm_nested(FakeRoot::new().file(&path, value).root())
+        };
+        assert_eq!(of("kvm_intel", "Y"), Some(true));
+        assert_eq!(of("kvm_amd", "1"), Some(true));
+        assert_eq!(of("kvm_intel", "N"), Some(false));
+        assert_eq!(of("kvm_amd", "0"), Some(false));
+        assert_eq!(of("kvm_intel", "maybe"), None);
+        assert_eq!(of("kvm_pvm", "Y"), None);
     }
 }

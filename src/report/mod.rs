@@ -1,5 +1,6 @@
 //! Formatting of results as text. Reports never measure.
 
+pub mod environment;
 pub mod rally;
 mod statistics;
 pub mod suite;

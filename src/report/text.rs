@@ -6,9 +6,10 @@ use super::statistics::mean_and_deviation;
 use crate::format::{count, duration, gib, mib_or_gib, significant};
 use crate::plan::Test;
 use crate::result::{
-    Cgroup, ClockInfo, Host, Interval, Latency, PageCache, RunResult, Start, Status, Storage,
+    BlockMemory, ClockInfo, Host, Interval, Latency, PageCache, RunResult, Start, Status, Storage,
     SuiteRun, Warning,
 };
+use crate::size::Size;
 use crate::terminal;
 
 /// Width of the name column.
@@ -52,56 +53,10 @@ pub fn report(result: &RunResult) -> String {
             lines.named("page cache", &page_cache(cache));
         }
     }
+    if let Some(memory) = &result.memory {
+        lines.named("pages", &pages(memory));
+    }
     lines.warnings(&result.warnings);
-    lines.0
-}
-
-/// Formats the host, its clock and warnings, for `wbench env`.
-pub fn environment(
-    host: &Host,
-    clock: &ClockInfo,
-    storage: &Storage,
-    direct: Option<bool>,
-    warnings: &[Warning],
-) -> String {
-    let unknown = || "unknown".to_owned();
-    let known = |value: &Option<String>| value.clone().unwrap_or_else(unknown);
-    let mut lines = Lines::default();
-    lines.named("host", &known(&host.hostname));
-    lines.named("os", &known(&host.os));
-    lines.named(
-        "kernel",
-        &format!("{} {}", known(&host.kernel), known(&host.arch)),
-    );
-    lines.named(
-        "cpu",
-        &format!("{} x {}", host.cpus, known(&host.cpu_model)),
-    );
-    lines.named("governor", &known(&host.cpu_governor));
-    let memory = host
-        .memory_bytes
-        .map_or_else(unknown, |bytes| gib(bytes as f64));
-    lines.named("memory", &memory);
-    lines.named(
-        "huge pages",
-        &format!("transparent: {}", known(&host.transparent_hugepage)),
-    );
-    lines.named("hypervisor", &known(&host.virtualization));
-    lines.named("container", &known(&host.container));
-    lines.named("cgroup", &cgroup(&host.cgroup));
-    lines.named(
-        "clocksource",
-        &format!("{} (kernel)", known(&host.clocksource)),
-    );
-    lines.named("clock", &self::clock(clock));
-    lines.named("storage", &self::storage(storage));
-    let direct = match direct {
-        Some(true) => "supported in this directory",
-        Some(false) => "not supported in this directory",
-        None => "unknown: this directory is not writable",
-    };
-    lines.named("O_DIRECT", direct);
-    lines.warnings(warnings);
     lines.0
 }
 
@@ -160,15 +115,16 @@ pub fn interval(interval: &Interval, columns: Columns) -> String {
     line
 }
 
+/// Lines of a report: a name and a value each.
 #[derive(Default)]
-struct Lines(String);
+pub(super) struct Lines(pub(super) String);
 
 impl Lines {
     fn plain(&mut self, line: &str) {
         _ = writeln!(self.0, "{}", terminal::line(line));
     }
 
-    fn named(&mut self, name: &str, value: &str) {
+    pub(super) fn named(&mut self, name: &str, value: &str) {
         _ = writeln!(self.0, "  {name:NAMES$} {}", terminal::line(value));
     }
 
@@ -194,7 +150,7 @@ impl Lines {
         self.named("", &line.join(", "));
     }
 
-    fn warnings(&mut self, warnings: &[Warning]) {
+    pub(super) fn warnings(&mut self, warnings: &[Warning]) {
         if !warnings.is_empty() {
             self.plain("");
         }
@@ -263,7 +219,7 @@ fn harness(result: &RunResult) -> Option<String> {
     ))
 }
 
-fn clock(clock: &ClockInfo) -> String {
+pub(super) fn clock(clock: &ClockInfo) -> String {
     let mut text = format!(
         "{} at {:.3} MHz, {:.0} ns per reading",
         clock.source,
@@ -290,22 +246,13 @@ fn host(host: &Host) -> String {
     )
 }
 
-fn cgroup(cgroup: &Cgroup) -> String {
-    let Some(version) = &cgroup.version else {
-        return "unknown".to_owned();
-    };
-    let quota = cgroup.cpu_quota_cpus;
-    let quota = quota.map_or("no CPU quota".into(), |cpus| format!("{cpus} CPUs"));
-    let limit = cgroup.memory_limit_bytes;
-    let limit = limit.map_or("no memory limit".into(), |bytes| mib_or_gib(bytes as f64));
-    format!("{version}, {quota}, {limit}")
-}
-
-fn storage(storage: &Storage) -> String {
+pub(super) fn storage(storage: &Storage) -> String {
     let mut text = storage.path.clone();
     let properties = [
         storage.filesystem.clone(),
         storage.device.clone(),
+        storage.driver.clone().map(|name| format!("driver {name}")),
+        storage.queues.map(|queues| count(queues, "queue")),
         storage
             .scheduler
             .clone()
@@ -331,4 +278,26 @@ fn page_cache(cache: &PageCache) -> String {
         mib_or_gib(cache.resident_bytes as f64),
         mib_or_gib(cache.set_bytes as f64)
     )
+}
+
+fn pages(memory: &BlockMemory) -> String {
+    let size = |bytes: u64| Size(bytes).to_string();
+    let known = |bytes: Option<u64>| bytes.map_or("unknown".to_owned(), size);
+    let mut text = format!(
+        "{}: pages of {}",
+        known(memory.mapped_bytes),
+        known(memory.page_bytes)
+    );
+    if let (Some(huge), Some(possible @ 1..)) = (memory.huge_bytes, memory.huge_possible_bytes) {
+        let share = 100.0 * huge as f64 / possible as f64;
+        _ = write!(
+            text,
+            ", {share:.0} % of {} in transparent huge pages",
+            size(possible)
+        );
+    }
+    if let Some(swapped @ 1..) = memory.swapped_bytes {
+        _ = write!(text, ", {} swapped out", size(swapped));
+    }
+    text
 }

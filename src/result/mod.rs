@@ -7,6 +7,7 @@
 mod clock;
 mod host;
 mod latency;
+mod memory;
 mod series;
 mod storage;
 mod totals;
@@ -17,8 +18,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use clock::{ClockInfo, ClockSource, HzFrom};
-pub use host::{Cgroup, Host, Noise};
+pub use host::{Cgroup, Confinement, Host, Noise, Topology};
 pub use latency::Latency;
+pub use memory::BlockMemory;
 pub use series::{Launch, Runner, SuiteRun};
 pub use storage::{PageCache, Storage};
 pub use totals::{Harness, Interval, Rates, ThreadTotals, Totals};
@@ -53,6 +55,9 @@ pub struct RunResult {
     pub workload: Workload,
     /// Storage of the test files; null except for fileio.
     pub storage: Option<Storage>,
+    /// Pages below the blocks of the memory test; null for other tests, and if the run never began.
+    #[serde(default)]
+    pub memory: Option<BlockMemory>,
     /// Outcome of the run.
     pub status: Status,
     /// What ended the run.

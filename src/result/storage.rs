@@ -12,6 +12,12 @@ pub struct Storage {
     pub filesystem: Option<String>,
     /// Block device of the file system.
     pub device: Option<String>,
+    /// Driver of the device's hardware, or of the paravirtual device of a guest ("virtio_blk").
+    #[serde(default)]
+    pub driver: Option<String>,
+    /// Number of hardware queues of the device; null if it has none of its own, or is unknown.
+    #[serde(default)]
+    pub queues: Option<u64>,
     /// I/O scheduler of the device.
     pub scheduler: Option<String>,
     /// Whether the device reports itself as rotational.

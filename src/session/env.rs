@@ -3,33 +3,21 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use serde::Serialize;
 
 use super::remark;
-use crate::clock::TimeSource;
+use crate::clock::{EffectiveClock, TimeSource};
 use crate::exit::Exit;
 use crate::host::{self, SystemRoot};
 use crate::output::{self, Destination};
 use crate::plan::ClockChoice;
-use crate::report::text;
-use crate::result::{ClockInfo, Host, Storage, Tool, Warning};
+use crate::report::environment::{Environment, environment};
+use crate::result::Tool;
 use crate::warning;
+use crate::with_clock;
 use crate::workload::fileio::files;
 
 /// Schema of the JSON document.
 const SCHEMA: &str = "wbench.env/1";
-
-#[derive(Debug, Serialize)]
-struct Environment {
-    schema: &'static str,
-    tool: Tool,
-    host: Host,
-    clock: ClockInfo,
-    storage: Storage,
-    /// Whether O_DIRECT works in the directory; null if that cannot be tested.
-    direct_io: Option<bool>,
-    warnings: Vec<Warning>,
-}
 
 /// Prints the fingerprint and warnings.
 pub fn run(dir: &Path, json: Option<&Destination>) -> Result<Exit> {
@@ -40,28 +28,27 @@ pub fn run(dir: &Path, json: Option<&Destination>) -> Result<Exit> {
         )
     })?;
     let time = TimeSource::establish(ClockChoice::Auto)?;
-    let host = host::fingerprint(&SystemRoot::default());
+    let core = with_clock!(time.clock, clock => EffectiveClock::measure(clock, None));
+    let root = SystemRoot::default();
+    let host = host::fingerprint(&root);
     let clock = time.info();
     let direct_io = files::direct_io_in(dir);
-    let storage = host::storage(&SystemRoot::default(), dir);
-    let environment = Environment {
+    let storage = host::storage(&root, dir);
+    let found = Environment {
         schema: SCHEMA,
         tool: Tool::this(),
         warnings: warning::of_environment(&host, &clock, &storage, dir, direct_io),
+        not_visible: host::not_visible(&root, &host, &storage),
         storage,
         host,
         clock,
+        cpu_ghz: core.map(|core| core.ghz),
+        cpu_ghz_error: core.map(|core| core.error),
         direct_io,
     };
     match json {
-        Some(destination) => remark(&destination.write(&environment)?),
-        None => output::print(&text::environment(
-            &environment.host,
-            &environment.clock,
-            &environment.storage,
-            environment.direct_io,
-            &environment.warnings,
-        ))?,
+        Some(destination) => remark(&destination.write(&found)?),
+        None => output::print(&environment(&found))?,
     }
     Ok(Exit::Success)
 }

@@ -87,6 +87,7 @@ impl LaunchedInstance {
             },
             workload: self.workload,
             storage: None,
+            memory: None,
             status: Status::Failed,
             ended_by: EndedBy::Error,
             error: Some(error),

@@ -37,6 +37,8 @@ codes! {
     Steal = "steal",
     /// Worker threads waited for a CPU while others ran.
     RunqueueWait = "runqueue-wait",
+    /// The blocks are not in pages of the size that was requested.
+    BlockPages = "block-pages",
     // The clock.
     /// The clock drifted against CLOCK_MONOTONIC_RAW.
     ClockDrift = "clock-drift",

@@ -8,6 +8,7 @@ mod clock;
 mod code;
 mod comparison;
 mod host;
+mod memory;
 mod run;
 mod storage;
 
@@ -21,6 +22,7 @@ pub use clock::{ClockWarning, DRIFT_PPM, drift_above_threshold};
 pub use code::Code;
 pub use comparison::{ComparisonWarning, DoubtfulField};
 pub use host::{HostWarning, RUNQUEUE_WAIT_SHARE, STEAL_SHARE, steal_share};
+pub use memory::{HUGE_SHARE, MemoryWarning};
 pub use run::{HARNESS_SHARE, LATE_S, RunWarning};
 pub use storage::{RESIDENT_SHARE, StorageWarning, UNFLUSHED_SHARE};
 
@@ -47,7 +49,8 @@ pub fn of_result(result: &RunResult, plan: &RunPlan) -> Vec<Warning> {
         .chain(HostWarning::of_memory(&result.host, &plan.test, threads))
         .chain(HostWarning::during(result))
         .map(Warning::from);
-    host.chain(ClockWarning::of(&result.clock).map(Warning::from))
+    host.chain(MemoryWarning::of(result).map(Warning::from))
+        .chain(ClockWarning::of(&result.clock).map(Warning::from))
         .chain(StorageWarning::of_result(result).map(Warning::from))
         .chain(RunWarning::of(result, plan).map(Warning::from))
         .collect()

@@ -126,7 +126,7 @@ def _leaves(path, value, found):
         for key, inner in value.items():
             _leaves(f"{path}.{key}", inner, found)
     else:
-        found.setdefault(path, set()).add(value)
+        found.setdefault(path, set()).add(tuple(value) if isinstance(value, list) else value)
 
 
 def may_remain(hit, ended):

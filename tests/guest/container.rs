@@ -115,7 +115,15 @@ fn the_lowest_limit_of_nested_version_2_cgroups_applies() {
     )
     .try_into()
     .unwrap();
-    let limits = |env: &Value| env["host"]["cgroup"].clone();
+    let limits = |env: &Value| {
+        let mut cgroup = env["host"]["cgroup"].clone();
+        // The guest has one CPU.
+        assert_eq!(cgroup["cpuset_cpus"], "0", "{env:#}");
+        for cpuset in ["cpuset_cpus", "cpuset_mems"] {
+            cgroup.as_object_mut().expect("an object").remove(cpuset);
+        }
+        cgroup
+    };
     let unlimited = serde_json::json!({
         "version": "v2", "cpu_quota_cpus": null, "memory_limit_bytes": null,
     });

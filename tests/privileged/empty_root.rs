@@ -72,6 +72,17 @@ fn unknown_values_are_null_and_never_guessed() {
         "/host/cpu_governor",
         "/host/transparent_hugepage",
         "/host/container",
+        "/host/topology/cpus",
+        "/host/topology/smt_siblings",
+        "/host/topology/numa_nodes",
+        "/host/mitigations",
+        "/host/swap_bytes",
+        "/host/ksm",
+        "/host/virtio",
+        "/host/confinement/seccomp",
+        "/host/confinement/lsm_context",
+        "/host/cgroup/cpuset_cpus",
+        "/storage/driver",
         "/storage/filesystem",
         "/storage/device",
         "/storage/scheduler",
@@ -85,6 +96,36 @@ fn unknown_values_are_null_and_never_guessed() {
     assert!(number(&result, "/host/cpus") >= 1.0);
     assert!(result["host"]["kernel"].is_string());
     assert!(number(&result, "/noise/user_s") >= 0.0);
+}
+
+#[test]
+fn the_pages_of_the_memory_test_are_unknown_without_proc() {
+    let root = empty_root();
+    let result = result_in_root(root.path(), "memory --total-size 1M");
+    assert_eq!(result["memory"]["page_bytes"], Value::Null);
+    assert_eq!(result["memory"]["mapped_bytes"], Value::Null);
+}
+
+#[test]
+fn env_says_that_proc_and_sys_are_not_mounted() {
+    let root = empty_root();
+    let output = in_root(root.path(), "env --dir /data --json");
+    assert_ended(&output, 0);
+    let environment = parsed(&output.stdout);
+    let reason = |field: &str| {
+        let entries = environment["not_visible"].as_array().unwrap();
+        let names = |entry: &&Value| {
+            let fields = entry["fields"].as_array().unwrap();
+            fields.iter().any(|it| it == field)
+        };
+        entries.iter().find(names).expect(field)["reason"].clone()
+    };
+    for field in ["host.memory_bytes", "accounting.contended_s", "storage"] {
+        assert_eq!(reason(field), "/proc is not mounted", "{field}");
+    }
+    for field in ["host.mitigations", "host.ksm", "host.virtio"] {
+        assert_eq!(reason(field), "/sys is not mounted", "{field}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod faults;
 mod fileio;
 mod filesystems;
 mod forced_shutdown;
+mod masked;
 mod memory;
 mod result_file;
 mod suite;

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use clap::{CommandFactory, Parser};
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty, is_match, starts_with};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use wbench::cli::native::Cli;
 
@@ -495,4 +495,54 @@ fn env_describes_the_host_the_clock_and_the_storage() {
         directory.path().canonicalize().unwrap().to_str().unwrap()
     );
     assert_eq!(names_in(directory.path()), [""; 0]);
+}
+
+/// The names of the fields that are null.
+fn null_fields(value: &Value, name: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            for (member, value) in members {
+                null_fields(value, &format!("{name}.{member}"), found);
+            }
+        }
+        Value::Null => found.push(name.to_owned()),
+        _ => {}
+    }
+}
+
+#[test]
+fn env_gives_a_reason_for_every_value_of_the_host_that_is_unknown() {
+    let directory = temp_dir();
+    let done = wbench(directory.path(), "env --json").assert().success();
+    let environment = parsed(&done.get_output().stdout);
+    let mut unknown = Vec::new();
+    null_fields(&environment["host"], "host", &mut unknown);
+    // Null means that there is no limit.
+    unknown.retain(|field| !field.ends_with("cpu_quota_cpus") && !field.ends_with("limit_bytes"));
+    let mut explained = Vec::new();
+    for entry in environment["not_visible"].as_array().unwrap() {
+        assert!(!entry["reason"].as_str().unwrap().is_empty());
+        let fields = entry["fields"].as_array().unwrap();
+        explained.extend(
+            fields
+                .iter()
+                .map(|field| field.as_str().unwrap().to_owned()),
+        );
+    }
+    for field in &unknown {
+        let is_explained = explained.iter().any(|it| field.starts_with(it));
+        assert!(
+            is_explained,
+            "{field} is null without a reason: {explained:?}"
+        );
+    }
+    for field in explained.iter().filter(|field| field.starts_with("host.")) {
+        assert!(unknown.contains(field), "{field} is known");
+    }
+    let text = wbench(directory.path(), "env").output().unwrap();
+    let text = crate::common::text(&text.stdout);
+    for field in &explained {
+        let named = |line: &str| line.contains("not visible") && line.contains(field.as_str());
+        assert!(text.lines().any(named), "{field}: {text}");
+    }
 }

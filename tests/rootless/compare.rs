@@ -619,6 +619,40 @@ fn other_differences_are_listed_once_and_suspicious_ones_are_warnings() {
 }
 
 #[test]
+fn vulnerabilities_that_differ_have_a_line_each_unless_they_are_many() {
+    let results = Results::new();
+    let with = |group: &str, changed: &[&str]| {
+        for (i, rate) in around(1000.0).into_iter().enumerate() {
+            let result = results.result(rate, |r| {
+                r["host"]["mitigations"] =
+                    json!({"l1tf": "-", "mds": "-", "srbds": "-", "tsa": "-"});
+                for name in changed {
+                    r["host"]["mitigations"][name] = json!("Vulnerable");
+                }
+                r["host"]["topology"]["smt_siblings"] = json!([group, "7"]);
+            });
+            results.put(&format!("{group}/{i}.json"), &result);
+        }
+    };
+    with("a", &[]);
+    with("b", &["l1tf", "mds", "tsa"]);
+    with("c", &["l1tf", "mds", "srbds", "tsa"]);
+    let few = stdout(&results.compare("a b"));
+    assert!(
+        few.contains("host.mitigations.mds: a: -; b: Vulnerable"),
+        "{few}"
+    );
+    let siblings = r#"host.topology.smt_siblings: a: ["a","7"]; b: ["b","7"]"#;
+    assert!(few.contains(siblings), "{few}");
+    let many = stdout(&results.compare("a c"));
+    let line = "host.mitigations.*: 4 fields differ: l1tf, mds, srbds, tsa";
+    assert!(many.contains(line), "{many}");
+    assert!(!many.contains("host.mitigations.mds"), "{many}");
+    let fields = results.json("a c").to_string();
+    assert!(fields.contains("host.mitigations.mds"), "{fields}");
+}
+
+#[test]
 fn colors_are_used_only_on_terminals_unless_requested() {
     let results = Results::new();
     results.group("a", around(1000.0));

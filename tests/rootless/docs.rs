@@ -302,6 +302,7 @@ fn the_manual_states_the_threshold_of_each_warning() {
     let thresholds = [
         (Code::Steal, percent(warning::STEAL_SHARE)),
         (Code::RunqueueWait, percent(warning::RUNQUEUE_WAIT_SHARE)),
+        (Code::BlockPages, percent(warning::HUGE_SHARE)),
         (Code::ClockDrift, format!("{} ppm", warning::DRIFT_PPM)),
         (Code::PageCache, percent(warning::RESIDENT_SHARE)),
         (Code::UnflushedWrites, percent(warning::UNFLUSHED_SHARE)),

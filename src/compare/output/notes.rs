@@ -6,6 +6,13 @@ use crate::compare::differences::{DifferingField, short_list};
 use crate::compare::stats::{ALPHA, CONFIDENCE, EXACT_UP_TO, SignificanceTest};
 use crate::compare::verdict::Verdict;
 
+/// Prefix of the fields with the state of a vulnerability each. CPUs of different makers differ in
+/// most of them.
+const MITIGATIONS: &str = "host.mitigations.";
+
+/// Most of these fields that have a line each; more share one line.
+const LISTED_MITIGATIONS: usize = 3;
+
 /// A heading with lines below it.
 pub struct Notes {
     /// The heading.
@@ -16,12 +23,11 @@ pub struct Notes {
 
 /// The notes that have lines.
 pub fn all(comparison: &Comparison) -> impl Iterator<Item = Notes> {
-    let differences = comparison.differences.iter();
     let warnings = comparison.warnings.iter().map(|w| w.message.clone());
     let notes = [
         Notes {
             title: "What else differed",
-            lines: differences.map(|it| difference(comparison, it)).collect(),
+            lines: differences(comparison),
         },
         Notes {
             title: "Warnings",
@@ -33,6 +39,24 @@ pub fn all(comparison: &Comparison) -> impl Iterator<Item = Notes> {
         },
     ];
     notes.into_iter().filter(|notes| !notes.lines.is_empty())
+}
+
+/// A line for each field that differs; one for all vulnerabilities if many do.
+fn differences(comparison: &Comparison) -> Vec<String> {
+    let all = comparison.differences.iter();
+    let vulnerability = |it: &DifferingField| it.field.strip_prefix(MITIGATIONS).map(str::to_owned);
+    let vulnerabilities: Vec<String> = all.clone().filter_map(vulnerability).collect();
+    let are_many = vulnerabilities.len() > LISTED_MITIGATIONS;
+    let mut lines: Vec<String> = all
+        .filter(|it| !are_many || vulnerability(it).is_none())
+        .map(|it| difference(comparison, it))
+        .collect();
+    if are_many {
+        let number = vulnerabilities.len();
+        let names = vulnerabilities.join(", ");
+        lines.push(format!("{MITIGATIONS}*: {number} fields differ: {names}"));
+    }
+    lines
 }
 
 fn difference(comparison: &Comparison, difference: &DifferingField) -> String {

@@ -3,8 +3,10 @@
 use std::fs;
 
 use anyhow::{Context, Result, anyhow};
-use memmap2::{MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapOptions, MmapRaw};
 
+use crate::host::{self, SystemRoot};
+use crate::result::BlockMemory;
 use crate::size::Size;
 
 /// A page-aligned block of anonymous memory that threads may share.
@@ -46,6 +48,23 @@ impl Block {
     pub fn size(&self) -> usize {
         self.len
     }
+}
+
+/// Returns the pages below these blocks.
+///
+/// Meant for the end of a run: advice that has no other effect than on core dumps first splits
+/// their mappings from those of other memory, which the kernel joins if they have the same flags.
+pub fn pages_below(blocks: &[Block]) -> BlockMemory {
+    for block in blocks {
+        // If it fails, a mapping that holds other memory too is recognized as such.
+        let _ = block.map.advise(Advice::DontDump);
+    }
+    let range = |block: &Block| {
+        let start = block.start() as usize;
+        start..start + block.map.len()
+    };
+    let ranges: Vec<_> = blocks.iter().map(range).collect();
+    host::pages_below(&SystemRoot::default(), &ranges)
 }
 
 /// Maps whole huge pages of the system's default size: munmap(2) cannot release part of one.
@@ -117,6 +136,18 @@ mod tests {
             assert_eq!(block.start() as usize % 4096, 0);
             assert_eq!(block.size() as u64, size);
         }
+    }
+
+    #[test]
+    fn the_pages_below_blocks_are_those_of_their_own_memory() {
+        let sizes = [4, 10_000, 3 << 20];
+        let blocks = sizes.map(|size| Block::map(size, false).unwrap());
+        let pages = pages_below(&blocks);
+        let page = host::base_page_bytes().unwrap();
+        let whole: u64 = sizes.iter().map(|size| size.next_multiple_of(page)).sum();
+        assert_eq!(pages.mapped_bytes, Some(whole));
+        assert_eq!(pages.page_bytes, Some(page));
+        assert!(pages.huge_bytes.is_none_or(|huge| huge <= whole));
     }
 
     #[test]

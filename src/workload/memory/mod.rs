@@ -17,7 +17,7 @@ use crate::engine::Transfer;
 use crate::engine::{EventLoop, EventSource, Progress, Worker};
 use crate::plan::{MemoryAccess, MemoryOper, MemoryParams, MemoryScope, Seed};
 
-pub use block::Block;
+pub use block::{Block, pages_below};
 
 /// Maximum bytes claimed at once, so that the threads end together.
 const BATCH_BYTES: u64 = 1 << 20;
@@ -28,7 +28,7 @@ pub struct Memory {
     params: MemoryParams,
     seed: Seed,
     /// One per thread, or one for all.
-    blocks: Vec<Block>,
+    blocks: Arc<[Block]>,
     claims: Claims,
 }
 
@@ -117,6 +117,11 @@ impl Worker for MemoryWorker {
 }
 
 impl Memory {
+    /// Returns all blocks; they stay mapped while these exist.
+    pub fn blocks(&self) -> Arc<[Block]> {
+        self.blocks.clone()
+    }
+
     /// Returns the block that a thread touches; `None` if events are empty.
     fn block_of(&self, thread: usize) -> Option<&Block> {
         match self.params.scope {
