@@ -13,6 +13,7 @@ pub mod clock;
 pub mod compare;
 pub mod descriptors;
 pub mod engine;
+pub mod error;
 pub mod exit;
 pub mod format;
 pub mod harness;

@@ -8,6 +8,7 @@ use anyhow::{Context, Error, Result};
 use crate::clock::{Clock, Nanoseconds, TimeSource};
 use crate::engine::statistics::Statistics;
 use crate::engine::{self, Observer, RunOutcome, Setup};
+use crate::error::describe;
 use crate::harness;
 use crate::host::{self, SystemRoot};
 use crate::plan::{ClockChoice, RunPlan, Test};
@@ -220,7 +221,7 @@ impl<'a> Run<'a> {
             error: None,
         };
         let mut result = self.result(SystemTime::now(), Noise::default(), nothing);
-        result.error = Some(format!("{error:#}"));
+        result.error = Some(describe(error));
         result
     }
 
@@ -229,7 +230,7 @@ impl<'a> Run<'a> {
         let wall_s = outcome.wall.as_secs_f64();
         let events = all.events.count();
         let error = match (&outcome.error, outcome.ended_by) {
-            (Some(error), _) => Some(format!("{error:#}")),
+            (Some(error), _) => Some(describe(error)),
             (None, EndedBy::ForcedShutdown) => {
                 Some("the run hung beyond its time limit and was abandoned".to_owned())
             }

@@ -14,6 +14,7 @@ use super::run::ComparedRun;
 use super::stats::{Sample, SignificanceTest};
 use super::verdict::BaselineComparison;
 use super::workload_key::WorkloadKey;
+use crate::error::describe;
 use crate::histogram::Merger;
 use crate::result::Warning;
 use crate::warning::ComparisonWarning;
@@ -122,7 +123,7 @@ fn merge(timed: Timed, runs: &[&ComparedRun]) -> Result<Option<Merged>, Warning>
             .add(histogram)
             .map_err(|error| ComparisonWarning::BadHistogram {
                 source: run.location.to_string(),
-                error: format!("{error:#}"),
+                error: describe(&error),
             })?;
         longest = longest.max(durations.max.unwrap_or(f64::MAX));
     }

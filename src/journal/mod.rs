@@ -16,8 +16,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow};
 
+use crate::error::describe_errno;
 use crate::host::is_mount_point;
-use crate::output::{Destination, Reserve, Target, WriteMethod, is_out_of_space, write_whole};
+use crate::output::{
+    Destination, Reserve, Target, WriteMethod, advise, is_out_of_space, write_whole,
+};
 use crate::result::RunResult;
 use format::{append, parse_array, parse_lines, write_array, write_line};
 use lock::LockedFile;
@@ -148,7 +151,7 @@ impl Journal {
         Some(format!(
             "cannot lock {}: {}; make sure that no other job writes to it",
             partial.display(),
-            errno.desc()
+            describe_errno(errno)
         ))
     }
 
@@ -175,11 +178,9 @@ impl Journal {
                 if reserved.is_none() {
                     *reserved = reserve(partial);
                 }
-                added.with_context(|| {
-                    format!(
-                        "cannot add a result to {}; make room, then continue with --resume",
-                        partial.display()
-                    )
+                added.map_err(|error| {
+                    advise(error, "make room, then continue with --resume")
+                        .context(format!("cannot add a result to {}", partial.display()))
                 })
             }
         }
@@ -206,12 +207,12 @@ impl Journal {
             let lines = BufReader::new(file).lines();
             write_array(out, lines.map(|line| Ok(serde_json::from_str(&line?)?)))
         })
-        .with_context(|| {
-            format!(
-                "cannot write {}; the results so far are in {}: make room, then continue with --resume",
+        .map_err(|error| {
+            advise(error.into(), "make room, then continue with --resume").context(format!(
+                "cannot write {} (the results so far are in {})",
                 target.path().display(),
                 partial.display()
-            )
+            ))
         })?;
         file.remove(&partial)?;
         Ok(written)

@@ -13,6 +13,7 @@ use std::str::FromStr;
 use anyhow::{Context, Error, Result, ensure};
 use serde::Serialize;
 
+use crate::error::Advice;
 use crate::terminal;
 
 pub(crate) use reserve::Reserve;
@@ -83,8 +84,7 @@ impl Destination {
             }
         };
         written.map_err(|error| {
-            let advice = advice(&error);
-            error.context(format!("cannot write {}{advice}", path.display()))
+            advise(error, MAKE_ROOM).context(format!("cannot write {}", path.display()))
         })
     }
 
@@ -146,17 +146,23 @@ pub fn is_out_of_space(error: &Error) -> bool {
     })
 }
 
-/// Returns advice to append to the error message for a document that could not be written.
-fn advice(error: &Error) -> &'static str {
+/// What to do if a document cannot be written because its disk is full.
+const MAKE_ROOM: &str = "make room, or name a file on another disk";
+
+/// Attaches advice to an error in writing a document: `if_full` if the disk or quota is full, or how
+/// to raise the limit if the file became too large; otherwise nothing.
+pub fn advise(error: Error, if_full: &'static str) -> Error {
     let kind = |cause: &(dyn std::error::Error + 'static)| {
         cause.downcast_ref().map(|error: &io::Error| error.kind())
     };
     match error.chain().find_map(kind) {
         Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
-            "; make room, or name a file on another disk"
+            error.context(Advice(if_full))
         }
-        Some(io::ErrorKind::FileTooLarge) => "; raise the file size limit (ulimit -f)",
-        _ => "",
+        Some(io::ErrorKind::FileTooLarge) => {
+            error.context(Advice("raise the file size limit (ulimit -f)"))
+        }
+        _ => error,
     }
 }
 

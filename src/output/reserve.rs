@@ -5,11 +5,12 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 
 use super::target::directory_of;
+use super::{MAKE_ROOM, advise};
 
 /// Sizes to try, in bytes: enough for a result with a thousand intervals, or for a typical one.
 const SIZES: [usize; 2] = [256 << 10, 32 << 10];
@@ -33,15 +34,10 @@ impl Reserve {
             }
         }
         match refused {
-            Some(error) if is_out_of_space(&error) => Err(Error::new(error).context(format!(
-                "no space for {}; make room, or name a file on another disk",
-                path.display()
-            ))),
-            Some(error) if error.kind() == ErrorKind::FileTooLarge => Err(Error::new(error)
-                .context(format!(
-                    "no space for {} within the file size limit; raise it (ulimit -f)",
-                    path.display()
-                ))),
+            Some(error) if is_out_of_space(&error) || error.kind() == ErrorKind::FileTooLarge => {
+                Err(advise(error.into(), MAKE_ROOM)
+                    .context(format!("cannot reserve space for {}", path.display())))
+            }
             _ => Ok(None),
         }
     }

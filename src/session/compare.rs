@@ -16,6 +16,7 @@ use crate::compare::read::{Input, InputError, read};
 use crate::compare::run::ComparedRun;
 use crate::compare::threads::in_parallel;
 use crate::compare::threshold::ThresholdCheck;
+use crate::error::describe;
 use crate::exit::Exit;
 use crate::format::count;
 use crate::output::Destination;
@@ -24,7 +25,7 @@ use crate::terminal::{line, message};
 /// Runs a comparison. Every error means "inconclusive": exit status 1 is reserved for regressions.
 pub fn run(job: &CompareJob) -> Exit {
     in_parallel(|| run_in_parallel(job)).unwrap_or_else(|error| {
-        message!("{PREFIX}{error:#}");
+        message!("{PREFIX}{}", describe(&error));
         Exit::Inconclusive
     })
 }

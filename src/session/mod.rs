@@ -18,6 +18,7 @@ use anyhow::Error;
 
 use crate::cli::{DIALECT_VARIABLE, Dialect};
 use crate::clock;
+use crate::error::describe;
 use crate::exit::Exit;
 use crate::output::WriteMethod;
 use crate::signal::{self, Interrupted};
@@ -48,7 +49,7 @@ fn remark(written: &WriteMethod) {
 
 /// Prints an error on standard error and returns its exit status.
 fn fail(prefix: &str, error: &Error) -> Exit {
-    message!("{prefix}{error:#}");
+    message!("{prefix}{}", describe(error));
     match error.is::<Interrupted>() {
         true => Exit::interrupted(),
         false => Exit::Failure,

@@ -10,6 +10,7 @@ use super::fail;
 use super::progress::{IntervalLines, RunProgress};
 use crate::cli::sysbench::{self as cli, Command, Invocation};
 use crate::engine::{Observer, Progress};
+use crate::error::describe;
 use crate::exit::Exit;
 use crate::output::print;
 use crate::plan::{FilePlan, FileioParams, RunPlan};
@@ -37,7 +38,7 @@ pub fn run(args: &[OsString]) -> Exit {
         Err(error) => print(&report::banner()).and(Err(error)),
     };
     done.unwrap_or_else(|error| {
-        print_fatal(&format!("{error:#}"));
+        print_fatal(&describe(&error));
         fail(PREFIX, &error)
     })
 }

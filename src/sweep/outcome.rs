@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::process::{ExitedProcess, Termination};
 use super::{LaunchParams, NONCE_LABEL};
+use crate::error::describe;
 use crate::result::{
     ClockInfo, ClockSource, EndedBy, Harness, Host, Launch, Noise, Rates, RunResult, SCHEMA, Start,
     Status, Tool, Totals, Workload,
@@ -63,7 +64,7 @@ impl LaunchedInstance {
                 }
                 result
             }
-            Err(problem) => self.failed(describe_failure(&format!("{problem:#}"), exited)),
+            Err(problem) => self.failed(describe_failure(&describe(&problem), exited)),
         }
     }
 

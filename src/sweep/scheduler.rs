@@ -13,6 +13,7 @@ use super::outcome::LaunchedInstance;
 use super::process::{ExitedProcess, Process, Termination};
 use super::{Instance, LaunchParams, Sweep};
 use crate::descriptors::DescriptorLimit;
+use crate::error::describe;
 use crate::result::{RunResult, Runner, Status, Workload};
 use crate::signal;
 use crate::start::StartAt;
@@ -194,7 +195,7 @@ impl<I: Iterator<Item = Instance>> Scheduler<'_, I> {
         launched: LaunchedInstance,
         error: &Error,
     ) -> Result<()> {
-        let result = launched.failed(format!("{error:#}"));
+        let result = launched.failed(describe(error));
         self.observer.instance_ended(instance, result)
     }
 

@@ -61,7 +61,7 @@ fn a_full_disk_under_the_result_file_loses_no_saved_result() {
         assert_ended(&output, 1);
         let message = text(&output.stderr);
         assert!(
-            message.contains("r.json") && message.contains("No space left"),
+            message.contains("r.json") && message.contains("no space left"),
             "{message}"
         );
         assert!(

@@ -105,7 +105,9 @@ fn the_page_cache_is_reported_and_dropped() {
         std::fs::read(bench.file(file)).expect("a test file");
     }
     let cached = run("--flags none");
-    assert_eq!(resident(&cached), Some(1200 << 10));
+    // The kernel may reclaim a few pages at any time.
+    let expected = 1100 << 10..=1200 << 10;
+    assert!(resident(&cached).is_some_and(|bytes| expected.contains(&bytes)));
     let warned = |result: &serde_json::Value| {
         let warnings = result["warnings"].as_array().expect("warnings");
         warnings

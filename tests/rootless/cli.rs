@@ -455,7 +455,7 @@ fn a_full_device_as_standard_output_is_a_reported_error() {
             .expect("the program starts");
         assert_ended(&output, 1);
         let message = text(&output.stderr);
-        assert!(message.contains("No space left"), "{args}: {message}");
+        assert!(message.contains("no space left"), "{args}: {message}");
     }
 }
 

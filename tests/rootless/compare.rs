@@ -727,7 +727,7 @@ fn one_unreadable_entry_does_not_hide_the_others_of_its_directory() {
     assert_eq!(strict.status.code(), Some(2));
     let named = stderr(&strict);
     assert!(
-        named.contains("b/one/dangling.json: cannot follow this symbolic link: No such file")
+        named.contains("b/one/dangling.json: cannot follow this symbolic link: no such file")
             && named.contains("b/sparse:1: it is not text: a NUL byte"),
         "{named}"
     );

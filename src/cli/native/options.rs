@@ -9,6 +9,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory};
 
 use super::{Action, Cli};
+use crate::error::describe;
 use crate::plan::RunPlan;
 
 /// Options of a command that are not part of what is measured, and not accepted in a profile.
@@ -74,7 +75,7 @@ pub fn plan(test: &str, options: &[(&str, Option<&str>)]) -> Result<RunPlan, Opt
     match cli.into_action() {
         Ok(Action::Measure { plan, .. }) => Ok(*plan),
         Ok(_) => Err(invalid(format!("unknown test '{test}'"))),
-        Err(error) => Err(invalid(format!("{error:#}"))),
+        Err(error) => Err(invalid(describe(&error))),
     }
 }
 

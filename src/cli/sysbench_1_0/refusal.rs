@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use crate::error::describe;
+
 /// Where a message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
@@ -43,6 +45,6 @@ impl Refusal {
 
 impl From<anyhow::Error> for Refusal {
     fn from(error: anyhow::Error) -> Self {
-        Self::fatal(format_args!("{error:#}"))
+        Self::fatal(describe(&error))
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Error, anyhow};
 
 use crate::compare::run::Location;
+use crate::error::describe;
 use crate::terminal;
 
 /// Something that could not be read as a result.
@@ -24,7 +25,7 @@ impl fmt::Display for InputError {
         if *line > 0 {
             write!(f, ":{line}")?;
         }
-        write!(f, ": {:#}", self.reason)
+        write!(f, ": {}", describe(&self.reason))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow, ensure};
 
 use super::super::measure::lock;
+use crate::error::describe;
 use crate::format::mib_or_gib;
 use crate::host::free_bytes;
 use crate::plan::{FilePlan, OpenFlags, RunPlan};
@@ -181,7 +182,7 @@ impl CurrentSet {
         let made = prepare::prepare(&self.files, written);
         self.state = match &made {
             Ok(()) => SuiteFilesState::Complete,
-            Err(error) => SuiteFilesState::Failed(format!("{error:#}")),
+            Err(error) => SuiteFilesState::Failed(describe(error)),
         };
         if made.is_err() && !self.existed {
             self.files.remove_created()?;

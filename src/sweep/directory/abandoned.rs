@@ -12,6 +12,7 @@ use nix::errno::Errno;
 
 use super::PREFIX;
 use super::handle::{DirectoryHandle, LockState, NotRemoved};
+use crate::error::describe_errno;
 use crate::sweep::token::is_token;
 
 /// The directory of another sweep.
@@ -87,7 +88,7 @@ impl fmt::Display for OtherSweep {
                 "warning: {} belongs to another sweep, and cannot be locked: {}; if that sweep was \
                  killed, remove the directory",
                 path.display(),
-                errno.desc()
+                describe_errno(*errno)
             ),
         }
     }

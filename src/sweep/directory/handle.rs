@@ -19,6 +19,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::retry_on_intr;
 
 use crate::beneath;
+use crate::error::describe_errno;
 use crate::lock_holder;
 use crate::sweep::token::token;
 use crate::workload::fileio::files::remove_test_files;
@@ -271,7 +272,7 @@ impl fmt::Display for KeptReason {
                 f.write_str(", not created by wbench")
             }
             Self::InUse(holder) => write!(f, "it is in use by {holder}"),
-            Self::SystemCall(errno) => f.write_str(errno.desc()),
+            Self::SystemCall(errno) => f.write_str(&describe_errno(*errno)),
         }
     }
 }

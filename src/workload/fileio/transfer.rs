@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 
+use crate::error::describe_errno;
+
 /// Repeats a call that a signal interrupted.
 pub(super) fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
     loop {
@@ -49,7 +51,7 @@ impl fmt::Display for TransferError {
             Ok(moved) => write!(f, "only {moved} bytes were moved"),
             Err(Errno::ENOSPC) => f.write_str(OUT_OF_SPACE),
             Err(Errno::EFBIG) => f.write_str(TOO_LARGE),
-            Err(errno) => write!(f, "{} ({errno:?})", errno.desc()),
+            Err(errno) => f.write_str(&describe_errno(errno)),
         }
     }
 }
