@@ -1,5 +1,7 @@
 //! Cost of the harness itself, measured on the engine that the run will use.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use crate::clock::Clock;
@@ -48,7 +50,8 @@ pub fn measure<C: Clock>(setup: Setup, clock: C) -> Result<Harness> {
         durations.add(&run.all.events);
         // Fewer than requested if a signal arrived; the run that follows will end at once.
         let done = durations.count() - before;
-        costs.push(run.cpu_time.0 as f64 / done.max(1) as f64);
+        let cpu_time: Duration = run.cpu_time().unwrap_or_default();
+        costs.push(cpu_time.as_nanos() as f64 / done.max(1) as f64);
     }
     costs.sort_by(f64::total_cmp);
     Ok(Harness {

@@ -10,6 +10,7 @@ use crate::engine::statistics::Statistics;
 use crate::engine::{self, Observer, RunOutcome, Setup};
 use crate::error::describe;
 use crate::harness;
+use crate::host::accounting::{SystemActivity, time_budget};
 use crate::host::{self, SystemRoot};
 use crate::plan::{ClockChoice, RunPlan, Test};
 use crate::result::{
@@ -18,7 +19,7 @@ use crate::result::{
 };
 use crate::signal::Interrupted;
 use crate::warning::{self, HostWarning};
-use crate::window::Window;
+use crate::window::{Observed, Window};
 use crate::with_clock;
 use crate::workload::cpu::Cpu;
 use crate::workload::fileio::Fileio;
@@ -100,13 +101,15 @@ impl<'a> Run<'a> {
         if let Err(error) = self.inspect_page_cache(files.as_deref()) {
             return self.not_run(&error);
         }
-        let mut window = Window::open(&self.time, observer);
+        let storage = self.storage.as_ref();
+        let device = storage.and_then(|storage| storage.device.as_deref());
+        let mut window = Window::open(&self.time, device, observer);
         let outcome = with_clock!(self.time.clock, clock => self.run(clock, files, &mut window));
-        let (started_at, noise) = window.close();
+        let observed = window.close();
         match outcome {
             Ok((outcome, blocks)) => {
                 self.memory = (!blocks.is_empty()).then(|| pages_below(&blocks));
-                self.result(started_at, noise, outcome)
+                self.result(observed, outcome)
             }
             Err(error) => self.not_run(&error),
         }
@@ -210,8 +213,7 @@ impl<'a> Run<'a> {
             late_s: None,
             all: Statistics::default(),
             threads: Vec::new(),
-            cpu_time: Nanoseconds(0),
-            runqueue_wait: None,
+            activity: None,
             intervals: Vec::new(),
             ended_by: if interrupted {
                 EndedBy::Signal
@@ -220,12 +222,17 @@ impl<'a> Run<'a> {
             },
             error: None,
         };
-        let mut result = self.result(SystemTime::now(), Noise::default(), nothing);
+        let unobserved = Observed {
+            started_at: SystemTime::now(),
+            noise: Noise::default(),
+            system: SystemActivity::default(),
+        };
+        let mut result = self.result(unobserved, nothing);
         result.error = Some(describe(error));
         result
     }
 
-    fn result(self, started_at: SystemTime, noise: Noise, outcome: RunOutcome) -> RunResult {
+    fn result(self, observed: Observed, outcome: RunOutcome) -> RunResult {
         let all = &outcome.all;
         let wall_s = outcome.wall.as_secs_f64();
         let events = all.events.count();
@@ -239,7 +246,7 @@ impl<'a> Run<'a> {
         let mut result = RunResult {
             schema: SCHEMA.into(),
             tool: Tool::this(),
-            started_at: humantime::format_rfc3339_seconds(started_at).to_string(),
+            started_at: humantime::format_rfc3339_seconds(observed.started_at).to_string(),
             labels: self.plan.labels.clone(),
             suite: None,
             launch: None,
@@ -283,9 +290,13 @@ impl<'a> Run<'a> {
                 })
                 .collect(),
             noise: Noise {
-                runqueue_wait_s: outcome.runqueue_wait.map(|wait| wait.as_secs_f64()),
-                ..noise
+                runqueue_wait_s: outcome.queued_time().map(|wait| wait.as_secs_f64()),
+                ..observed.noise
             },
+            accounting: outcome
+                .activity
+                .as_ref()
+                .map(|threads| time_budget(threads, &observed.system, self.host.cpus)),
             intervals: outcome.intervals,
             warnings: Vec::new(),
             host: self.host,

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::clock::TimeSource;
 use crate::engine::{Observer, Progress, Snapshot};
-use crate::host::{NoiseBefore, noise_start};
+use crate::host::accounting::{SystemActivity, SystemCounters, SystemReading};
+use crate::host::{NoiseBefore, SystemRoot, noise_start};
 use crate::result::{Interval, Noise};
 
 /// Observes the machine during a run, and forwards to another observer.
@@ -16,27 +17,51 @@ pub struct Window<'a> {
     /// Noise before the wait.
     before: Option<Noise>,
     noise: NoiseBefore,
+    counters: SystemCounters,
+    /// Reading at the start of the threads.
+    at_start: Option<SystemReading>,
+    system: SystemActivity,
+}
+
+/// What happened during the window.
+pub struct Observed {
+    /// When the run started.
+    pub started_at: SystemTime,
+    /// Other activity of the machine.
+    pub noise: Noise,
+    /// Activity of the machine and of the control groups between the start of the threads and
+    /// their end.
+    pub system: SystemActivity,
 }
 
 impl<'a> Window<'a> {
     /// Opens the window of a run that begins now.
-    pub fn open(time: &'a TimeSource, inner: &'a mut dyn Observer) -> Self {
+    ///
+    /// `device` is the one below the test files, if there are any.
+    pub fn open(time: &'a TimeSource, device: Option<&str>, inner: &'a mut dyn Observer) -> Self {
         Self {
             time,
             inner,
             started_at: SystemTime::now(),
             before: None,
+            counters: SystemCounters::find(SystemRoot::default(), device),
+            at_start: None,
+            system: SystemActivity::default(),
             noise: noise_start(),
         }
     }
 
-    /// Returns when the run started, and what else the machine did during it.
-    pub fn close(self) -> (SystemTime, Noise) {
+    /// Returns when the run started, and what the machine did during it.
+    pub fn close(self) -> Observed {
         let noise = self.noise.since();
         let noise = self
             .before
             .map_or(noise.clone(), |before| before.plus(&noise));
-        (self.started_at, noise)
+        Observed {
+            started_at: self.started_at,
+            noise,
+            system: self.system,
+        }
     }
 }
 
@@ -52,11 +77,23 @@ impl Observer for Window<'_> {
         self.time.begin();
     }
 
+    fn ready(&mut self) {
+        self.at_start = Some(self.counters.read());
+        self.inner.ready();
+    }
+
     fn started(&mut self) {
         if self.before.is_some() {
             self.started_at = SystemTime::now();
         }
         self.inner.started();
+    }
+
+    fn ended(&mut self) {
+        if let Some(at_start) = &self.at_start {
+            self.system = self.counters.since(at_start);
+        }
+        self.inner.ended();
     }
 
     fn progress_interval(&self) -> Option<Duration> {

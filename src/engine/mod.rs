@@ -23,10 +23,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
-use nix::time::{ClockId, clock_gettime};
 
 use crate::clock::{Clock, Nanoseconds, Ticks};
-use crate::host::thread_runqueue_wait;
+use crate::host::accounting::{ReadyThread, ThreadActivity};
 use crate::result::{EndedBy, Interval};
 use crate::signal;
 use crate::start::StartAt;
@@ -104,8 +103,14 @@ pub trait Observer {
     /// The start time is some milliseconds ahead, or the wait was canceled.
     fn wait_ended(&mut self) {}
 
+    /// All threads are ready and wait. The time that this takes is not part of the run.
+    fn ready(&mut self) {}
+
     /// All threads are about to begin.
     fn started(&mut self) {}
+
+    /// All threads have ended, or the run was abandoned.
+    fn ended(&mut self) {}
 
     /// Returns how often to call [`Observer::progress`]; `None` for never.
     fn progress_interval(&self) -> Option<Duration> {
@@ -154,11 +159,9 @@ pub struct RunOutcome {
     pub all: Statistics,
     /// Totals of each thread.
     pub threads: Vec<ThreadSums>,
-    /// CPU time of the threads between the start barrier and their end.
-    pub cpu_time: Nanoseconds,
-    /// Time that the threads waited in run queues, from just before the common start to their last
-    /// event; `None` if unknown for a thread.
-    pub runqueue_wait: Option<Duration>,
+    /// What each thread did, and for how long, from the common start to its last event; `None` if
+    /// the run was abandoned or a thread panicked.
+    pub activity: Option<Vec<(Duration, ThreadActivity)>>,
     /// The intervals, in order.
     pub intervals: Vec<Interval>,
     /// What ended the run.
@@ -168,6 +171,18 @@ pub struct RunOutcome {
 }
 
 impl RunOutcome {
+    /// Returns the CPU time of the threads from the common start to their end, if it is known.
+    pub fn cpu_time(&self) -> Option<Duration> {
+        let threads = self.activity.as_ref()?.iter();
+        Some(threads.map(|(_, thread)| thread.cpu).sum())
+    }
+
+    /// Returns the time that the threads waited in run queues, if it is known.
+    pub fn queued_time(&self) -> Option<Duration> {
+        let threads = self.activity.as_ref()?.iter();
+        threads.map(|(_, thread)| thread.queued).sum()
+    }
+
     /// Runs `verify` after a run that ended normally; its error fails the run.
     pub fn verify(&mut self, verify: impl FnOnce() -> Result<()>) {
         if !matches!(self.ended_by, EndedBy::Work | EndedBy::Time) {
@@ -237,6 +252,7 @@ pub fn run<W: EventSource, C: Clock>(
         intervals_reported: 0,
     };
     let end = supervisor.wait_for_end(&ended);
+    supervisor.observer.ended();
     let start = barrier.start();
     let wall = clock.scale().between(
         start.schedule.began,
@@ -255,8 +271,13 @@ pub fn run<W: EventSource, C: Clock>(
         late_s: start.late_s,
         all,
         threads,
-        cpu_time: end.cpu_time,
-        runqueue_wait: end.runqueue_wait.filter(|_| end.abandoned.is_none()),
+        activity: end.activity.map(|threads| {
+            let since_start = |at| clock.scale().between(start.opened, at);
+            let activity = threads.into_iter();
+            activity
+                .map(|(at, activity)| (Duration::from_nanos(since_start(at).0), activity))
+                .collect()
+        }),
         intervals: intervals.into_iter().map(|it| it.summary).collect(),
         ended_by: match end.abandoned {
             Some(AbandonReason::ForcedShutdown) => EndedBy::ForcedShutdown,
@@ -285,8 +306,7 @@ pub fn try_threads(setup: Setup) -> Result<()> {
 /// How a thread's part of a run ended.
 struct ThreadEnd {
     at: Ticks,
-    cpu_time: Nanoseconds,
-    runqueue_wait: Option<Duration>,
+    activity: ThreadActivity,
     result: Result<()>,
 }
 
@@ -303,31 +323,21 @@ fn run_worker<W: EventSource, C: Clock>(
     }
     // Every thread must get here, even after an error: the others wait for it.
     let is_over = || recorder.shared.is_over();
-    let (start, wait_before) = barrier.wait(is_over, thread_runqueue_wait);
+    let (start, counters) = barrier.wait(is_over, ReadyThread::read);
     recorder.open(start.schedule);
-    let cpu_before = thread_cpu_time();
+    let counters = counters.start();
     let result = prepared.and_then(|mut worker| worker.run(EventLoop::new(&mut recorder)));
-    let cpu_time = Nanoseconds(thread_cpu_time().saturating_sub(cpu_before));
     if result.is_err() {
         recorder.stop();
     }
     let at = recorder.now();
-    let runqueue_wait = thread_runqueue_wait()
-        .zip(wait_before)
-        .map(|(after, before)| after.saturating_sub(before));
+    let activity = counters.end();
     recorder.finish();
     ThreadEnd {
         at,
-        cpu_time,
-        runqueue_wait,
+        activity,
         result,
     }
-}
-
-fn thread_cpu_time() -> u64 {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(0, |t| {
-        t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64
-    })
 }
 
 #[cfg(test)]

@@ -29,7 +29,10 @@ pub(super) struct StartBarrier<C: Clock> {
     /// Number of threads that are ready.
     ready: AtomicUsize,
     main: Thread,
-    opened: OnceLock<()>,
+    /// Ticks for which the threads were ready and the observer was not.
+    held: AtomicU64,
+    /// When the barrier opened.
+    opened: OnceLock<Ticks>,
     start: OnceLock<CommonStart>,
 }
 
@@ -37,6 +40,9 @@ pub(super) struct StartBarrier<C: Clock> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CommonStart {
     pub schedule: Schedule,
+    /// When the threads could begin: the barrier opened, or the start time came. The first of them
+    /// begins as soon as it gets a CPU.
+    pub opened: Ticks,
     /// Delay after the start time, in seconds; `None` without a start time, or if the run ended
     /// before it.
     pub late_s: Option<f64>,
@@ -52,6 +58,7 @@ impl<C: Clock> StartBarrier<C> {
             ready_at: AtomicU64::new(0),
             ready: AtomicUsize::new(0),
             main: thread::current(),
+            held: AtomicU64::new(0),
             opened: OnceLock::new(),
             start: OnceLock::new(),
         }
@@ -86,7 +93,7 @@ impl<C: Clock> StartBarrier<C> {
 
     /// Opens the barrier on the main thread when all threads are ready, or early if `is_over`
     /// reports the end of the run. Notifies the observer before the threads start. Returns the time
-    /// spent waiting for the start time.
+    /// spent waiting for the observer and for the start time, which is not part of the run.
     pub fn open_when_ready(
         &self,
         is_over: impl Fn() -> bool,
@@ -96,45 +103,61 @@ impl<C: Clock> StartBarrier<C> {
             thread::park_timeout(SIGNAL_CHECK);
         }
         self.mark_ready();
-        self.open();
         let ready = Instant::now();
-        let mut waited = Duration::ZERO;
         if let Some(start_at) = self.setup.start_at
             && start_at.is_ahead_by(2 * HEADROOM)
         {
+            self.open();
             observer.waiting();
             start_at.sleep_until(HEADROOM, &is_over);
             observer.wait_ended();
+            observer.ready();
             start_at.sleep_until(Duration::ZERO, is_over);
-            waited = ready.elapsed();
+        } else {
+            let began = self.clock.start();
+            observer.ready();
+            self.held
+                .store(self.clock.stop().since(began), Ordering::Release);
+            self.open();
         }
+        let waited = ready.elapsed();
         observer.started();
         waited
     }
 
     /// Lets all threads through, including those that arrive later.
     pub fn open(&self) {
-        self.opened.get_or_init(|| ());
+        self.opened.get_or_init(|| self.clock.start());
     }
 
     /// Returns how the run started. The first call starts it.
     pub fn start(&self) -> CommonStart {
         *self.start.get_or_init(|| {
             let start_at = self.setup.start_at;
-            let late_s = start_at.map(|start_at| start_at.late_s());
+            let late_s = start_at
+                .map(|start_at| start_at.late_s())
+                .filter(|&late_s| late_s >= 0.0);
+            let now = self.clock.start();
             let began = match start_at {
-                _ if self.setup.timed_from_start => self.clock.start(),
-                None => self.began,
+                _ if self.setup.timed_from_start => now,
+                None => Ticks(self.began.0 + self.held.load(Ordering::Acquire)),
                 // Excludes the wait: only the preparation lies between the beginning of the run and
                 // its start, as without a start time.
                 Some(_) => {
                     let ready_at = Ticks(self.ready_at.load(Ordering::Acquire));
-                    Ticks(self.clock.start().0 - ready_at.since(self.began))
+                    Ticks(now.0 - ready_at.since(self.began))
                 }
             };
+            let opened = self.opened.get().copied().unwrap_or(now);
+            let scale = self.clock.scale();
+            let came = late_s.map(|late_s| {
+                let late = scale.after(Ticks(0), Duration::from_secs_f64(late_s));
+                Ticks(now.since(late))
+            });
             CommonStart {
                 schedule: Schedule::beginning(began, self.setup, self.clock),
-                late_s: late_s.filter(|&late_s| late_s >= 0.0),
+                opened: came.map_or(opened, |came| opened.max(came)),
+                late_s,
             }
         })
     }

@@ -8,6 +8,7 @@ use anyhow::{Error, anyhow};
 use super::recorder::{FLUSH_INTERVAL, RunState};
 use super::{EventSource, Observer, Setup, ThreadEnd};
 use crate::clock::{Nanoseconds, Ticks};
+use crate::host::accounting::ThreadActivity;
 use crate::signal;
 
 /// How often the supervisor checks for a signal. Worker threads check at each event; this covers
@@ -34,9 +35,8 @@ pub(super) struct Supervisor<'a, W: EventSource> {
 pub(super) struct RunEnd {
     /// When the last thread ended; `None` if some hang.
     pub last: Option<Ticks>,
-    pub cpu_time: Nanoseconds,
-    /// `None` if unknown for a thread.
-    pub runqueue_wait: Option<Duration>,
+    /// When each thread ended, and what it did; `None` unless all have ended.
+    pub activity: Option<Vec<(Ticks, ThreadActivity)>>,
     pub error: Option<Error>,
     pub abandoned: Option<AbandonReason>,
 }
@@ -61,12 +61,12 @@ impl<W: EventSource> Supervisor<'_, W> {
     pub fn wait_for_end(&mut self, ended: &mpsc::Receiver<ThreadEnd>) -> RunEnd {
         let mut end = RunEnd {
             last: None,
-            cpu_time: Nanoseconds(0),
-            runqueue_wait: Some(Duration::ZERO),
+            activity: None,
             error: None,
             abandoned: None,
         };
         let mut last = Ticks(0);
+        let mut activity = Vec::with_capacity(self.setup.threads);
         let mut running = self.setup.threads;
         let mut interruption = None;
         let mut next_update = self
@@ -86,9 +86,7 @@ impl<W: EventSource> Supervisor<'_, W> {
                 Ok(thread) => {
                     running -= 1;
                     last = last.max(thread.at);
-                    end.cpu_time.0 += thread.cpu_time.0;
-                    let waited = end.runqueue_wait.zip(thread.runqueue_wait);
-                    end.runqueue_wait = waited.map(|(all, one)| all + one);
+                    activity.push((thread.at, thread.activity));
                     end.error = end.error.or(thread.result.err());
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -117,6 +115,7 @@ impl<W: EventSource> Supervisor<'_, W> {
             }
         }
         end.last = Some(last);
+        end.activity = Some(activity);
         end
     }
 

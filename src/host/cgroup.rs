@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::mounts::Mount;
 use super::root::SystemRoot;
-use crate::result::Cgroup;
+use crate::result::{Cgroup, IoLimits};
 
 /// Returns the limits that apply to this process. A memory limit that is not below the machine's
 /// memory is ignored, as is the number that means "unlimited" in version 1.
@@ -58,6 +58,96 @@ fn cpuset(root: &SystemRoot, directories: &[PathBuf], names: &[&str]) -> Option<
     directories
         .iter()
         .find_map(|group| names.iter().find_map(|name| root.text(group.join(name))))
+}
+
+/// Returns the directories of this process's groups with a version 1 controller or of version 2, and
+/// of their ancestors, as far as they are visible.
+pub(super) fn directories(root: &SystemRoot, mounts: &[Mount], controller: &str) -> Vec<PathBuf> {
+    let memberships = root.text("proc/self/cgroup").unwrap_or_default();
+    memberships
+        .lines()
+        .filter_map(Membership::parse)
+        .filter(|it| it.controllers.is_empty() || it.controllers.contains(&controller))
+        .flat_map(|membership| membership.directories(mounts))
+        .collect()
+}
+
+/// Returns the directory of this process's group of version 2, if it is visible.
+pub(super) fn own_directory(root: &SystemRoot, mounts: &[Mount]) -> Option<PathBuf> {
+    let memberships = root.text("proc/self/cgroup")?;
+    let memberships = memberships.lines().filter_map(Membership::parse);
+    memberships
+        .filter(|membership| membership.controllers.is_empty())
+        .find_map(|membership| membership.directories(mounts).into_iter().next())
+}
+
+/// Returns the limits for a device `major:minor`; `None` if no group that can limit it is visible.
+pub(super) fn io_limits(root: &SystemRoot, mounts: &[Mount], number: &str) -> Option<IoLimits> {
+    let memberships = root.text("proc/self/cgroup")?;
+    let mut limits = None;
+    for membership in memberships.lines().filter_map(Membership::parse) {
+        let directories = membership.directories(mounts);
+        // In version 1, the limits of ancestors do not apply.
+        let of_group = match &membership.controllers[..] {
+            [] => directories
+                .iter()
+                .map(|it| io_max(root, it, number))
+                .collect(),
+            names if names.contains(&"blkio") => {
+                let own = directories.first();
+                own.map(|it| blkio_throttle(root, it, number))
+                    .into_iter()
+                    .collect()
+            }
+            _ => Vec::new(),
+        };
+        for found in of_group {
+            let so_far: IoLimits = limits.unwrap_or_default();
+            limits = Some(IoLimits {
+                read_bytes_per_s: tighter(so_far.read_bytes_per_s, found.read_bytes_per_s),
+                write_bytes_per_s: tighter(so_far.write_bytes_per_s, found.write_bytes_per_s),
+                reads_per_s: tighter(so_far.reads_per_s, found.reads_per_s),
+                writes_per_s: tighter(so_far.writes_per_s, found.writes_per_s),
+            });
+        }
+    }
+    limits
+}
+
+/// Reads the limits of a group of version 2; "max" is no limit.
+fn io_max(root: &SystemRoot, directory: &Path, number: &str) -> IoLimits {
+    let text = root.text(directory.join("io.max")).unwrap_or_default();
+    let value = |name: &str| {
+        let limits = line_of_device(&text, number)?;
+        let mut limits = limits.split(' ');
+        limits.find_map(|limit| limit.strip_prefix(name)?.parse().ok())
+    };
+    IoLimits {
+        read_bytes_per_s: value("rbps="),
+        write_bytes_per_s: value("wbps="),
+        reads_per_s: value("riops="),
+        writes_per_s: value("wiops="),
+    }
+}
+
+/// Reads the limits of a group of version 1.
+fn blkio_throttle(root: &SystemRoot, directory: &Path, number: &str) -> IoLimits {
+    let value = |name: &str| {
+        let text = root.text(directory.join(format!("blkio.throttle.{name}_device")))?;
+        line_of_device(&text, number)?.parse().ok()
+    };
+    IoLimits {
+        read_bytes_per_s: value("read_bps"),
+        write_bytes_per_s: value("write_bps"),
+        reads_per_s: value("read_iops"),
+        writes_per_s: value("write_iops"),
+    }
+}
+
+/// Returns the rest of the line that begins with a device number.
+fn line_of_device<'a>(text: &'a str, number: &str) -> Option<&'a str> {
+    text.lines()
+        .find_map(|line| line.strip_prefix(number)?.strip_prefix(' '))
 }
 
 fn tighter<T: PartialOrd>(one: Option<T>, other: Option<T>) -> Option<T> {

@@ -4,6 +4,7 @@
 //! A value that the kernel does not report is None, never a guess. The files of the kernel and of
 //! the distribution are read below a [`SystemRoot`].
 
+pub mod accounting;
 mod block;
 mod cgroup;
 mod confinement;
@@ -19,7 +20,6 @@ mod mounts;
 mod noise;
 mod process;
 mod root;
-mod schedstat;
 mod smaps;
 mod storage;
 mod topology;
@@ -34,7 +34,6 @@ pub use mounts::is_mount_point;
 pub use noise::{NoiseBefore, noise_start};
 pub use process::{address_space_bytes, mappings, mappings_limit};
 pub use root::SystemRoot;
-pub use schedstat::thread_runqueue_wait;
 pub use smaps::{base_page_bytes, pages_below};
 pub use storage::{free_bytes, storage};
 pub use visibility::{NotVisible, not_visible};

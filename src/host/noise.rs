@@ -2,8 +2,8 @@
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
-use nix::unistd::{SysconfVar, sysconf};
 
+use super::accounting::ticks_per_second;
 use super::root::SystemRoot;
 use crate::result::Noise;
 
@@ -87,12 +87,6 @@ fn steal_ticks(root: &SystemRoot) -> Option<u64> {
     let stat = root.text("proc/stat")?;
     let all_cpus = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
     all_cpus.split_whitespace().nth(7)?.parse().ok()
-}
-
-/// Returns the rate of the clock ticks in /proc/stat.
-fn ticks_per_second() -> Option<f64> {
-    let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten()?;
-    (ticks > 0).then_some(ticks as f64)
 }
 
 #[cfg(test)]

@@ -128,6 +128,14 @@ impl Test {
         self.memory().is_some_and(MemoryParams::has_empty_events)
     }
 
+    /// Whether events never wait: not for a device, a lock or another thread.
+    pub fn never_waits(&self) -> bool {
+        match self {
+            Test::Cpu(_) | Test::Memory(_) => true,
+            Test::Fileio(_) | Test::Threads(_) | Test::Mutex(_) => false,
+        }
+    }
+
     /// Memory of the buffers of this many threads, in bytes; without huge pages, which have their
     /// own pool.
     pub fn buffer_bytes(&self, threads: usize) -> u64 {

@@ -6,8 +6,8 @@ use super::statistics::mean_and_deviation;
 use crate::format::{count, duration, gib, mib_or_gib, significant};
 use crate::plan::Test;
 use crate::result::{
-    BlockMemory, ClockInfo, Host, Interval, Latency, PageCache, RunResult, Start, Status, Storage,
-    SuiteRun, Warning,
+    Accounting, BlockMemory, ClockInfo, Host, Interval, Latency, PageCache, RunResult, Start,
+    Status, Storage, SuiteRun, Warning,
 };
 use crate::size::Size;
 use crate::terminal;
@@ -41,6 +41,9 @@ pub fn report(result: &RunResult) -> String {
     }
     if result.threads.len() > 1 {
         lines.named("fairness", &fairness(result));
+    }
+    if let Some(accounting) = result.accounting.as_ref().filter(|it| it.thread_s > 0.0) {
+        lines.named("time", &time(accounting));
     }
     if let Some(harness) = harness(result) {
         lines.named("harness", &harness);
@@ -217,6 +220,29 @@ fn harness(result: &RunResult) -> Option<String> {
     Some(format!(
         "{overhead:.0} ns per event, of which {floor:.0} ns are part of its latency"
     ))
+}
+
+/// Formats the shares of the time of the worker threads, without those below 0.1 %.
+fn time(accounting: &Accounting) -> String {
+    let share = |name: &str, seconds: f64| {
+        let percent = format!("{:.1}", 100.0 * seconds / accounting.thread_s);
+        (!matches!(&*percent, "0.0" | "-0.0")).then(|| format!("{percent} % {name}"))
+    };
+    let components = accounting.components();
+    let known = components.iter().filter_map(|&(name, s)| share(name, s?));
+    let rest = accounting
+        .unexplained_s
+        .and_then(|s| share("unexplained", s));
+    let mut text = known.chain(rest).collect::<Vec<_>>().join(", ");
+    let unknown: Vec<&str> = components
+        .iter()
+        .filter(|(_, seconds)| seconds.is_none())
+        .map(|&(name, _)| name)
+        .collect();
+    if !unknown.is_empty() {
+        _ = write!(text, " (unknown: {})", unknown.join(", "));
+    }
+    text
 }
 
 pub(super) fn clock(clock: &ClockInfo) -> String {

@@ -4,6 +4,7 @@
 //! breaking change increments the number in [`SCHEMA`]. Names contain their units.
 //! `schema/wbench.result-1.json` is the JSON Schema generated from these types.
 
+mod accounting;
 mod clock;
 mod host;
 mod latency;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use accounting::{Accounting, DeviceActivity, IoLimits, Pressure, PressureTotals};
 pub use clock::{ClockInfo, ClockSource, HzFrom};
 pub use host::{Cgroup, Confinement, Host, Noise, Topology};
 pub use latency::Latency;
@@ -81,6 +83,10 @@ pub struct RunResult {
     pub threads: Vec<ThreadTotals>,
     /// Activity of the machine during the run.
     pub noise: Noise,
+    /// Where the time of the worker threads went; null if the run never began, or if it was
+    /// abandoned because threads hung.
+    #[serde(default)]
+    pub accounting: Option<Accounting>,
     /// Report intervals (`--report-interval`).
     pub intervals: Vec<Interval>,
     /// Reasons why a number of this run may mislead.

@@ -103,6 +103,7 @@ impl LaunchedInstance {
             fsync_latency_ns: None,
             threads: Vec::new(),
             noise: Noise::default(),
+            accounting: None,
             intervals: Vec::new(),
             warnings: Vec::new(),
         }

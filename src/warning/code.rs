@@ -37,6 +37,10 @@ codes! {
     Steal = "steal",
     /// Worker threads waited for a CPU while others ran.
     RunqueueWait = "runqueue-wait",
+    /// A CPU quota held worker threads back.
+    Throttled = "throttled",
+    /// Worker threads of a test that never waits slept.
+    Blocked = "blocked",
     /// The blocks are not in pages of the size that was requested.
     BlockPages = "block-pages",
     // The clock.
@@ -59,6 +63,10 @@ codes! {
     BufferedLoop = "buffered-loop",
     /// Parts of the files were never written.
     UnwrittenFiles = "unwritten-files",
+    /// The device read or wrote more than the test asked for.
+    DeviceExcess = "device-excess",
+    /// The requests reached a limit of the control group for the device.
+    IoLimit = "io-limit",
     /// O_DIRECT does not work in the directory.
     NoDirectIo = "no-direct-io",
     /// No file can be created in the directory.

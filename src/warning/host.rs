@@ -1,4 +1,4 @@
-//! The machine: what it allows, and what it did during a run.
+//! The machine: what it allows, and the steal time of its CPUs.
 
 use std::fmt;
 
@@ -11,9 +11,6 @@ use crate::size::Size;
 /// Largest share of the machine's CPU time that the hypervisor may give to others without a
 /// warning.
 pub const STEAL_SHARE: f64 = 0.01;
-
-/// Largest share of the time of the worker threads that they may wait for a CPU without a warning.
-pub const RUNQUEUE_WAIT_SHARE: f64 = 0.05;
 
 /// Why the machine may mislead.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,8 +40,6 @@ pub enum HostWarning {
     },
     /// The hypervisor gave this share of the machine's CPU time to others.
     Steal(f64),
-    /// Worker threads waited for a CPU for this share of their time.
-    RunqueueWait(f64),
 }
 
 impl HostWarning {
@@ -83,22 +78,10 @@ impl HostWarning {
         })
     }
 
-    /// Returns the warnings of what the machine did during a run.
-    pub fn during(result: &RunResult) -> impl Iterator<Item = Self> {
-        let steal = steal_share(
-            result.noise.steal_s,
-            result.totals.wall_s,
-            f64::from(result.host.cpus),
-        );
-        let wait = runqueue_wait_share(
-            result.noise.runqueue_wait_s,
-            result.totals.wall_s,
-            result.workload.threads,
-        );
-        steal
-            .map(Self::Steal)
-            .into_iter()
-            .chain(wait.map(Self::RunqueueWait))
+    /// Returns a warning if the hypervisor took CPUs of the machine during a run.
+    pub fn of_steal(result: &RunResult) -> Option<Self> {
+        let cpus = f64::from(result.host.cpus);
+        steal_share(result.noise.steal_s, result.totals.wall_s, cpus).map(Self::Steal)
     }
 }
 
@@ -107,14 +90,8 @@ pub fn steal_share(steal_s: Option<f64>, wall_s: f64, cpus: f64) -> Option<f64> 
     share_above(STEAL_SHARE, steal_s, wall_s * cpus)
 }
 
-/// Returns the share of threads x wall time that the threads waited for a CPU, if it is above the
-/// threshold.
-fn runqueue_wait_share(wait_s: Option<f64>, wall_s: f64, threads: u64) -> Option<f64> {
-    share_above(RUNQUEUE_WAIT_SHARE, wait_s, wall_s * threads as f64)
-}
-
 /// Returns the share of a time in another, if both are known and it is above a threshold.
-fn share_above(threshold: f64, part_s: Option<f64>, whole_s: f64) -> Option<f64> {
+pub(super) fn share_above(threshold: f64, part_s: Option<f64>, whole_s: f64) -> Option<f64> {
     part_s
         .filter(|_| whole_s > 0.0)
         .map(|part_s| part_s / whole_s)
@@ -129,7 +106,6 @@ impl Reason for HostWarning {
             Self::CpuGovernor(_) => Code::CpuGovernor,
             Self::MemoryLimit { .. } => Code::MemoryLimit,
             Self::Steal(_) => Code::Steal,
-            Self::RunqueueWait(_) => Code::RunqueueWait,
         }
     }
 }
@@ -171,12 +147,6 @@ impl fmt::Display for HostWarning {
                 f,
                 "steal time: the hypervisor gave {:.1} % of this machine's CPU time to others \
                  during the run",
-                share * 100.0
-            ),
-            Self::RunqueueWait(share) => write!(
-                f,
-                "worker threads waited {:.1} % of the time for a CPU that other processes or \
-                 threads used: this is not the speed of an idle machine",
                 share * 100.0
             ),
         }
@@ -260,15 +230,5 @@ mod tests {
         assert_eq!(steal_share(Some(threshold), wall_s, cpus), None);
         assert_eq!(steal_share(None, wall_s, cpus), None);
         assert_eq!(steal_share(Some(1.0), 0.0, cpus), None);
-    }
-
-    #[test]
-    fn the_wait_for_a_cpu_is_a_warning_above_its_share_of_the_time_of_all_threads() {
-        let (wall_s, threads) = (10.0, 4);
-        let threshold = RUNQUEUE_WAIT_SHARE * wall_s * threads as f64;
-        assert!(runqueue_wait_share(Some(threshold * 1.01), wall_s, threads).is_some());
-        assert_eq!(runqueue_wait_share(Some(threshold), wall_s, threads), None);
-        assert_eq!(runqueue_wait_share(None, wall_s, threads), None);
-        assert_eq!(runqueue_wait_share(Some(1.0), 0.0, threads), None);
     }
 }

@@ -4,9 +4,11 @@
 //! [`Code`] lists them all; each has a row in the manual. The reasons themselves are in one file
 //! per subject, with the logic that detects them.
 
+mod budget;
 mod clock;
 mod code;
 mod comparison;
+mod device;
 mod host;
 mod memory;
 mod run;
@@ -18,10 +20,12 @@ use std::path::Path;
 use crate::plan::RunPlan;
 use crate::result::{ClockInfo, Host, RunResult, Storage, Warning};
 
+pub use budget::{BLOCKED_SHARE, BudgetWarning, RUNQUEUE_WAIT_SHARE, THROTTLED_SHARE};
 pub use clock::{ClockWarning, DRIFT_PPM, drift_above_threshold};
 pub use code::Code;
 pub use comparison::{ComparisonWarning, DoubtfulField};
-pub use host::{HostWarning, RUNQUEUE_WAIT_SHARE, STEAL_SHARE, steal_share};
+pub use device::{DEVICE_EXCESS_BYTES, DEVICE_EXCESS_SHARE, DeviceWarning, IO_LIMIT_SHARE};
+pub use host::{HostWarning, STEAL_SHARE, steal_share};
 pub use memory::{HUGE_SHARE, MemoryWarning};
 pub use run::{HARNESS_SHARE, LATE_S, RunWarning};
 pub use storage::{RESIDENT_SHARE, StorageWarning, UNFLUSHED_SHARE};
@@ -47,11 +51,17 @@ pub fn of_result(result: &RunResult, plan: &RunPlan) -> Vec<Warning> {
     let host = HostWarning::before(&result.host, threads)
         .into_iter()
         .chain(HostWarning::of_memory(&result.host, &plan.test, threads))
-        .chain(HostWarning::during(result))
         .map(Warning::from);
-    host.chain(MemoryWarning::of(result).map(Warning::from))
+    let budget = BudgetWarning::of(result);
+    // One warning about steal time: that of the worker threads, if there is any.
+    let is_stolen = budget.iter().any(|it| it.code() == Code::Steal);
+    let machine = HostWarning::of_steal(result).filter(|_| !is_stolen);
+    host.chain(machine.map(Warning::from))
+        .chain(budget.into_iter().map(Warning::from))
+        .chain(MemoryWarning::of(result).map(Warning::from))
         .chain(ClockWarning::of(&result.clock).map(Warning::from))
         .chain(StorageWarning::of_result(result).map(Warning::from))
+        .chain(DeviceWarning::of(result).into_iter().map(Warning::from))
         .chain(RunWarning::of(result, plan).map(Warning::from))
         .collect()
 }

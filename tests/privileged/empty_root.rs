@@ -89,6 +89,12 @@ fn unknown_values_are_null_and_never_guessed() {
         "/storage/rotational",
         "/noise/steal_s",
         "/noise/runqueue_wait_s",
+        "/accounting/contended_s",
+        "/accounting/throttled_s",
+        "/accounting/stolen_s",
+        "/accounting/migrations",
+        "/accounting/pressure/system/cpu_some_s",
+        "/accounting/device",
     ] {
         assert_eq!(result.pointer(unknown), Some(&Value::Null), "{unknown}");
     }
@@ -96,6 +102,11 @@ fn unknown_values_are_null_and_never_guessed() {
     assert!(number(&result, "/host/cpus") >= 1.0);
     assert!(result["host"]["kernel"].is_string());
     assert!(number(&result, "/noise/user_s") >= 0.0);
+    let known = ["user_s", "system_s", "unexplained_s"]
+        .map(|name| number(&result, &format!("/accounting/{name}")));
+    let sum: f64 = known.iter().sum();
+    let thread_s = number(&result, "/accounting/thread_s");
+    assert!((sum - thread_s).abs() < 1e-6, "{result:#}");
 }
 
 #[test]

@@ -302,6 +302,14 @@ fn the_manual_states_the_threshold_of_each_warning() {
     let thresholds = [
         (Code::Steal, percent(warning::STEAL_SHARE)),
         (Code::RunqueueWait, percent(warning::RUNQUEUE_WAIT_SHARE)),
+        (Code::Throttled, percent(warning::THROTTLED_SHARE)),
+        (Code::Blocked, percent(warning::BLOCKED_SHARE)),
+        (Code::DeviceExcess, percent(warning::DEVICE_EXCESS_SHARE)),
+        (
+            Code::DeviceExcess,
+            format!("{} MiB", warning::DEVICE_EXCESS_BYTES >> 20),
+        ),
+        (Code::IoLimit, percent(warning::IO_LIMIT_SHARE)),
         (Code::BlockPages, percent(warning::HUGE_SHARE)),
         (Code::ClockDrift, format!("{} ppm", warning::DRIFT_PPM)),
         (Code::PageCache, percent(warning::RESIDENT_SHARE)),

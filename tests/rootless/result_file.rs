@@ -215,6 +215,47 @@ fn clock_harness_and_noise_are_measured_in_every_run() {
 }
 
 #[test]
+fn the_time_budget_adds_up_in_every_run() {
+    for (args, result) in results() {
+        let budget = result["accounting"].as_object().unwrap();
+        let seconds = |name: &str| {
+            budget[name]
+                .as_f64()
+                .unwrap_or_else(|| panic!("{args}: {name}"))
+        };
+        let thread_s = seconds("thread_s");
+        let wall_s = number(&result, "/totals/wall_s") * number(&result, "/workload/threads");
+        assert!(
+            thread_s > 0.0 && thread_s <= wall_s * 1.001,
+            "{args}: {budget:?}"
+        );
+        let components = [
+            "user_s",
+            "system_s",
+            "contended_s",
+            "throttled_s",
+            "blocked_s",
+            "stolen_s",
+        ];
+        let mut sum = seconds("unexplained_s");
+        for component in components {
+            assert!(seconds(component) >= 0.0, "{args}: {budget:?}");
+            sum += seconds(component);
+        }
+        assert!((sum - thread_s).abs() < 1e-6, "{args}: {budget:?}");
+        for count in [
+            "voluntary_switches",
+            "involuntary_switches",
+            "migrations",
+            "minor_faults",
+            "major_faults",
+        ] {
+            assert!(budget[count].is_u64(), "{args}: {count}");
+        }
+    }
+}
+
+#[test]
 fn a_result_replaces_an_older_one_and_leaves_no_other_files() {
     let directory = temp_dir();
     fs::write(directory.path().join("r.json"), "old").unwrap();
