@@ -28,8 +28,8 @@ const REPETITIONS: usize = 20;
 /// Repetitions that are made even if they take long.
 const LEAST_REPETITIONS: usize = 5;
 
-/// No repetition begins later than this after the first, so that a measurement takes at most 2 ms
-/// on a CPU of at least 0.35 GHz that runs nothing else.
+/// Longest time of all repetitions in nanoseconds, without interruptions, as far as the least
+/// number of them does not take longer.
 const BUDGET_NS: u64 = 1_500_000;
 
 /// The effective clock of a CPU.
@@ -64,15 +64,17 @@ impl EffectiveClock {
 
     fn of_this_cpu<C: Clock>(clock: C) -> Option<Self> {
         let resolution_ns = resolution_ns(clock)?;
-        let first = clock.start();
         let mut durations = Vec::with_capacity(REPETITIONS);
+        let mut fastest = u64::MAX;
         loop {
             let start = clock.start();
             add(ROUNDS);
-            let stop = clock.stop();
-            durations.push(clock.scale().between(start, stop).0);
-            let is_late = clock.scale().between(first, stop).0 > BUDGET_NS;
-            if durations.len() >= REPETITIONS || durations.len() >= LEAST_REPETITIONS && is_late {
+            let ns = clock.scale().between(start, clock.stop()).0;
+            durations.push(ns);
+            fastest = fastest.min(ns);
+            let count = durations.len();
+            let is_spent = fastest.saturating_mul(count as u64) >= BUDGET_NS;
+            if count >= REPETITIONS || count >= LEAST_REPETITIONS && is_spent {
                 return Self::of_durations(durations, resolution_ns);
             }
         }
@@ -82,12 +84,12 @@ impl EffectiveClock {
     /// on the same core, only lengthen one.
     ///
     /// The chain took as long as measured, less at most two readings of the clock or two of its
-    /// steps. If the fastest quarter of the repetitions agree, none of them was disturbed.
+    /// steps. If half of the repetitions agree, none of these was disturbed, unless all were alike.
     fn of_durations(mut durations: Vec<u64>, resolution_ns: u64) -> Option<Self> {
         durations.sort_unstable();
         let fastest = durations.first().copied().filter(|&ns| ns > 0)?;
-        let quartile = durations[durations.len() / 4];
-        let uncertain_ns = 2 * resolution_ns + (quartile - fastest);
+        let median = durations[durations.len() / 2];
+        let uncertain_ns = 2 * resolution_ns + (median - fastest);
         Some(Self {
             ghz: (ADDITIONS_PER_ROUND * ROUNDS) as f64 / fastest as f64,
             error: uncertain_ns as f64 / fastest as f64,
@@ -174,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_is_two_steps_of_the_clock_and_the_spread_of_the_fastest_quarter() {
+    fn the_error_is_two_steps_of_the_clock_and_the_spread_of_the_faster_half() {
         let error = |durations: Vec<u64>, resolution_ns| {
             let clock = EffectiveClock::of_durations(durations, resolution_ns);
             clock.unwrap().error
@@ -186,8 +188,8 @@ mod tests {
             durations.resize(8, 48_000);
             durations
         };
-        assert_eq!(error(disturbed(3), 0), 0.0);
-        assert_eq!(error(disturbed(2), 0), 0.2);
+        assert_eq!(error(disturbed(5), 0), 0.0);
+        assert_eq!(error(disturbed(4), 0), 0.2);
         assert_eq!(error(disturbed(1), 20), 0.201);
     }
 
