@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Error, Result};
 
-use crate::clock::{Clock, Nanoseconds, TimeSource};
+use crate::clock::{Clock, EffectiveClock, Nanoseconds, TimeSource};
 use crate::engine::statistics::Statistics;
 use crate::engine::{self, Observer, RunOutcome, Setup};
 use crate::error::describe;
@@ -14,8 +14,8 @@ use crate::host::accounting::{SystemActivity, time_budget};
 use crate::host::{self, SystemRoot};
 use crate::plan::{ClockChoice, RunPlan, Test};
 use crate::result::{
-    BlockMemory, EndedBy, Harness, Host, Latency, Noise, PageCache, Rates, RunResult, SCHEMA,
-    Start, Status, Storage, ThreadTotals, Tool, Totals, Workload,
+    Accounting, BlockMemory, EndedBy, Harness, Host, Latency, Noise, PageCache, Rates, RunResult,
+    SCHEMA, Start, Status, Storage, ThreadTotals, Tool, Totals, Workload,
 };
 use crate::signal::Interrupted;
 use crate::warning::{self, HostWarning};
@@ -38,6 +38,8 @@ pub struct Run<'a> {
     host: Host,
     storage: Option<Storage>,
     memory: Option<BlockMemory>,
+    /// Effective clock of a CPU before and after the run.
+    cpu_clocks: [Option<EffectiveClock>; 2],
     harness: Harness,
 }
 
@@ -45,6 +47,18 @@ pub struct Run<'a> {
 fn measure_harness(setup: Setup, time: &TimeSource) -> Result<Harness> {
     engine::try_threads(setup)?;
     with_clock!(time.clock, clock => harness::measure(setup, clock))
+}
+
+/// Adds the effective clock of a CPU before and after the run.
+fn with_cpu_clocks(budget: Accounting, clocks: [Option<EffectiveClock>; 2]) -> Accounting {
+    let [before, after] = clocks.map(|clock| clock.map(|clock| clock.ghz));
+    let errors = clocks.into_iter().flatten().map(|clock| clock.error);
+    Accounting {
+        cpu_ghz_before: before,
+        cpu_ghz_after: after,
+        cpu_ghz_error: errors.reduce(f64::max),
+        ..budget
+    }
 }
 
 impl<'a> Run<'a> {
@@ -83,6 +97,7 @@ impl<'a> Run<'a> {
                 .as_ref()
                 .map(|files| host::storage(&SystemRoot::default(), &files.dir)),
             memory: None,
+            cpu_clocks: [None; 2],
             harness: Harness::default(),
         }
     }
@@ -101,6 +116,9 @@ impl<'a> Run<'a> {
         if let Err(error) = self.inspect_page_cache(files.as_deref()) {
             return self.not_run(&error);
         }
+        // Before and after everything that is timed or counted.
+        let pinned = engine::first_pinned_cpu(self.plan.pin);
+        self.cpu_clocks[0] = self.cpu_clock(pinned);
         let storage = self.storage.as_ref();
         let device = storage.and_then(|storage| storage.device.as_deref());
         let mut window = Window::open(&self.time, device, observer);
@@ -108,11 +126,19 @@ impl<'a> Run<'a> {
         let observed = window.close();
         match outcome {
             Ok((outcome, blocks)) => {
+                // A CPU that has just worked: others may have slowed down.
+                let cpu = pinned.or(outcome.last_cpu);
+                self.cpu_clocks[1] = cpu.and_then(|cpu| self.cpu_clock(Some(cpu)));
                 self.memory = (!blocks.is_empty()).then(|| pages_below(&blocks));
                 self.result(observed, outcome)
             }
             Err(error) => self.not_run(&error),
         }
+    }
+
+    /// Measures the effective clock of this CPU, or of the one that this thread runs on.
+    fn cpu_clock(&self, cpu: Option<usize>) -> Option<EffectiveClock> {
+        with_clock!(self.time.clock, clock => EffectiveClock::measure(clock, cpu))
     }
 
     /// Drops the set's pages from the page cache if the plan says so, and determines how much of
@@ -214,6 +240,7 @@ impl<'a> Run<'a> {
             all: Statistics::default(),
             threads: Vec::new(),
             activity: None,
+            last_cpu: None,
             intervals: Vec::new(),
             ended_by: if interrupted {
                 EndedBy::Signal
@@ -293,10 +320,10 @@ impl<'a> Run<'a> {
                 runqueue_wait_s: outcome.queued_time().map(|wait| wait.as_secs_f64()),
                 ..observed.noise
             },
-            accounting: outcome
-                .activity
-                .as_ref()
-                .map(|threads| time_budget(threads, &observed.system, self.host.cpus)),
+            accounting: outcome.activity.as_ref().map(|threads| {
+                let budget = time_budget(threads, &observed.system, self.host.cpus);
+                with_cpu_clocks(budget, self.cpu_clocks)
+            }),
             intervals: outcome.intervals,
             warnings: Vec::new(),
             host: self.host,

@@ -23,6 +23,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result};
+use nix::sched::sched_getcpu;
 
 use crate::clock::{Clock, Nanoseconds, Ticks};
 use crate::host::accounting::{ReadyThread, ThreadActivity};
@@ -31,6 +32,7 @@ use crate::signal;
 use crate::start::StartAt;
 
 pub use event_loop::{EventLoop, Events, Issued};
+pub use pin::first_pinned_cpu;
 pub use recorder::Recorder;
 pub use snapshots::{Snapshot, ThreadSums};
 pub use statistics::{Statistics, Transfer};
@@ -162,6 +164,8 @@ pub struct RunOutcome {
     /// What each thread did, and for how long, from the common start to its last event; `None` if
     /// the run was abandoned or a thread panicked.
     pub activity: Option<Vec<(Duration, ThreadActivity)>>,
+    /// The CPU on which the last thread ended; `None` if unknown.
+    pub last_cpu: Option<usize>,
     /// The intervals, in order.
     pub intervals: Vec<Interval>,
     /// What ended the run.
@@ -271,6 +275,7 @@ pub fn run<W: EventSource, C: Clock>(
         late_s: start.late_s,
         all,
         threads,
+        last_cpu: end.last_cpu,
         activity: end.activity.map(|threads| {
             let since_start = |at| clock.scale().between(start.opened, at);
             let activity = threads.into_iter();
@@ -307,6 +312,7 @@ pub fn try_threads(setup: Setup) -> Result<()> {
 struct ThreadEnd {
     at: Ticks,
     activity: ThreadActivity,
+    cpu: Option<usize>,
     result: Result<()>,
 }
 
@@ -336,6 +342,7 @@ fn run_worker<W: EventSource, C: Clock>(
     ThreadEnd {
         at,
         activity,
+        cpu: sched_getcpu().ok(),
         result,
     }
 }

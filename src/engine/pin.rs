@@ -13,6 +13,12 @@ pub(super) fn cpus_to_pin_to(pin: bool) -> Result<Option<Vec<core_affinity::Core
         .context("--pin: cannot read which CPUs this process may use; run without --pin")
 }
 
+/// Returns the CPU that the first worker is bound to; `None` if workers are not bound.
+pub fn first_pinned_cpu(pin: bool) -> Option<usize> {
+    let cpus = cpus_to_pin_to(pin).ok()??;
+    cpus.first().map(|cpu| cpu.id)
+}
+
 /// Binds the calling thread if a CPU is given.
 pub(super) fn bind_to(cpu: Option<core_affinity::CoreId>) -> Result<()> {
     if let Some(cpu) = cpu {

@@ -35,6 +35,8 @@ pub(super) struct Supervisor<'a, W: EventSource> {
 pub(super) struct RunEnd {
     /// When the last thread ended; `None` if some hang.
     pub last: Option<Ticks>,
+    /// The CPU that this thread ran on.
+    pub last_cpu: Option<usize>,
     /// When each thread ended, and what it did; `None` unless all have ended.
     pub activity: Option<Vec<(Ticks, ThreadActivity)>>,
     pub error: Option<Error>,
@@ -61,6 +63,7 @@ impl<W: EventSource> Supervisor<'_, W> {
     pub fn wait_for_end(&mut self, ended: &mpsc::Receiver<ThreadEnd>) -> RunEnd {
         let mut end = RunEnd {
             last: None,
+            last_cpu: None,
             activity: None,
             error: None,
             abandoned: None,
@@ -85,7 +88,10 @@ impl<W: EventSource> Supervisor<'_, W> {
             match event {
                 Ok(thread) => {
                     running -= 1;
-                    last = last.max(thread.at);
+                    if thread.at >= last {
+                        last = thread.at;
+                        end.last_cpu = thread.cpu;
+                    }
                     activity.push((thread.at, thread.activity));
                     end.error = end.error.or(thread.result.err());
                 }

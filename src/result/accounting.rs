@@ -40,6 +40,17 @@ pub struct Accounting {
     /// Activity of the device below the test files; null except for fileio.
     #[serde(default)]
     pub device: Option<DeviceActivity>,
+    /// Effective clock of a CPU before the run, in GHz: of the first worker's with `pin`, else of
+    /// the one that the main thread ran on.
+    #[serde(default)]
+    pub cpu_ghz_before: Option<f64>,
+    /// Effective clock of a CPU after the run, in GHz: of the first worker's with `pin`, else of
+    /// the one on which the last worker ended.
+    #[serde(default)]
+    pub cpu_ghz_after: Option<f64>,
+    /// Relative error bound of both.
+    #[serde(default)]
+    pub cpu_ghz_error: Option<f64>,
 }
 
 impl Accounting {

@@ -41,6 +41,8 @@ codes! {
     Throttled = "throttled",
     /// Worker threads of a test that never waits slept.
     Blocked = "blocked",
+    /// The effective clock of the CPU changed during the run.
+    CpuClock = "cpu-clock",
     /// The blocks are not in pages of the size that was requested.
     BlockPages = "block-pages",
     // The clock.

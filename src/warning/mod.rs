@@ -8,6 +8,7 @@ mod budget;
 mod clock;
 mod code;
 mod comparison;
+mod cpu_clock;
 mod device;
 mod host;
 mod memory;
@@ -24,6 +25,7 @@ pub use budget::{BLOCKED_SHARE, BudgetWarning, RUNQUEUE_WAIT_SHARE, THROTTLED_SH
 pub use clock::{ClockWarning, DRIFT_PPM, drift_above_threshold};
 pub use code::Code;
 pub use comparison::{ComparisonWarning, DoubtfulField};
+pub use cpu_clock::{CPU_CLOCK_CHANGE, CpuClockWarning};
 pub use device::{DEVICE_EXCESS_BYTES, DEVICE_EXCESS_SHARE, DeviceWarning, IO_LIMIT_SHARE};
 pub use host::{HostWarning, STEAL_SHARE, steal_share};
 pub use memory::{HUGE_SHARE, MemoryWarning};
@@ -56,8 +58,10 @@ pub fn of_result(result: &RunResult, plan: &RunPlan) -> Vec<Warning> {
     // One warning about steal time: that of the worker threads, if there is any.
     let is_stolen = budget.iter().any(|it| it.code() == Code::Steal);
     let machine = HostWarning::of_steal(result).filter(|_| !is_stolen);
+    let cpu_clock = result.accounting.as_ref().and_then(CpuClockWarning::of);
     host.chain(machine.map(Warning::from))
         .chain(budget.into_iter().map(Warning::from))
+        .chain(cpu_clock.map(Warning::from))
         .chain(MemoryWarning::of(result).map(Warning::from))
         .chain(ClockWarning::of(&result.clock).map(Warning::from))
         .chain(StorageWarning::of_result(result).map(Warning::from))

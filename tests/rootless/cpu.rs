@@ -357,3 +357,18 @@ fn more_threads_than_cpus_are_a_warning() {
         .success()
         .stdout(contains("WARNING").and(contains(format!("{threads} threads share"))));
 }
+
+#[test]
+fn the_effective_clock_is_measured_before_and_after_every_run() {
+    for options in ["", "--pin", "--threads 3", "--clock monotonic"] {
+        let args = format!("cpu --max-prime 100 --events 100 {options}");
+        let result = result_of(Path::new("."), &args);
+        for clock in ["before", "after"] {
+            assert!(
+                number(&result, &format!("/accounting/cpu_ghz_{clock}")) > 0.0,
+                "{args}"
+            );
+        }
+        assert!(number(&result, "/accounting/cpu_ghz_error") > 0.0, "{args}");
+    }
+}

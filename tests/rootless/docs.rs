@@ -310,6 +310,7 @@ fn the_manual_states_the_threshold_of_each_warning() {
             format!("{} MiB", warning::DEVICE_EXCESS_BYTES >> 20),
         ),
         (Code::IoLimit, percent(warning::IO_LIMIT_SHARE)),
+        (Code::CpuClock, percent(warning::CPU_CLOCK_CHANGE)),
         (Code::BlockPages, percent(warning::HUGE_SHARE)),
         (Code::ClockDrift, format!("{} ppm", warning::DRIFT_PPM)),
         (Code::PageCache, percent(warning::RESIDENT_SHARE)),

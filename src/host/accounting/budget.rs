@@ -49,6 +49,9 @@ pub fn time_budget(
         major_faults: count(|thread| thread.major_faults),
         pressure: system.pressure,
         device: system.device.clone(),
+        cpu_ghz_before: None,
+        cpu_ghz_after: None,
+        cpu_ghz_error: None,
     };
     let components = budget.components();
     let known_s: f64 = components.iter().filter_map(|(_, seconds)| *seconds).sum();
