@@ -11,14 +11,23 @@ use crate::common::{Running, tool};
 /// Runs a new container from a bundle, a directory with its root in `rootfs`, with this
 /// configuration.
 pub fn run_bundle(bundle: &Path, config: &Value) -> Output {
+    start_bundle(bundle, config).finish()
+}
+
+/// Like [`run_bundle`], but does not wait. The process ID of the container's process is written to
+/// the file `pid` of the bundle.
+pub fn start_bundle(bundle: &Path, config: &Value) -> Running {
     static CONTAINERS: AtomicU32 = AtomicU32::new(0);
     let number = CONTAINERS.fetch_add(1, Ordering::Relaxed);
     std::fs::write(bundle.join("config.json"), config.to_string()).unwrap();
     let mut runc = tool("runc");
-    runc.args(["run", "--bundle"])
+    runc.arg("run")
+        .arg("--pid-file")
+        .arg(bundle.join("pid"))
+        .arg("--bundle")
         .arg(bundle)
         .arg(format!("wbench-test-{}-{number}", std::process::id()));
-    Running::start(runc).finish()
+    Running::start(runc)
 }
 
 /// A bind mount of a directory of the host, with `rw` or `ro` access.
