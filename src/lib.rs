@@ -34,6 +34,7 @@ pub mod start;
 pub mod suite;
 pub mod sweep;
 pub mod terminal;
+pub mod trial;
 pub mod warning;
 mod window;
 pub mod workload;

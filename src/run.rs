@@ -277,6 +277,7 @@ impl<'a> Run<'a> {
             labels: self.plan.labels.clone(),
             suite: None,
             launch: None,
+            trial: None,
             clock: self.time.info(),
             workload: Workload::of(self.plan),
             storage: self.storage,

@@ -2,6 +2,7 @@
 
 use super::explain::TimeBudget;
 use crate::histogram::Percentile;
+use crate::result::{Latency, RunResult};
 
 /// Upper limit of every figure of a run: no counter has more than 64 bits.
 pub const LARGEST: f64 = 1e20;
@@ -34,6 +35,36 @@ pub struct Durations {
     pub percentiles: Vec<(Percentile, f64)>,
     /// The whole distribution, encoded as in the result file.
     pub histogram: Option<Box<str>>,
+}
+
+impl From<&RunResult> for Figures {
+    /// Returns the figures of a result, without histograms and time budget.
+    fn from(result: &RunResult) -> Self {
+        let durations = |latency: &Option<Latency>| latency.as_ref().map(Durations::from);
+        Self {
+            wall_s: Some(result.totals.wall_s),
+            events_per_s: Some(result.rates.events_per_s),
+            // A result has 0 for a run that moves no data.
+            mib_per_s: Some(result.rates.mib_per_s).filter(|rate| *rate > 0.0),
+            latency: durations(&result.latency_ns).unwrap_or_default(),
+            fsync: durations(&result.fsync_latency_ns).unwrap_or_default(),
+            budget: None,
+        }
+    }
+}
+
+impl From<&Latency> for Durations {
+    fn from(latency: &Latency) -> Self {
+        let percentiles = latency.percentiles.iter();
+        Self {
+            mean: Some(latency.mean),
+            max: Some(latency.max as f64),
+            percentiles: percentiles
+                .map(|(percentile, ns)| (percentile, *ns as f64))
+                .collect(),
+            histogram: None,
+        }
+    }
 }
 
 impl Durations {

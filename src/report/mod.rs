@@ -9,6 +9,7 @@ pub mod sysbench;
 pub mod sysbench_1_0;
 pub mod table;
 pub mod text;
+pub mod trial;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;

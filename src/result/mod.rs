@@ -23,7 +23,7 @@ pub use clock::{ClockInfo, ClockSource, HzFrom};
 pub use host::{Cgroup, Confinement, Host, Noise, Topology};
 pub use latency::Latency;
 pub use memory::BlockMemory;
-pub use series::{Launch, Runner, SuiteRun};
+pub use series::{Launch, Runner, SuiteRun, TrialRun};
 pub use storage::{PageCache, Storage};
 pub use totals::{Harness, Interval, Rates, ThreadTotals, Totals};
 pub use workload::{Params, Workload};
@@ -46,9 +46,12 @@ pub struct RunResult {
     /// Position in a suite; null for a single run.
     #[serde(default)]
     pub suite: Option<SuiteRun>,
-    /// Position in a sweep; null for a single run.
+    /// How a sweep or a trial started the run; null for a single run.
     #[serde(default)]
     pub launch: Option<Launch>,
+    /// Position in a trial; null for a single run.
+    #[serde(default)]
+    pub trial: Option<TrialRun>,
     /// Machine that it ran on.
     pub host: Host,
     /// Clock that timed events.

@@ -2,6 +2,7 @@
 
 mod compare;
 pub mod env;
+mod launched;
 mod measure;
 mod native;
 mod progress;
@@ -10,6 +11,7 @@ mod suite;
 mod sweep;
 mod sysbench;
 mod sysbench_1_0;
+mod trial;
 
 use std::env as environment;
 use std::ffi::OsString;

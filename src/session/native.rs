@@ -8,7 +8,7 @@ use anyhow::{Error, Result};
 
 use super::measure::{Measured, lock, measure as measured, prepare};
 use super::progress::{IntervalLines, RunProgress};
-use super::{PREFIX, compare, env, fail, remark, show, suite, sweep};
+use super::{PREFIX, compare, env, fail, remark, show, suite, sweep, trial};
 use crate::cli::native::{Action, Cli, Output};
 use crate::exit::Exit;
 use crate::output::{self, Destination, ReservedDestination, WriteMethod, is_out_of_space};
@@ -65,6 +65,7 @@ fn execute(action: Action) -> Result<Exit> {
         Action::Cleanup { files } => remove_files(&files),
         Action::Suite(job) => suite::run(&job),
         Action::Sweep(job) => sweep::run(&job),
+        Action::Trial(job) => Ok(trial::run(&job)),
         Action::Env { dir, json } => env::run(&dir, json.as_ref()),
         Action::Compare(job) => Ok(compare::run(&job)),
         Action::Show(job) => show::run(&job),

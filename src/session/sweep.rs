@@ -3,32 +3,28 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use indicatif::ProgressBar;
 
+use super::launched::{create_directory, on_this_host, raise_descriptor_limit};
 use super::progress::bar;
 use super::{PREFIX, remark};
 use crate::cli::native::SweepJob;
-use crate::descriptors::{DescriptorLimit, OTHER_DESCRIPTORS, raise_limit};
+use crate::descriptors::DescriptorLimit;
 use crate::exit::Exit;
-use crate::host::{self, SystemRoot};
 use crate::journal::Journal;
 use crate::output::{self, Destination};
 use crate::report::sweep::{failures, line, table};
 use crate::result::RunResult;
 use crate::signal;
 use crate::start;
-use crate::sweep::directory::abandoned::{OtherSweep, remove_abandoned};
 use crate::sweep::directory::{NotRemoved, SweepDirectory};
 use crate::sweep::resources::{AvailableResources, ResourceEstimate};
-use crate::sweep::scheduler::{self, BatchParams, SweepObserver};
+use crate::sweep::scheduler::{self, BatchParams, InstanceDirectories, SweepObserver};
 use crate::sweep::summary::SweepSummary;
 use crate::sweep::{Batch, Instance, Sweep};
 use crate::terminal::{self, message};
 use crate::warning::LATE_S;
-
-/// File descriptors per instance: its directory and two output pipes.
-const DESCRIPTORS_EACH: u64 = 3;
 
 /// Runs all instances, or those missing from an earlier part, and reports the outcome.
 pub fn run(job: &SweepJob) -> Result<Exit> {
@@ -36,7 +32,7 @@ pub fn run(job: &SweepJob) -> Result<Exit> {
     Journal::check(&job.json, job.resume)?;
     let sweep = &on_this_host(&job.sweep)?;
     let descriptors = raise_descriptor_limit(sweep)?;
-    let directory = create_directory(job, sweep)?;
+    let directory = create_directory(sweep, job.quiet)?;
     let prepared = estimate(job, sweep, &directory).and_then(|estimate| {
         let (journal, results) = open_journal(job, sweep)?;
         Ok((estimate, journal, results))
@@ -70,44 +66,6 @@ pub fn run(job: &SweepJob) -> Result<Exit> {
     progress.bar.finish_and_clear();
     outcome?;
     progress.finish(job)
-}
-
-/// Returns the sweep with this host and the absolute path of its directory.
-fn on_this_host(sweep: &Sweep) -> Result<Sweep> {
-    let dir = sweep.dir.canonicalize().map_err(|error| {
-        anyhow!(
-            "cannot use the directory {}: {error}; choose another with --dir",
-            sweep.dir.display()
-        )
-    })?;
-    Ok(Sweep {
-        dir,
-        host: host::fingerprint(&SystemRoot::default()),
-        ..sweep.clone()
-    })
-}
-
-/// Raises the descriptor limit for all concurrent instances. Returns the previous limit, which the
-/// instances get.
-fn raise_descriptor_limit(sweep: &Sweep) -> Result<DescriptorLimit> {
-    let most = sweep.most_concurrent();
-    let needed = u64::from(most) * DESCRIPTORS_EACH + OTHER_DESCRIPTORS;
-    let purpose = format_args!("{most} concurrent instances");
-    raise_limit(needed, purpose, "lower --concurrency")
-}
-
-/// Removes what killed sweeps left, and creates the directory of this one.
-fn create_directory(job: &SweepJob, sweep: &Sweep) -> Result<SweepDirectory> {
-    if !sweep.needs_directories() {
-        return Ok(SweepDirectory::none());
-    }
-    for other in remove_abandoned(&sweep.dir)? {
-        match other {
-            OtherSweep::Removed(_) if job.quiet => {}
-            _ => message!("{PREFIX}{other}"),
-        }
-    }
-    SweepDirectory::create_in(&sweep.dir)
 }
 
 /// Opens the journal and returns the results already in it.
@@ -160,7 +118,7 @@ impl Batches<'_> {
             }
             let params = BatchParams {
                 sweep: self.sweep,
-                directory: self.directory,
+                directories: InstanceDirectories::Own(self.directory),
                 descriptors: self.descriptors,
                 concurrency: batch.concurrency,
                 lead: self.lead(together as u32, latest),

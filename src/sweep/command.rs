@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use super::launcher::{Placeholders, names_option};
 use super::token::token;
 use super::{Instance, NONCE_LABEL, RunTemplate, Sweep, SweepEnvironment};
+use crate::plan::FileHandling;
 use crate::start::StartAt;
 
 /// Values unique to one launch of an instance.
@@ -30,10 +31,21 @@ impl LaunchParams {
 impl Sweep {
     /// Whether a launcher or the measurement needs a directory for each instance.
     pub fn needs_directories(&self) -> bool {
-        self.environments.iter().any(|env| {
-            let is_mentioned = self.measurement.mentions("{dir}") || env.launcher.mentions("{dir}");
-            is_mentioned || self.adds_dir(env)
-        })
+        self.environments.iter().any(|env| self.uses_directory(env))
+    }
+
+    /// Whether instances in this environment use their directory.
+    fn uses_directory(&self, env: &SweepEnvironment) -> bool {
+        let is_mentioned = self.measurement.mentions("{dir}") || env.launcher.mentions("{dir}");
+        is_mentioned || self.adds_dir(env)
+    }
+
+    /// Whether the sweep adds --keep: the test files of an instance serve the next one.
+    fn adds_keep(&self, env: &SweepEnvironment) -> bool {
+        let fileio = self.measurement.plan.test.fileio();
+        let is_prepared = fileio.is_some_and(|params| !params.mode.creates_files())
+            && self.measurement.files == FileHandling::Whole;
+        self.keeps_files && is_prepared && self.uses_directory(env)
     }
 
     /// Whether the sweep adds --dir to the arguments of this environment's instances.
@@ -67,6 +79,9 @@ impl Sweep {
         }
         add("--json", "-".to_owned());
         args.push("--quiet".to_owned());
+        if self.adds_keep(env) {
+            args.push("--keep".to_owned());
+        }
         args
     }
 

@@ -55,8 +55,12 @@ pub struct Sweep {
     pub dir: PathBuf,
     /// Time limit of an instance from its start; a slower one is terminated.
     pub timeout: Option<Duration>,
-    /// Labels of all results, in addition to those of the measurement and [`OWN_LABELS`].
+    /// Labels of all results, in addition to those of the measurement and `own_labels`.
     pub labels: BTreeMap<String, String>,
+    /// Which of [`OWN_LABELS`] the results have.
+    pub own_labels: &'static [&'static str],
+    /// Whether instances leave the test files in their directory for the next one.
+    pub keeps_files: bool,
     /// Path of this program.
     pub program: String,
     /// Host of this program; unknown until the sweep starts.
@@ -140,7 +144,10 @@ impl Sweep {
             instance.concurrency.to_string(),
             instance.number.to_string(),
         ];
-        let own = OWN_LABELS.into_iter().map(Into::into).zip(values);
+        let own = OWN_LABELS.into_iter().zip(values);
+        let own = own
+            .filter(|(label, _)| self.own_labels.contains(label))
+            .map(|(label, value)| (label.to_owned(), value));
         let measured = self.measurement.plan.labels.clone();
         let all = measured.into_iter().chain(self.labels.clone());
         all.chain(own).collect()

@@ -77,6 +77,7 @@ impl LaunchedInstance {
             labels: self.labels,
             suite: None,
             launch: Some(self.launch),
+            trial: None,
             host: Host::default(),
             clock: ClockInfo {
                 source: ClockSource::Monotonic,

@@ -97,6 +97,17 @@ impl ResourceEstimate {
 
     /// Fails if N instances do not fit; the error says what to change.
     pub fn check(&self, instances: u32, available: &AvailableResources, dir: &Path) -> Result<()> {
+        self.check_disk(instances, available, dir)?;
+        self.check_memory(instances, available)
+    }
+
+    /// Fails if the files of N instances do not fit.
+    pub fn check_disk(
+        &self,
+        instances: u32,
+        available: &AvailableResources,
+        dir: &Path,
+    ) -> Result<()> {
         if let (Some(disk), Some(free)) = (self.disk, available.disk) {
             let needed = total(disk, instances);
             ensure!(
@@ -109,6 +120,11 @@ impl ResourceEstimate {
                 gib(free)
             );
         }
+        Ok(())
+    }
+
+    /// Fails if the memory of N instances is not available.
+    pub fn check_memory(&self, instances: u32, available: &AvailableResources) -> Result<()> {
         if let Some(free) = available.memory {
             let needed = total(self.memory, instances);
             ensure!(

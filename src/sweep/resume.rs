@@ -35,6 +35,27 @@ impl Sweep {
             )
         })?;
         let now = self.launch(instance);
+        ensure!(
+            (launch.runner, launch.count) == (now.runner, now.count),
+            "{} was run with --count {} and runner {:?}, not {} and {:?}",
+            self.name(instance),
+            launch.count,
+            launch.runner,
+            now.count,
+            now.runner
+        );
+        self.check_launch(result, launch, instance)?;
+        Ok(instance)
+    }
+
+    /// Fails if a result was launched in another way than this instance is now.
+    pub fn check_launch(
+        &self,
+        result: &RunResult,
+        launch: &Launch,
+        instance: Instance,
+    ) -> Result<()> {
+        let now = self.launch(instance);
         let env = self.env(instance);
         for (what, then, now) in [
             ("launcher", &launch.command, &now.command),
@@ -45,17 +66,7 @@ impl Sweep {
                 "the {what} of {env} has changed from '{then}' to '{now}'"
             );
         }
-        ensure!(
-            (launch.runner, launch.count) == (now.runner, now.count),
-            "{} was run with --count {} and runner {:?}, not {} and {:?}",
-            self.name(instance),
-            launch.count,
-            launch.runner,
-            now.count,
-            now.runner
-        );
-        self.check_configuration(result, launch, instance)?;
-        Ok(instance)
+        self.check_configuration(result, launch, instance)
     }
 
     fn find_instance(&self, result: &RunResult, launch: &Launch) -> Option<Instance> {

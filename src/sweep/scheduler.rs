@@ -37,13 +37,22 @@ pub trait SweepObserver {
     fn tick(&mut self);
 }
 
+/// Directories of instances.
+#[derive(Debug, Clone, Copy)]
+pub enum InstanceDirectories<'a> {
+    /// One for each instance, removed when it has ended.
+    Own(&'a SweepDirectory),
+    /// One for each environment, in their order, which stay; none if instances need none.
+    OfEnvironments(&'a [DirectoryHandle]),
+}
+
 /// Parameters of a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchParams<'a> {
     /// Sweep that the instances belong to.
     pub sweep: &'a Sweep,
-    /// Where the directories of instances are created.
-    pub directory: &'a SweepDirectory,
+    /// Directories of the instances.
+    pub directories: InstanceDirectories<'a>,
     /// File descriptor limit of the instances.
     pub descriptors: DescriptorLimit,
     /// Number of concurrent instances.
@@ -137,7 +146,7 @@ impl<I: Iterator<Item = Instance>> Scheduler<'_, I> {
     /// Starts an instance; one that cannot be started has failed.
     fn launch(&mut self, instance: Instance, start_at: Option<StartAt>) -> Result<()> {
         let BatchParams {
-            sweep, directory, ..
+            sweep, directories, ..
         } = self.params;
         let launched = LaunchedInstance {
             labels: sweep.labels(instance),
@@ -147,11 +156,21 @@ impl<I: Iterator<Item = Instance>> Scheduler<'_, I> {
             launched_at: SystemTime::now(),
         };
         let deadline = self.deadline(start_at);
-        let directory = match directory.create_for(sweep, instance) {
+        let created = match directories {
+            InstanceDirectories::Own(directory) => directory.create_for(sweep, instance),
+            InstanceDirectories::OfEnvironments(_) => Ok(None),
+        };
+        let directory = match created {
             Ok(directory) => directory,
             Err(error) => return self.failed_to_start(instance, launched, &error),
         };
-        match self.start(instance, directory.as_ref(), &launched.params) {
+        let used = match directories {
+            InstanceDirectories::Own(_) => directory.as_ref(),
+            InstanceDirectories::OfEnvironments(of_environments) => {
+                of_environments.get(instance.env)
+            }
+        };
+        match self.start(instance, used, &launched.params) {
             Ok(process) => {
                 self.running.push(Running {
                     instance,
@@ -282,8 +301,9 @@ impl<I: Iterator<Item = Instance>> Scheduler<'_, I> {
 
     /// Removes the directory of an instance that has ended.
     fn remove(&mut self, directory: Option<DirectoryHandle>) {
-        if let Some(directory) = directory
-            && let Err(error) = self.params.directory.remove(&directory)
+        if let (Some(directory), InstanceDirectories::Own(parent)) =
+            (directory, self.params.directories)
+            && let Err(error) = parent.remove(&directory)
         {
             self.observer.not_removed(&error);
         }

@@ -22,4 +22,5 @@ mod suite;
 mod sweep;
 mod sysbench_1_0;
 mod sysbench_dialect;
+mod trial;
 mod validate;

@@ -4,6 +4,7 @@ mod common;
 mod cpu;
 mod env;
 mod fileio;
+mod launched;
 mod memory;
 mod mutex;
 mod numbers;
@@ -11,21 +12,25 @@ pub mod options;
 mod suite;
 mod sweep;
 mod threads;
+mod trial;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
+use clap::error::ErrorKind;
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::compare::{CompareArgs, CompareJob};
 use super::show::{ShowArgs, ShowJob};
+use crate::error::describe;
 use crate::output::Destination;
 use crate::plan::{FileHandling, FilePlan, RunPlan};
 
 pub use common::Output;
 pub use suite::SuiteJob;
 pub use sweep::SweepJob;
+pub use trial::TrialJob;
 
 use cpu::CpuArgs;
 use env::EnvArgs;
@@ -35,6 +40,7 @@ use mutex::MutexArgs;
 use suite::SuiteArgs;
 use sweep::SweepArgs;
 use threads::ThreadsArgs;
+use trial::TrialArgs;
 
 /// Measure CPU, memory and file I/O the same way on bare metal, in VMs and in containers
 #[derive(Debug, Parser)]
@@ -116,6 +122,19 @@ Examples:
 Exit status: 0 success; 1 at least one instance failed; 2 invalid command line; 128 + N
 interrupted by signal N: the results so far are saved, --resume runs the rest")]
     Sweep(Box<SweepArgs>),
+    /// Decide whether environments differ: paired runs in random order until it is certain
+    #[command(after_help = "\
+Examples:
+  wbench trial --json all.json --launch native= \\
+      --launch 'docker=docker run --rm IMAGE wbench {args}' -- cpu
+  wbench trial --aa --margin 1% --launch native= \\
+      --launch 'docker=docker run --rm IMAGE wbench {args}' -- memory --oper read
+  wbench compare all.json --by env
+
+Exit status: 0 nothing is slower than the baseline by more than the margin; 1 something is;
+2 undecided, failed or invalid command line; 128 + N interrupted by signal N: the blocks so far
+are saved, --resume continues")]
+    Trial(Box<TrialArgs>),
     /// Describe this machine, its clock and its storage, with warnings about misleading results
     #[command(after_help = "Example:\n  wbench env --dir /data")]
     Env(EnvArgs),
@@ -163,6 +182,8 @@ pub enum Action {
     Suite(Box<SuiteJob>),
     /// Run many instances of a measurement concurrently.
     Sweep(Box<SweepJob>),
+    /// Compare environments until the comparison is decided.
+    Trial(Box<TrialJob>),
     /// Describe the machine.
     Env {
         /// The directory whose storage to describe.
@@ -198,9 +219,26 @@ impl Cli {
             Subcommands::Mutex(args) => args.into_action(),
             Subcommands::Suite(args) => Ok(Action::Suite(Box::new(args.into_job()?))),
             Subcommands::Sweep(args) => Ok(Action::Sweep(Box::new(args.into_job()?))),
+            Subcommands::Trial(args) => {
+                // Exit status 1 is reserved for a slower environment.
+                let job = args.into_job().map_err(as_usage_error)?;
+                Ok(Action::Trial(Box::new(job)))
+            }
             Subcommands::Env(args) => Ok(args.into_action()),
             Subcommands::Compare(args) => Ok(Action::Compare(Box::new(args.into_job()))),
             Subcommands::Show(args) => Ok(Action::Show(args.into_job())),
+        }
+    }
+}
+
+/// Turns an error in arguments that are valid one by one into one of the command line, with its exit
+/// status.
+fn as_usage_error(error: Error) -> Error {
+    match error.downcast::<clap::Error>() {
+        Ok(error) => error.into(),
+        Err(error) => {
+            let message = format!("{}\n", describe(&error));
+            clap::Error::raw(ErrorKind::ValueValidation, message).into()
         }
     }
 }

@@ -1,24 +1,22 @@
 //! `wbench sweep`: its options.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use super::common::{DirArgs, JsonArgs, LabelArgs, QuietArgs, ResumeArgs, positive_seconds};
+use super::launched::{
+    check_added_arguments, check_environments, check_files, environment, measurement,
+    refuse_own_label, this_program,
+};
 use super::numbers::positive;
-use super::{Action, Cli};
 use crate::output::Destination;
-use crate::plan::{FileHandling, Test};
 use crate::result::{Host, Runner};
 use crate::resume::check_size;
 use crate::start::FURTHEST;
-use crate::sweep::launcher::{Launcher, Placeholders, names_option};
-use crate::sweep::{
-    Instance, LaunchParams, NONCE_LABEL, OWN_LABELS, RunTemplate, Sweep, SweepEnvironment,
-};
+use crate::sweep::{OWN_LABELS, Sweep, SweepEnvironment};
 
 #[derive(Debug, Args)]
 #[command(
@@ -114,13 +112,9 @@ impl SweepArgs {
             true => vec![environment("native=")?],
             false => self.launchers,
         };
-        for (i, env) in environments.iter().enumerate() {
-            let twice = environments[..i].iter().any(|other| other.name == env.name);
-            ensure!(!twice, "--launch defines environment {} twice", env.name);
-        }
+        check_environments(&environments)?;
         let labels = self.label.labels();
         labels.keys().try_for_each(|key| refuse_own_label(key))?;
-        let program = std::env::current_exe().context("cannot find the path of this program")?;
         let sweep = Sweep {
             measurement: measurement(self.measurement)?,
             environments,
@@ -130,7 +124,9 @@ impl SweepArgs {
             dir: self.dir.dir,
             timeout: self.timeout,
             labels,
-            program: text(program)?,
+            own_labels: &OWN_LABELS,
+            keeps_files: false,
+            program: this_program()?,
             host: Host::default(),
         };
         check_size(
@@ -150,7 +146,7 @@ impl SweepArgs {
     }
 }
 
-fn lead(typed: &str) -> Result<Duration> {
+pub(super) fn lead(typed: &str) -> Result<Duration> {
     let lead = positive_seconds(typed)?;
     ensure!(
         lead <= FURTHEST,
@@ -159,111 +155,4 @@ fn lead(typed: &str) -> Result<Duration> {
         FURTHEST.as_secs()
     );
     Ok(lead)
-}
-
-fn environment(typed: &str) -> Result<SweepEnvironment> {
-    let (name, command) = typed
-        .split_once('=')
-        .context("expected ENV=COMMAND, such as docker='docker run ...'")?;
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    ensure!(
-        !name.is_empty() && name.chars().all(is_plain),
-        "invalid environment name '{name}': expected letters, digits, '.', '_' and '-'"
-    );
-    Ok(SweepEnvironment {
-        name: name.to_owned(),
-        launcher: Launcher::new(command)?,
-    })
-}
-
-fn text(path: PathBuf) -> Result<String> {
-    path.into_os_string().into_string().map_err(|path| {
-        anyhow::anyhow!(
-            "the path of this program, {path:?}, is not UTF-8: install it under another name"
-        )
-    })
-}
-
-fn refuse_own_label(key: &str) -> Result<()> {
-    ensure!(
-        !OWN_LABELS.contains(&key) && key != NONCE_LABEL,
-        "--label {key}=... is reserved: the sweep sets it for each instance; use another key"
-    );
-    Ok(())
-}
-
-/// Parses arguments as an instance will.
-fn parse(args: Vec<String>) -> Result<Action> {
-    let args = ["wbench".to_owned()].into_iter().chain(args);
-    Cli::of(args.map(Into::into).collect())?.into_action()
-}
-
-/// Parses and checks the measurement.
-fn measurement(args: Vec<String>) -> Result<RunTemplate> {
-    let example = Placeholders {
-        env: "env",
-        concurrency: 1,
-        instance: 1,
-        dir: ".",
-    };
-    let filled = args.iter().map(|arg| example.fill(arg, None).into_owned());
-    let command = parse(filled.collect())?;
-    let Action::Measure {
-        plan,
-        files,
-        output,
-    } = command
-    else {
-        bail!(
-            "invalid measurement '{}': expected one of {} with options",
-            args.join(" "),
-            Test::NAMES.join(", ")
-        );
-    };
-    for (option, is_given) in [
-        ("--json", output.json.is_some()),
-        ("--quiet", output.quiet),
-        ("--start-at", plan.start_at.is_some()),
-        ("--format", names_option(&args, "--format")),
-    ] {
-        ensure!(
-            !is_given,
-            "remove {option} from the measurement: the sweep sets it for each instance"
-        );
-    }
-    plan.labels
-        .keys()
-        .try_for_each(|key| refuse_own_label(key))?;
-    ensure!(
-        files != FileHandling::MakeAndKeep,
-        "remove --keep from the measurement: the directory of an instance is removed when it ends"
-    );
-    Ok(RunTemplate {
-        args,
-        plan: *plan,
-        files,
-    })
-}
-
-/// Fails if an instance would look for files in an empty directory.
-fn check_files(sweep: &Sweep) -> Result<()> {
-    let only_runs = sweep.measurement.plan.files.is_some()
-        && sweep.measurement.files == FileHandling::AsTheyAre;
-    ensure!(
-        !only_runs || sweep.environments.iter().all(|env| sweep.has_own_dir(env)),
-        "the directory of each instance is empty: remove 'run' from the measurement, so that it \
-         creates its files, or add --dir with prepared files to it"
-    );
-    Ok(())
-}
-
-/// Fails if the arguments that the sweep adds contradict those of the measurement.
-fn check_added_arguments(sweep: &Sweep) -> Result<()> {
-    let first = Instance {
-        env: 0,
-        concurrency: 1,
-        number: 1,
-    };
-    let args = sweep.args(first, ".", &LaunchParams::new(None));
-    parse(args).map(drop)
 }

@@ -5,7 +5,7 @@ mod html;
 mod json;
 mod markdown;
 mod notes;
-mod numbers;
+pub(crate) mod numbers;
 mod table;
 mod tables;
 pub mod title;
