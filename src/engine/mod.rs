@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, Result};
 use nix::sched::sched_getcpu;
 
-use crate::clock::{Clock, Nanoseconds, Ticks};
+use crate::clock::{Clock, Nanoseconds, Scale, Ticks};
 use crate::host::accounting::{ReadyThread, ThreadActivity};
 use crate::result::{EndedBy, Interval};
 use crate::signal;
@@ -276,13 +276,9 @@ pub fn run<W: EventSource, C: Clock>(
         all,
         threads,
         last_cpu: end.last_cpu,
-        activity: end.activity.map(|threads| {
-            let since_start = |at| clock.scale().between(start.opened, at);
-            let activity = threads.into_iter();
-            activity
-                .map(|(at, activity)| (Duration::from_nanos(since_start(at).0), activity))
-                .collect()
-        }),
+        activity: end
+            .activity
+            .map(|threads| since(start.opened, clock.scale(), threads)),
         intervals: intervals.into_iter().map(|it| it.summary).collect(),
         ended_by: match end.abandoned {
             Some(AbandonReason::ForcedShutdown) => EndedBy::ForcedShutdown,
@@ -306,6 +302,18 @@ pub fn try_threads(setup: Setup) -> Result<()> {
     let _ = release.set(());
     threads.join();
     Ok(())
+}
+
+/// Converts the time at which each thread ended to the time since the common start.
+fn since(
+    start: Ticks,
+    scale: Scale,
+    ends: Vec<(Ticks, ThreadActivity)>,
+) -> Vec<(Duration, ThreadActivity)> {
+    let elapsed = |at| Duration::from_nanos(scale.between(start, at).0);
+    ends.into_iter()
+        .map(|(at, activity)| (elapsed(at), activity))
+        .collect()
 }
 
 /// How a thread's part of a run ended.

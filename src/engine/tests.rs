@@ -236,6 +236,35 @@ fn a_hung_thread_is_abandoned_and_all_statistics_are_kept() {
     assert_eq!(measured.ended_by, EndedBy::ForcedShutdown);
     assert!(measured.threads[0].events > 0);
     assert!(measured.wall.0 >= 2_500_000_000);
+    assert!(measured.activity.is_none());
+}
+
+#[test]
+fn the_time_in_which_the_observer_gets_ready_is_not_part_of_the_run() {
+    const DELAY: Duration = Duration::from_millis(100);
+    #[derive(Default)]
+    struct Slow {
+        ended: bool,
+    }
+    impl Observer for Slow {
+        fn ready(&mut self) {
+            std::thread::sleep(DELAY);
+        }
+        fn ended(&mut self) {
+            self.ended = true;
+        }
+    }
+    let mut slow = Slow::default();
+    let began = Instant::now();
+    let steps = Steps::new(10, |_, _| Ok(()));
+    let measured = run(setup(2), Monotonic, || Ok(steps), &mut slow).unwrap();
+    let elapsed = began.elapsed();
+    assert!(slow.ended);
+    let wall = Duration::from_nanos(measured.wall.0);
+    assert!(wall + DELAY <= elapsed, "{wall:?} of {elapsed:?}");
+    let activity = measured.activity.unwrap();
+    assert_eq!(activity.len(), 2);
+    assert!(activity.iter().all(|(time, _)| *time <= wall));
 }
 
 #[test]
@@ -290,7 +319,13 @@ fn the_wait_for_a_start_time_is_not_part_of_the_run() {
         let measured = run(setup, Monotonic, || Ok(steps), &mut wait).unwrap();
         let elapsed = began.elapsed();
         if wait.began.is_some() {
-            assert!(Duration::from_nanos(measured.wall.0) + wait.waited <= elapsed);
+            let wall = Duration::from_nanos(measured.wall.0);
+            assert!(wall + wait.waited <= elapsed);
+            // The time of a thread begins with the start time, that of the run with the first thread.
+            let late = Duration::from_secs_f64(measured.late_s.unwrap());
+            let activity = measured.activity.unwrap();
+            let limit = wall + late + Duration::from_micros(1);
+            assert!(activity.iter().all(|(time, _)| *time <= limit));
             return;
         }
     }

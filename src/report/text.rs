@@ -327,3 +327,41 @@ fn pages(memory: &BlockMemory) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget() -> Accounting {
+        Accounting {
+            thread_s: 10.0,
+            user_s: Some(9.0),
+            system_s: Some(0.12),
+            contended_s: Some(0.004),
+            throttled_s: Some(0.0),
+            blocked_s: Some(0.9),
+            stolen_s: Some(0.0),
+            unexplained_s: Some(-0.024),
+            ..Accounting::default()
+        }
+    }
+
+    #[test]
+    fn the_time_budget_has_the_shares_of_its_components_from_a_tenth_of_a_percent() {
+        let expected = "90.0 % user, 1.2 % system, 9.0 % blocked, -0.2 % unexplained";
+        assert_eq!(time(&budget()), expected);
+    }
+
+    #[test]
+    fn components_that_the_system_does_not_report_are_named() {
+        let unknown = Accounting {
+            contended_s: None,
+            blocked_s: None,
+            unexplained_s: Some(0.88),
+            ..budget()
+        };
+        let expected = "90.0 % user, 1.2 % system, 8.8 % unexplained \
+                        (unknown: waiting for a CPU, blocked)";
+        assert_eq!(time(&unknown), expected);
+    }
+}

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod accounting;
 mod clock;
 mod container;
 mod detection;

@@ -51,6 +51,8 @@ pub struct ThreadActivity {
 
 impl ReadyThread {
     /// Reads the counters of the calling thread.
+    // Not inlined: the engine is compiled for each kind of event and each clock.
+    #[inline(never)]
     pub fn read() -> Self {
         let (root, thread) = (SystemRoot::default(), gettid().as_raw());
         Self {
@@ -60,6 +62,7 @@ impl ReadyThread {
     }
 
     /// Reads what must not include the wait for the start: two system calls.
+    #[inline(never)]
     pub fn start(self) -> StartedThread {
         StartedThread {
             ready: self,
@@ -71,6 +74,7 @@ impl ReadyThread {
 
 impl StartedThread {
     /// Returns what the calling thread did since its start.
+    #[inline(never)]
     pub fn end(&self) -> ThreadActivity {
         // The reading of the CPU time brings the usage up to date.
         let cpu = thread_cpu_time().saturating_sub(self.cpu);
