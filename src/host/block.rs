@@ -1,7 +1,6 @@
 //! Block devices in /sys.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::root::{SystemRoot, bracketed, entries, list, text};
@@ -90,10 +89,12 @@ impl BlockDevice {
     /// in the device tree, except the one that SCSI has for every disk.
     pub(super) fn driver(&self) -> Option<String> {
         for device in self.directory.ancestors() {
-            let driver = match device.join("driver").read_link() {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                link => link.ok()?,
-            };
+            // An existing link that cannot be read must not lead to the driver of a bus.
+            let driver = device.join("driver");
+            if !list(device).ok()?.contains(&driver) {
+                continue;
+            }
+            let driver = driver.read_link().ok()?;
             let name = driver.file_name()?.to_str()?;
             if name != "sd" {
                 return Some(name.to_owned());

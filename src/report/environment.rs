@@ -110,22 +110,28 @@ fn core_clock(environment: &Environment) -> String {
     }
 }
 
-/// Names the vulnerabilities by the first word of the kernel's sentence.
+/// Names the vulnerabilities by the first word of the kernel's sentence, after that for guests of
+/// KVM, if there is one.
 fn mitigations(host: &Host) -> String {
     let Some(all) = &host.mitigations else {
         return "unknown".to_owned();
     };
     let names = |state: &str| {
-        let found = all.iter().filter(|(_, text)| text.starts_with(state));
+        let is_in = |text: &str| text.trim_start_matches("KVM: ").starts_with(state);
+        let found = all.iter().filter(|(_, text)| is_in(text));
         let names: Vec<&str> = found.map(|(name, _)| name.as_str()).collect();
         names.join(", ")
     };
-    let parts: Vec<String> = [("mitigated", "Mitigation"), ("vulnerable", "Vulnerable")]
-        .into_iter()
-        .map(|(label, state)| (label, names(state)))
-        .filter(|(_, names)| !names.is_empty())
-        .map(|(label, names)| format!("{label}: {names}"))
-        .collect();
+    let parts: Vec<String> = [
+        ("mitigated", "Mitigation"),
+        ("vulnerable", "Vulnerable"),
+        ("unknown", "Unknown"),
+    ]
+    .into_iter()
+    .map(|(label, state)| (label, names(state)))
+    .filter(|(_, names)| !names.is_empty())
+    .map(|(label, names)| format!("{label}: {names}"))
+    .collect();
     match parts.is_empty() {
         true => "none needed".to_owned(),
         false => parts.join("; "),

@@ -121,7 +121,13 @@ def _host(results):
     return found
 
 
+# The filter that `strace --seccomp-bpf` installs.
+STRACE_FILTER = {"host.confinement.seccomp", "host.confinement.seccomp_filters"}
+
+
 def _leaves(path, value, found):
+    if path in STRACE_FILTER:
+        return
     if isinstance(value, dict):
         for key, inner in value.items():
             _leaves(f"{path}.{key}", inner, found)

@@ -8,6 +8,7 @@ mod accounting;
 mod clock;
 mod container;
 mod detection;
+mod host;
 mod lab;
 mod launcher;
 mod machine;
