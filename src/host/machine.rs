@@ -5,6 +5,7 @@ use nix::sys::utsname::uname;
 use nix::unistd::{Pid, SysconfVar, sysconf};
 
 use super::cpuid;
+use super::midr;
 use super::root::{SystemRoot, bracketed};
 
 /// The fields of uname(2) that a result contains.
@@ -77,10 +78,8 @@ pub(super) fn cpu_model(root: &SystemRoot) -> Option<String> {
                 .find_map(field)
         })
         .or_else(|| {
-            // A 64-bit Arm server reports only numbers (MIDR_EL1).
             let implementer = field("CPU implementer")?;
-            let part = field("CPU part")?;
-            Some(format!("CPU implementer {implementer} part {part}"))
+            Some(midr::name(&implementer, &field("CPU part")?))
         })
 }
 
@@ -226,10 +225,10 @@ mod tests {
 
     #[cfg(not(target_arch = "x86_64"))]
     #[test]
-    fn an_arm_server_is_identified_by_its_numbers() {
+    fn an_arm_server_is_identified_by_the_numbers_of_its_cores() {
         let graviton = "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c";
         let model = model_of(graviton);
-        assert_eq!(model.unwrap(), "CPU implementer 0x41 part 0xd0c");
+        assert_eq!(model.unwrap(), "Neoverse-N1");
     }
 
     #[cfg(target_arch = "x86_64")]

@@ -15,6 +15,7 @@ mod dmi;
 #[cfg(test)]
 pub(crate) mod fake;
 mod machine;
+mod midr;
 mod mitigations;
 mod mounts;
 mod noise;

@@ -29,9 +29,8 @@ const TYPES: [(u32, &str); 18] = [
     (27, "pmem"),
 ];
 
-/// Returns the type of each device, with the number of its queues if it is a block device or a
-/// network interface, such as `block, 4 queues`; empty without a virtio bus, None if the devices
-/// are not visible.
+/// Returns the type of each device, with the number of its queues if it is a block device, such as
+/// `block, 4 queues`; empty without a virtio bus, None if the devices are not visible.
 pub(super) fn devices(root: &SystemRoot) -> Option<Vec<String>> {
     // A kernel has several buses: an empty directory is a mask.
     if root.entries("sys/bus").is_empty() {
@@ -49,31 +48,19 @@ fn device(directory: &Path) -> Option<String> {
     let id = u32::from_str_radix(id.strip_prefix("0x")?, 16).ok()?;
     let known = TYPES.iter().find(|(number, _)| *number == id);
     let name = known.map_or_else(|| format!("type {id}"), |(_, name)| (*name).to_owned());
-    Some(match queues(directory, id)? {
+    Some(match queues(directory)? {
         0 => name,
         queues => format!("{name}, {}", count(queues, "queue")),
     })
 }
 
-/// Returns the number of queues of a block device, or of receive queues of a network interface; 0
-/// for another device, None if it cannot be read.
-fn queues(directory: &Path, id: u32) -> Option<u64> {
-    let (class, queues, prefix) = match id {
-        1 => ("net", "queues", "rx-"),
-        2 => ("block", "mq", ""),
-        _ => return Some(0),
-    };
-    // Without a driver, a device has no such directory.
-    let Some(device) = existing(&directory.join(class))?.pop() else {
+/// Returns the number of queues of a block device; 0 for another device, None if it cannot be
+/// read. Those of a network interface are visible only in its network namespace.
+fn queues(directory: &Path) -> Option<u64> {
+    let Some(disk) = existing(&directory.join("block"))?.pop() else {
         return Some(0);
     };
-    let names = existing(&device.join(queues))?;
-    let is_queue = |path: &&PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        let number = name.and_then(|name| name.strip_prefix(prefix));
-        number.is_some_and(|number| number.parse::<u32>().is_ok())
-    };
-    Some(names.iter().filter(is_queue).count() as u64)
+    Some(existing(&disk.join("mq"))?.len() as u64)
 }
 
 /// Lists the entries of a directory; empty if it does not exist, None if it cannot be read.
@@ -99,17 +86,13 @@ mod tests {
             .directory("sys/devices/pci/virtio1/block/vda/mq/0")
             .directory("sys/devices/pci/virtio1/block/vda/mq/1")
             .file("sys/devices/pci/virtio2/device", "0x0001")
-            .directory("sys/devices/pci/virtio2/net/eth0/queues/rx-0")
-            .directory("sys/devices/pci/virtio2/net/eth0/queues/tx-0")
+            .directory("sys/devices/pci/virtio2/net/eth0")
             .file("sys/devices/pci/virtio3/device", "0x0029")
             .link(&format!("{BUS}/virtio0"), "../../../devices/pci/virtio0")
             .link(&format!("{BUS}/virtio1"), "../../../devices/pci/virtio1")
             .link(&format!("{BUS}/virtio2"), "../../../devices/pci/virtio2")
             .link(&format!("{BUS}/virtio3"), "../../../devices/pci/virtio3");
-        fake_has(
-            &fake,
-            &["balloon", "block, 2 queues", "network, 1 queue", "type 41"],
-        );
+        fake_has(&fake, &["balloon", "block, 2 queues", "network", "type 41"]);
     }
 
     #[track_caller]

@@ -75,8 +75,8 @@ macro_rules! missing {
 fn unknown_of_host(host: &Host) -> Vec<Source> {
     let (topology, confinement, cgroup) = (&host.topology, &host.confinement, &host.cgroup);
     missing! {
-        host.os => "host.os", "/etc/os-release", "the distribution has no name here";
-        host.cpu_model => "host.cpu_model", "/proc/cpuinfo", "the CPU has no name here";
+        host.os => "host.os", "/etc/os-release", "the root file system has no distribution";
+        host.cpu_model => "host.cpu_model", "/proc/cpuinfo", "the CPU has no name";
         topology.cpus => "host.topology.cpus", "/proc/self/status", "the kernel lists no CPUs";
         topology.smt_siblings => "host.topology.smt_siblings",
             "/sys/devices/system/cpu/cpu0/topology", "the kernel does not list the cores";
@@ -86,8 +86,8 @@ fn unknown_of_host(host: &Host) -> Vec<Source> {
             "the kernel was built without CONFIG_CPUSETS";
         host.mitigations => "host.mitigations", "/sys/devices/system/cpu/vulnerabilities",
             "kernels before 4.15 do not list them";
-        host.memory_bytes => "host.memory_bytes", "/proc/meminfo", "the memory has no total here";
-        host.swap_bytes => "host.swap_bytes", "/proc/meminfo", "swap space has no total here";
+        host.memory_bytes => "host.memory_bytes", "/proc/meminfo", "there is no total of the memory";
+        host.swap_bytes => "host.swap_bytes", "/proc/meminfo", "there is no total of swap space";
         host.ksm => "host.ksm", "/sys/kernel/mm/ksm/run",
             "the kernel was built without CONFIG_KSM";
         host.virtualization => "host.virtualization", "",

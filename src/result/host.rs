@@ -44,8 +44,7 @@ pub struct Host {
     /// for this CPU is not loaded.
     #[serde(default)]
     pub kvm_nested: Option<bool>,
-    /// Types of the virtio devices, with the number of queues of block devices, and of receive
-    /// queues of network interfaces ("block, 4 queues").
+    /// Types of the virtio devices, with the number of queues of block devices ("block, 4 queues").
     #[serde(default)]
     pub virtio: Option<Vec<String>>,
     /// Container runtime, or "none" outside of containers.
