@@ -10,8 +10,10 @@
 
 use std::arch::asm;
 use std::thread;
+use std::time::Duration;
 
 use nix::sched::{CpuSet, sched_setaffinity};
+use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
 use super::Clock;
@@ -28,9 +30,8 @@ const REPETITIONS: usize = 20;
 /// Repetitions that are made even if they take long.
 const LEAST_REPETITIONS: usize = 5;
 
-/// Longest time of all repetitions in nanoseconds, without interruptions, as far as the least
-/// number of them does not take longer.
-const BUDGET_NS: u64 = 1_500_000;
+/// CPU time after which no repetition begins, if there are [`LEAST_REPETITIONS`].
+const BUDGET: Duration = Duration::from_micros(1500);
 
 /// The effective clock of a CPU.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,15 +66,13 @@ impl EffectiveClock {
     fn of_this_cpu<C: Clock>(clock: C) -> Option<Self> {
         let resolution_ns = resolution_ns(clock)?;
         let mut durations = Vec::with_capacity(REPETITIONS);
-        let mut fastest = u64::MAX;
+        let began = thread_cpu_time();
         loop {
             let start = clock.start();
             add(ROUNDS);
-            let ns = clock.scale().between(start, clock.stop()).0;
-            durations.push(ns);
-            fastest = fastest.min(ns);
+            durations.push(clock.scale().between(start, clock.stop()).0);
+            let is_spent = thread_cpu_time().saturating_sub(began) >= BUDGET;
             let count = durations.len();
-            let is_spent = fastest.saturating_mul(count as u64) >= BUDGET_NS;
             if count >= REPETITIONS || count >= LEAST_REPETITIONS && is_spent {
                 return Self::of_durations(durations, resolution_ns);
             }
@@ -95,6 +94,11 @@ impl EffectiveClock {
             error: uncertain_ns as f64 / fastest as f64,
         })
     }
+}
+
+/// Returns the CPU time of this thread.
+fn thread_cpu_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 /// Returns the smallest difference between two consecutive readings: the cost of a reading, or the

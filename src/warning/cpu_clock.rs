@@ -41,8 +41,8 @@ impl fmt::Display for CpuClockWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the effective clock of the CPU was {:.2} GHz before and {:.2} GHz after the run: the \
-             CPU did not have one speed",
+            "the effective clock of the CPU was {:.2} GHz before and {:.2} GHz after the run: its \
+             frequency changed, or a busy SMT sibling slowed it down",
             self.before_ghz, self.after_ghz
         )
     }
