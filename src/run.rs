@@ -5,17 +5,17 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Error, Result};
 
-use crate::clock::{Clock, EffectiveClock, Nanoseconds, TimeSource};
+use crate::clock::{EffectiveClock, Nanoseconds, TimeSource};
 use crate::engine::statistics::Statistics;
-use crate::engine::{self, Observer, RunOutcome, Setup};
+use crate::engine::{self, Closed, Observer, Open, Polling, RunOutcome, Setup, Timing};
 use crate::error::describe;
 use crate::harness;
 use crate::host::accounting::{SystemActivity, time_budget};
 use crate::host::{self, SystemRoot};
 use crate::plan::{ClockChoice, RunPlan, Test};
 use crate::result::{
-    Accounting, BlockMemory, EndedBy, Harness, Host, Latency, Noise, PageCache, Rates, RunResult,
-    SCHEMA, Start, Status, Storage, ThreadTotals, Tool, Totals, Workload,
+    Accounting, BlockMemory, EndedBy, Harness, Host, Latency, Noise, OpenLoop, PageCache, Rates,
+    RunResult, SCHEMA, Start, Status, Storage, ThreadTotals, Tool, Totals, Workload,
 };
 use crate::signal::Interrupted;
 use crate::warning::{self, HostWarning};
@@ -28,6 +28,23 @@ use crate::workload::fileio::validate::Validator;
 use crate::workload::memory::{Block, Memory, pages_below};
 use crate::workload::mutex::Mutexes;
 use crate::workload::threads::Threads;
+
+/// Evaluates an expression with the timing of a run. An open loop is compiled once, for all clocks: a
+/// branch per reading costs it nothing that matters.
+macro_rules! with_timing {
+    ($setup:expr, $time:expr, $timing:ident => $body:expr) => {
+        match $setup.arrivals {
+            None => with_clock!($time.clock, clock => {
+                let $timing = Closed(clock);
+                $body
+            }),
+            Some(_) => {
+                let $timing = Open($time.clock);
+                $body
+            }
+        }
+    };
+}
 
 /// A run about to start, with its clock established and its harness measured.
 #[derive(Debug)]
@@ -46,7 +63,7 @@ pub struct Run<'a> {
 /// Measures the harness; fails first if the threads of the run cannot be created.
 fn measure_harness(setup: Setup, time: &TimeSource) -> Result<Harness> {
     engine::try_threads(setup)?;
-    with_clock!(time.clock, clock => harness::measure(setup, clock))
+    with_timing!(setup, time, timing => harness::measure(setup, timing))
 }
 
 /// Adds the effective clock of a CPU before and after the run.
@@ -77,21 +94,33 @@ impl<'a> Run<'a> {
     }
 
     fn with(plan: &'a RunPlan, time: TimeSource) -> Self {
+        let host = host::fingerprint(&SystemRoot::default());
+        let threads = plan.threads.get();
+        let spins = plan.arrivals.is_some() && has_spare_cpu(&host, threads);
         let setup = Setup {
-            threads: plan.threads.get(),
+            threads,
             stack_size: plan.stack_size,
             pin: plan.pin,
             max_time: plan.limits.max_time(),
             forced_shutdown: plan.limits.forced_shutdown(),
             interval: plan.report_interval,
             start_at: plan.start_at,
-            timed_from_start: plan.timed_from_start,
+            timed_from_start: plan.timed_from_start
+                || plan.arrivals.is_some()
+                || plan.warmup.is_some(),
+            arrivals: plan.arrivals,
+            seed: plan.seed,
+            polling: match spins {
+                true => Polling::Spin,
+                false => Polling::Yield,
+            },
+            warmup: plan.warmup,
         };
         Self {
             plan,
             setup,
             time,
-            host: host::fingerprint(&SystemRoot::default()),
+            host,
             storage: plan
                 .files
                 .as_ref()
@@ -122,7 +151,9 @@ impl<'a> Run<'a> {
         let storage = self.storage.as_ref();
         let device = storage.and_then(|storage| storage.device.as_deref());
         let mut window = Window::open(&self.time, device, observer);
-        let outcome = with_clock!(self.time.clock, clock => self.run(clock, files, &mut window));
+        let outcome = with_timing!(self.setup, self.time, timing => {
+            self.run(timing, files, &mut window)
+        });
         let observed = window.close();
         match outcome {
             Ok((outcome, blocks)) => {
@@ -171,9 +202,9 @@ impl<'a> Run<'a> {
     }
 
     /// Runs the workload. Returns also the blocks of the memory test, which are still mapped.
-    fn run<C: Clock>(
+    fn run<T: Timing>(
         &self,
-        clock: C,
+        timing: T,
         files: Option<Arc<TestFiles>>,
         observer: &mut dyn Observer,
     ) -> Result<(RunOutcome, Arc<[Block]>)> {
@@ -184,7 +215,7 @@ impl<'a> Run<'a> {
         let outcome = match &plan.test {
             Test::Cpu(params) => {
                 let open = || Ok(Cpu::new(params, max_requests, threads));
-                engine::run(setup, clock, open, observer)
+                engine::run(setup, timing, open, observer)
             }
             Test::Memory(params) => {
                 let events = [params.events(threads), max_requests]
@@ -193,15 +224,15 @@ impl<'a> Run<'a> {
                     .min();
                 let memory = Memory::new(params, plan.seed, events, threads)?;
                 blocks = memory.blocks();
-                engine::run(setup, clock, || Ok(memory), observer)
+                engine::run(setup, timing, || Ok(memory), observer)
             }
             Test::Threads(params) => {
                 let workload = Threads::new(params, max_requests, threads)?;
-                engine::run(setup, clock, || Ok(workload), observer)
+                engine::run(setup, timing, || Ok(workload), observer)
             }
             Test::Mutex(params) => {
                 let workload = Mutexes::new(params, plan.seed, max_requests, threads)?;
-                engine::run(setup, clock, || Ok(workload), observer)
+                engine::run(setup, timing, || Ok(workload), observer)
             }
             Test::Fileio(params) => {
                 let files = files.context("the fileio test has no files")?;
@@ -212,7 +243,7 @@ impl<'a> Run<'a> {
                     let (files, validator) = (files.clone(), validator.clone());
                     Fileio::open(params, plan.seed, max_requests, files, validator)
                 };
-                let mut outcome = engine::run(setup, clock, open, observer)?;
+                let mut outcome = engine::run(setup, timing, open, observer)?;
                 if let Some(validator) = validator {
                     outcome.verify(|| validator.verify(&files));
                 }
@@ -241,6 +272,7 @@ impl<'a> Run<'a> {
             threads: Vec::new(),
             activity: None,
             last_cpu: None,
+            backlog: None,
             intervals: Vec::new(),
             ended_by: if interrupted {
                 EndedBy::Signal
@@ -296,7 +328,7 @@ impl<'a> Run<'a> {
             totals: Totals {
                 wall_s,
                 events,
-                event_time_s: all.events.total().as_secs_f64(),
+                event_time_s: all.events.total_ns() as f64 / 1e9,
                 bytes_read: all.bytes_read,
                 bytes_written: all.bytes_written,
                 reads: all.reads,
@@ -305,14 +337,18 @@ impl<'a> Run<'a> {
             },
             rates: Rates::over(events, all.bytes_read + all.bytes_written, wall_s),
             harness: self.harness,
+            open_loop: outcome
+                .backlog
+                .map(|backlog| OpenLoop::of(all, backlog, self.setup.polling == Polling::Spin)),
             latency_ns: Latency::of(&all.events),
+            service_latency_ns: Latency::of(&all.service),
             fsync_latency_ns: Latency::of(&all.fsyncs),
             threads: outcome
                 .threads
                 .iter()
                 .map(|thread| ThreadTotals {
                     events: thread.events,
-                    event_time_s: thread.event_time.as_secs_f64(),
+                    event_time_s: thread.event_time_s(),
                     min_ns: (thread.events > 0).then_some(thread.min.0),
                     max_ns: (thread.events > 0).then_some(thread.max.0),
                 })
@@ -332,4 +368,14 @@ impl<'a> Run<'a> {
         result.warnings = warning::of_result(&result, self.plan);
         result
     }
+}
+
+/// Returns whether a CPU is left when each thread has one.
+fn has_spare_cpu(host: &Host, threads: usize) -> bool {
+    let cpus = f64::from(host.cpus);
+    let cpus = host
+        .cgroup
+        .cpu_quota_cpus
+        .map_or(cpus, |quota| quota.min(cpus));
+    threads as f64 <= cpus - 1.0
 }

@@ -82,6 +82,14 @@ impl Observer for Window<'_> {
         self.inner.ready();
     }
 
+    fn warmed_up(&mut self) {
+        self.before = None;
+        self.started_at = SystemTime::now();
+        self.noise = noise_start();
+        self.time.begin();
+        self.inner.warmed_up();
+    }
+
     fn started(&mut self) {
         if self.before.is_some() {
             self.started_at = SystemTime::now();

@@ -154,6 +154,23 @@ macro_rules! with_clock {
     };
 }
 
+impl Clock for AnyClock {
+    #[inline(always)]
+    fn start(self) -> Ticks {
+        with_clock!(self, clock => clock.start())
+    }
+
+    #[inline(always)]
+    fn stop(self) -> Ticks {
+        with_clock!(self, clock => clock.stop())
+    }
+
+    #[inline(always)]
+    fn scale(self) -> Scale {
+        with_clock!(self, clock => clock.scale())
+    }
+}
+
 /// The clock of a run, with its drift measurement and the reason for a fallback.
 #[derive(Debug)]
 pub struct TimeSource {

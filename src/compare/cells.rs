@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use super::ComparisonOptions;
-use super::comparison::{AxisPoint, Entry, MetricTable, Section};
+use super::comparison::{AxisPoint, Entry, MergedOfCell, MetricTable, Section};
 use super::explain::TimeBudget;
 use super::histogram::Merged;
 use super::metric::{Metric, Timed};
@@ -67,11 +67,9 @@ impl<'a> Cells<'a> {
             .zip(self.keys)
             .map(|((key, distinct), points)| {
                 let points = points.into_iter().map(|(value, runs)| {
-                    let (latency, fsync) = merged.by_ref().take(runs.len()).unzip();
                     let point = AxisPoint {
                         value,
-                        latency,
-                        fsync,
+                        merged: merged.by_ref().take(runs.len()).collect(),
                         budgets: runs.iter().map(|runs| budgets(runs)).collect(),
                     };
                     (point, runs)
@@ -83,7 +81,7 @@ impl<'a> Cells<'a> {
         (sections, warnings)
     }
 
-    /// The merged durations of the events and fsyncs in each cell.
+    /// The merged durations in each cell.
     fn merged(&self) -> (Vec<MergedOfCell>, Vec<Warning>) {
         let cells: Vec<&[&ComparedRun]> = self.iter().collect();
         // Nearly all of the time is spent here.
@@ -99,15 +97,10 @@ impl<'a> Cells<'a> {
             })
         };
         let merged = results.into_iter();
-        let merged = merged
-            .map(|[latency, fsync]| (or_warn(latency), or_warn(fsync)))
-            .collect();
+        let merged = merged.map(|of_cell| of_cell.map(&mut or_warn)).collect();
         (merged, warnings)
     }
 }
-
-/// The merged durations of events and of fsyncs.
-type MergedOfCell = (Option<Merged>, Option<Merged>);
 
 /// Merges the durations of several runs. `None` if a run has no histogram; a warning if one cannot
 /// be decoded.

@@ -49,13 +49,14 @@ pub struct Section {
 pub struct AxisPoint {
     /// The value of the second axis.
     pub value: Option<String>,
-    /// Durations of all events in each group's runs; `None` if a run has no histogram.
-    pub latency: Vec<Option<Merged>>,
-    /// The same for the fsyncs.
-    pub fsync: Vec<Option<Merged>>,
+    /// The merged durations of each group.
+    pub merged: Vec<MergedOfCell>,
     /// Time budgets of each group's runs; `None` if a run has none.
     pub budgets: Vec<Option<Vec<TimeBudget>>>,
 }
+
+/// Durations of one group's runs, in the order of [`Timed::ALL`]; `None` if a run has no histogram.
+pub type MergedOfCell = [Option<Merged>; Timed::ALL.len()];
 
 /// One metric for one workload key.
 #[derive(Debug)]
@@ -163,17 +164,14 @@ impl Comparison {
 }
 
 impl AxisPoint {
-    /// The merged durations of each group.
-    pub fn durations(&self, timed: Timed) -> &[Option<Merged>] {
-        match timed {
-            Timed::Event => &self.latency,
-            Timed::Fsync => &self.fsync,
-        }
+    /// The merged durations of a group.
+    pub fn durations(&self, timed: Timed, group: usize) -> Option<&Merged> {
+        self.merged[group][timed as usize].as_ref()
     }
 
     /// If the metric is a percentile, its value over all runs of a group.
     pub(super) fn merged(&self, metric: Metric, group: usize) -> Option<u64> {
         let (timed, percentile) = metric.percentile()?;
-        Some(self.durations(timed)[group].as_ref()?.at(percentile))
+        Some(self.durations(timed, group)?.at(percentile))
     }
 }

@@ -18,6 +18,8 @@ pub struct Figures {
     pub mib_per_s: Option<f64>,
     /// Durations of the events.
     pub latency: Durations,
+    /// Durations of the events without their wait for a start, in an open loop.
+    pub service: Durations,
     /// Durations of the fsyncs.
     pub fsync: Durations,
     /// Where the threads spent their time.
@@ -47,6 +49,7 @@ impl From<&RunResult> for Figures {
             // A result has 0 for a run that moves no data.
             mib_per_s: Some(result.rates.mib_per_s).filter(|rate| *rate > 0.0),
             latency: durations(&result.latency_ns).unwrap_or_default(),
+            service: durations(&result.service_latency_ns).unwrap_or_default(),
             fsync: durations(&result.fsync_latency_ns).unwrap_or_default(),
             budget: None,
         }

@@ -25,8 +25,10 @@ pub enum Metric {
 /// What a duration is the duration of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timed {
-    /// An event.
+    /// An event; in an open loop from its arrival.
     Event,
+    /// An event of an open loop, from its start.
+    Service,
     /// An fsync.
     Fsync,
 }
@@ -86,13 +88,14 @@ impl Metric {
 }
 
 impl Timed {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Event, Self::Fsync];
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Event, Self::Service, Self::Fsync];
 
     /// The durations of this kind in a run.
     pub fn durations(self, figures: &Figures) -> &Durations {
         match self {
             Self::Event => &figures.latency,
+            Self::Service => &figures.service,
             Self::Fsync => &figures.fsync,
         }
     }
@@ -129,6 +132,7 @@ impl fmt::Display for Timed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Event => "latency",
+            Self::Service => "service",
             Self::Fsync => "fsync",
         })
     }

@@ -29,6 +29,15 @@ struct CollectorState {
     open: Vec<IntervalTotals>,
 }
 
+/// State of an open loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Queue {
+    /// Number of events that have arrived but not started.
+    pub backlog: u64,
+    /// Number of threads that do not wait for an arrival.
+    pub busy_threads: u64,
+}
+
 /// A complete interval.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ClosedInterval {
@@ -63,16 +72,29 @@ impl Collector {
 
     /// Adds what a thread recorded since its last call, all of it in the interval it was in. Clears
     /// `statistics` and moves the thread to interval `now_in`.
-    pub fn flush(&self, thread: usize, now_in: usize, statistics: &mut Statistics) {
-        self.take(thread, Some(now_in), statistics);
+    /// `queue` is the state of an open loop now.
+    pub fn flush(
+        &self,
+        thread: usize,
+        now_in: usize,
+        queue: Option<Queue>,
+        statistics: &mut Statistics,
+    ) {
+        self.take(thread, Some(now_in), queue, statistics);
     }
 
-    /// Adds the final statistics of a thread.
-    pub fn finish(&self, thread: usize, statistics: &mut Statistics) {
-        self.take(thread, None, statistics);
+    /// Adds the final statistics of a thread; `queue` as for [`Self::flush`].
+    pub fn finish(&self, thread: usize, queue: Option<Queue>, statistics: &mut Statistics) {
+        self.take(thread, None, queue, statistics);
     }
 
-    fn take(&self, thread: usize, now_in: Option<usize>, statistics: &mut Statistics) {
+    fn take(
+        &self,
+        thread: usize,
+        now_in: Option<usize>,
+        queue: Option<Queue>,
+        statistics: &mut Statistics,
+    ) {
         let mut state = self.state();
         // A thread that was abandoned reports too late.
         let Some(was_in) = state.reached[thread] else {
@@ -85,7 +107,7 @@ impl Collector {
             state.totals_of(was_in).add(statistics);
             // Once all threads have ended, the end of the run closes the remaining intervals.
             if let Some(left_by_all) = state.reached.iter().copied().flatten().min() {
-                state.close(interval, self.percentile, left_by_all);
+                state.close(interval, self.percentile, left_by_all, queue);
             }
         }
         statistics.clear();
@@ -104,18 +126,17 @@ impl Collector {
     }
 
     /// Completes all intervals at the end of the run, the last one cut off there, and returns them.
-    pub fn close_all(&self, end: Nanoseconds) -> Vec<ClosedInterval> {
+    pub fn close_all(&self, end: Nanoseconds, queue: Option<Queue>) -> Vec<ClosedInterval> {
         let Some(interval) = self.interval else {
             return Vec::new();
         };
         let mut state = self.state();
         let whole = (u128::from(end.0) / interval.as_nanos().max(1)) as usize;
         state.reached.fill(None);
-        state.close(interval, self.percentile, whole);
+        state.close(interval, self.percentile, whole, queue);
         let began = interval.as_secs_f64() * whole as f64;
-        let rest = state
-            .totals_of(whole)
-            .closed(began, end.as_secs_f64(), self.percentile);
+        let rest = state.totals_of(whole);
+        let rest = rest.closed(began, end.as_secs_f64(), self.percentile, queue);
         state.open.clear();
         if end.as_secs_f64() > began {
             state.closed.push(rest);
@@ -139,7 +160,13 @@ impl CollectorState {
     }
 
     /// Closes the intervals before `left_by_all`, which every thread has left.
-    fn close(&mut self, interval: Duration, percentile: f64, left_by_all: usize) {
+    fn close(
+        &mut self,
+        interval: Duration,
+        percentile: f64,
+        left_by_all: usize,
+        queue: Option<Queue>,
+    ) {
         while self.closed.len() < left_by_all {
             let number = self.closed.len() as f64;
             let length = interval.as_secs_f64();
@@ -148,7 +175,8 @@ impl CollectorState {
                 false => self.open.remove(0),
             };
             let (from_s, to_s) = (number * length, (number + 1.0) * length);
-            self.closed.push(totals.closed(from_s, to_s, percentile));
+            self.closed
+                .push(totals.closed(from_s, to_s, percentile, queue));
         }
     }
 }
@@ -162,9 +190,19 @@ impl IntervalTotals {
         self.fsyncs += statistics.fsyncs.count();
     }
 
-    fn closed(&self, from_s: f64, to_s: f64, percentile: f64) -> ClosedInterval {
+    fn closed(
+        &self,
+        from_s: f64,
+        to_s: f64,
+        percentile: f64,
+        queue: Option<Queue>,
+    ) -> ClosedInterval {
         ClosedInterval {
-            summary: self.summary(from_s, to_s),
+            summary: Interval {
+                backlog_events: queue.map(|queue| queue.backlog),
+                busy_threads: queue.map(|queue| queue.busy_threads),
+                ..self.summary(from_s, to_s)
+            },
             percentile_ns: self.events.percentile(percentile),
         }
     }
@@ -183,6 +221,8 @@ impl IntervalTotals {
             reads_per_s: rate(self.reads),
             writes_per_s: rate(self.writes),
             fsyncs_per_s: rate(self.fsyncs),
+            backlog_events: None,
+            busy_threads: None,
         }
     }
 }
@@ -207,9 +247,9 @@ mod tests {
     #[test]
     fn an_interval_is_complete_when_every_thread_has_left_it() {
         let collector = Collector::new(2, Some(SECOND), 95.0);
-        collector.flush(0, 1, &mut events(10));
+        collector.flush(0, 1, None, &mut events(10));
         assert!(collector.complete_from(0).is_empty());
-        collector.flush(1, 1, &mut events(5));
+        collector.flush(1, 1, None, &mut events(5));
         let complete = collector.complete_from(0);
         assert_eq!(complete.len(), 1);
         assert_eq!(
@@ -228,8 +268,8 @@ mod tests {
     #[test]
     fn a_thread_that_has_ended_does_not_keep_intervals_open() {
         let collector = Collector::new(2, Some(SECOND), 95.0);
-        collector.finish(0, &mut events(1));
-        collector.flush(1, 3, &mut events(2));
+        collector.finish(0, None, &mut events(1));
+        collector.flush(1, 3, None, &mut events(2));
         assert_eq!(collector.complete_from(0).len(), 3);
         let later = collector.complete_from(1);
         let ends: Vec<f64> = later.iter().map(|it| it.summary.at_s).collect();
@@ -241,9 +281,9 @@ mod tests {
     #[test]
     fn statistics_of_a_thread_that_was_abandoned_are_ignored() {
         let collector = Collector::new(1, Some(SECOND), 95.0);
-        collector.flush(0, 1, &mut events(3));
-        let at_the_end = collector.close_all(Nanoseconds(2_500_000_000));
-        collector.flush(0, 9, &mut events(100));
+        collector.flush(0, 1, None, &mut events(3));
+        let at_the_end = collector.close_all(Nanoseconds(2_500_000_000), None);
+        collector.flush(0, 9, None, &mut events(100));
         assert_eq!(collector.complete_from(0), at_the_end);
         let (all, threads) = collector.totals();
         assert_eq!((all.events.count(), threads[0].events), (3, 3));
@@ -252,7 +292,7 @@ mod tests {
     #[test]
     fn a_thread_that_hangs_across_two_intervals_leaves_an_empty_one() {
         let collector = Collector::new(1, Some(SECOND), 95.0);
-        collector.flush(0, 2, &mut events(3));
+        collector.flush(0, 2, None, &mut events(3));
         let rates: Vec<f64> = collector
             .complete_from(0)
             .iter()
@@ -264,10 +304,10 @@ mod tests {
     #[test]
     fn each_event_is_in_one_interval_and_the_last_interval_ends_with_the_run() {
         let collector = Collector::new(2, Some(SECOND), 95.0);
-        collector.flush(0, 1, &mut events(4));
-        collector.finish(0, &mut events(2));
-        collector.finish(1, &mut events(7));
-        let all = collector.close_all(Nanoseconds(1_500_000_000));
+        collector.flush(0, 1, None, &mut events(4));
+        collector.finish(0, None, &mut events(2));
+        collector.finish(1, None, &mut events(7));
+        let all = collector.close_all(Nanoseconds(1_500_000_000), None);
         assert_eq!(all.len(), 2);
         assert_eq!(
             all[0].summary.events_per_s * 1.0 + all[1].summary.events_per_s * 0.5,

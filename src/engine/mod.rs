@@ -1,13 +1,17 @@
 //! Threads, the start barrier, deadline and interruption; generic over workload and clock, so
 //! that the measured loop is compiled for each pair.
 //!
-//! The engine owns the event loop ([`EventLoop`]). An event costs one reading of the clock, which
+//! The engine owns the event loop ([`EventLoop`]), and starts events when the previous one has ended or,
+//! in an open loop, when they arrive ([`Timing`]). An event costs one reading of the clock, which
 //! ends it and begins the next, a histogram increment, and what the workload needs to claim it. The
 //! rest happens at checkpoints (the deadline, the end of an interval), which the loop detects by one
 //! comparison with the time it has just read.
 
+mod arrival_schedule;
 mod collector;
+mod dyn_clock;
 mod event_loop;
+mod pacer;
 mod pin;
 mod priority;
 mod recorder;
@@ -16,8 +20,9 @@ mod start_barrier;
 pub mod statistics;
 mod supervisor;
 mod threads;
+mod timing;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -25,24 +30,27 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, Result};
 use nix::sched::sched_getcpu;
 
-use crate::clock::{Clock, Nanoseconds, Scale, Ticks};
+use crate::clock::{Nanoseconds, Scale, Ticks};
 use crate::host::accounting::{ReadyThread, ThreadActivity};
+use crate::plan::{Arrivals, Seed};
 use crate::result::{EndedBy, Interval};
 use crate::signal;
 use crate::start::StartAt;
 
-pub use event_loop::{EventLoop, Events, Issued};
+pub use event_loop::{EventLoop, Events, Issued, Upcoming};
+pub use pacer::{BacklogExceeded, Polling};
 pub use pin::first_pinned_cpu;
-pub use recorder::Recorder;
+pub use recorder::{EventStart, Recorder};
 pub use snapshots::{Snapshot, ThreadSums};
 pub use statistics::{Statistics, Transfer};
+pub use timing::{Closed, Open, Timing};
 
-use collector::Collector;
+use collector::Queue;
+use dyn_clock::DynClock;
 use pin::{bind_to, cpus_to_pin_to};
 use priority::RaisedPriority;
-use recorder::RunState;
-use snapshots::Snapshots;
-use start_barrier::StartBarrier;
+use recorder::{RunState, Schedule};
+use start_barrier::{CommonStart, StartBarrier};
 use supervisor::{AbandonReason, Supervisor};
 use threads::WorkerThreads;
 
@@ -56,6 +64,18 @@ pub trait EventSource: Send + Sync + 'static {
 
     /// Returns the progress of the work, for display only.
     fn progress(&self) -> Progress;
+
+    /// Begins a phase of a run with a warm-up. No thread is in an event.
+    fn begin(&self, phase: Phase) -> Result<()>;
+}
+
+/// Phase of a run with a warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing is recorded, and the work has no end.
+    WarmUp,
+    /// The work begins anew, with its limits.
+    Measured,
 }
 
 /// One thread's part of a workload.
@@ -64,7 +84,7 @@ pub trait Worker {
     ///
     /// A worker with several kinds of events selects one here, once, so that the loop is compiled
     /// for each kind.
-    fn run<C: Clock>(&mut self, events: EventLoop<'_, C>) -> Result<()>;
+    fn run<T: Timing>(&mut self, events: EventLoop<'_, T>) -> Result<()>;
 }
 
 /// Requests claimed so far, and the total.
@@ -95,6 +115,14 @@ pub struct Setup {
     pub start_at: Option<StartAt>,
     /// Whether the time of the run begins when the threads start, rather than with the preparation.
     pub timed_from_start: bool,
+    /// Arrivals of the events, for [`Open`]; `None` for [`Closed`].
+    pub arrivals: Option<Arrivals>,
+    /// Seed of the arrivals.
+    pub seed: Seed,
+    /// How threads wait for arrivals.
+    pub polling: Polling,
+    /// Time before the run in which the threads work, but nothing is recorded.
+    pub warmup: Option<Duration>,
 }
 
 /// Observes a run from outside. No method is called on a worker thread.
@@ -105,10 +133,14 @@ pub trait Observer {
     /// The start time is some milliseconds ahead, or the wait was canceled.
     fn wait_ended(&mut self) {}
 
-    /// All threads are ready and wait. The time that this takes is not part of the run.
+    /// All threads are ready and wait. The time that this takes is not part of the run. Called again
+    /// after a warm-up.
     fn ready(&mut self) {}
 
-    /// All threads are about to begin.
+    /// The warm-up has ended, and the run is about to begin.
+    fn warmed_up(&mut self) {}
+
+    /// All threads are about to begin the run or, if it has a warm-up, have begun that.
     fn started(&mut self) {}
 
     /// All threads have ended, or the run was abandoned.
@@ -166,6 +198,8 @@ pub struct RunOutcome {
     pub activity: Option<Vec<(Duration, ThreadActivity)>>,
     /// The CPU on which the last thread ended; `None` if unknown.
     pub last_cpu: Option<usize>,
+    /// Number of events that had arrived but not started when the run ended; `None` in a closed loop.
+    pub backlog: Option<u64>,
     /// The intervals, in order.
     pub intervals: Vec<Interval>,
     /// What ended the run.
@@ -206,90 +240,159 @@ impl RunOutcome {
 ///
 /// An error in the workload, or a signal, is part of the measurement. `Err` means that the run
 /// never began: the workload could not be opened, or a thread could not be created.
-pub fn run<W: EventSource, C: Clock>(
+pub fn run<W: EventSource, T: Timing>(
     setup: Setup,
-    clock: C,
+    timing: T,
     open: impl FnOnce() -> Result<W>,
     observer: &mut dyn Observer,
 ) -> Result<RunOutcome> {
-    let barrier = Arc::new(StartBarrier::new(setup, clock));
+    let clock = DynClock::of(timing.clock());
     let opening = Instant::now();
+    let barriers = Arc::new(Barriers::new(setup, &clock));
     let workload = Arc::new(open()?);
-    let shared = Arc::new(RunState {
-        stopped: AtomicBool::new(false),
-        timed_out: AtomicBool::new(false),
-        collector: Collector::new(
-            setup.threads,
-            setup.interval,
-            observer.interval_percentile(),
-        ),
-        snapshots: observer
-            .snapshot_times()
-            .map(|times| Snapshots::new(setup.threads, times)),
-    });
+    let shared = Arc::new(RunState::new(setup, clock.scale(), observer));
     let cpus = cpus_to_pin_to(setup.pin)?;
     let (sender, ended) = mpsc::channel();
-    let abandon = || {
-        shared.stopped.store(true, Ordering::Relaxed);
-        barrier.open();
-    };
-    let threads = {
-        let (workload, shared, barrier) = (workload.clone(), shared.clone(), barrier.clone());
-        let work = move |thread| {
+    let work = {
+        let (workload, shared, barriers) = (workload.clone(), shared.clone(), barriers.clone());
+        move |thread: usize| {
             let _guard = shared.stop_on_panic();
-            let recorder = Recorder::new(clock, thread, shared.clone());
+            let recorder = Recorder::new(&setup, timing, thread, shared.clone());
             let cpu = cpus.as_ref().map(|cpus| cpus[thread % cpus.len()]);
-            let end = run_worker(workload.clone(), recorder, cpu, &barrier);
+            let end = run_worker(workload.clone(), recorder, cpu, &barriers);
             // The receiver is gone only if the run was abandoned.
             let _ = sender.send(end);
-        };
-        WorkerThreads::spawn(setup, work, abandon)?
+        }
     };
-    let _prompt = RaisedPriority::of_this_thread();
-    let waited = barrier.open_when_ready(|| shared.is_over(), observer);
-    let mut supervisor = Supervisor {
+    let opened = Opened {
         setup,
-        started: opening + waited,
-        workload: &*workload,
-        shared: &shared,
-        observer,
-        intervals_reported: 0,
+        clock,
+        opening,
+        barriers,
+        shared,
+        begin: &|phase| workload.begin(phase),
+        progress: &|| workload.progress(),
     };
-    let end = supervisor.wait_for_end(&ended);
-    supervisor.observer.ended();
-    let start = barrier.start();
-    let wall = clock.scale().between(
-        start.schedule.began,
-        end.last.unwrap_or_else(|| clock.stop()),
-    );
-    let intervals = shared.collector.close_all(wall);
-    supervisor.report_rest(wall);
-    supervisor.report_intervals();
-    // If the run was abandoned, threads that hang are not joined.
-    if end.abandoned.is_none() {
-        threads.join();
+    opened.run_threads(Arc::new(work), &ended, observer)
+}
+
+/// A run whose workload is open, without the types of workload and clock: the compiler would make a copy
+/// of its functions for each pair.
+struct Opened<'a> {
+    setup: Setup,
+    clock: DynClock,
+    /// When the workload was opened.
+    opening: Instant,
+    barriers: Arc<Barriers>,
+    shared: Arc<RunState>,
+    /// [`EventSource::begin`] of the workload.
+    begin: &'a dyn Fn(Phase) -> Result<()>,
+    /// [`EventSource::progress`] of the workload.
+    progress: &'a dyn Fn() -> Progress,
+}
+
+impl Opened<'_> {
+    /// Runs the threads, of which thread `i` calls `work(i)` and sends how it ended.
+    fn run_threads(
+        self,
+        work: Arc<dyn Fn(usize) + Send + Sync>,
+        ended: &mpsc::Receiver<ThreadEnd>,
+        observer: &mut dyn Observer,
+    ) -> Result<RunOutcome> {
+        let Self {
+            setup,
+            clock,
+            barriers,
+            shared,
+            ..
+        } = &self;
+        let abandon = || {
+            shared.stopped.store(true, Ordering::Relaxed);
+            barriers.open();
+        };
+        if setup.warmup.is_some() {
+            (self.begin)(Phase::WarmUp)?;
+        }
+        let threads = WorkerThreads::spawn(*setup, work, &abandon)?;
+        let _prompt = RaisedPriority::of_this_thread();
+        let is_over = || shared.is_over();
+        let mut started = self.opening + barriers.start.open_when_ready(is_over, observer);
+        let mut failed = None;
+        if let Some((_, measured)) = &barriers.measured {
+            failed = self.end_warm_up(measured, observer).err();
+            started = Instant::now();
+        }
+        let mut supervisor = Supervisor {
+            setup: *setup,
+            started,
+            progress: self.progress,
+            shared,
+            observer,
+            intervals_reported: 0,
+        };
+        let mut end = supervisor.wait_for_end(ended);
+        supervisor.observer.ended();
+        end.error = failed.or(end.error);
+        let start = barriers.common_start();
+        let last = end.last.unwrap_or_else(|| clock.now());
+        let wall = clock.scale().between(start.schedule.began, last);
+        let backlog = shared.backlog(start.schedule, last);
+        let queue = backlog.map(|backlog| Queue {
+            backlog,
+            busy_threads: 0,
+        });
+        let intervals = shared.collector.close_all(wall, queue);
+        supervisor.report_rest(wall);
+        supervisor.report_intervals();
+        // If the run was abandoned, threads that hang are not joined.
+        if end.abandoned.is_none() {
+            threads.join();
+        }
+        let (all, threads) = shared.collector.totals();
+        Ok(RunOutcome {
+            wall,
+            late_s: start.late_s,
+            all,
+            threads,
+            last_cpu: end.last_cpu,
+            activity: end
+                .activity
+                .map(|threads| since(start.opened, clock.scale(), threads)),
+            backlog,
+            intervals: intervals.into_iter().map(|it| it.summary).collect(),
+            ended_by: match end.abandoned {
+                Some(AbandonReason::ForcedShutdown) => EndedBy::ForcedShutdown,
+                Some(AbandonReason::Signal) => EndedBy::Signal,
+                _ if end.error.is_some() => EndedBy::Error,
+                _ if signal::is_caught() => EndedBy::Signal,
+                _ if shared.timed_out.load(Ordering::Relaxed) => EndedBy::Time,
+                _ => EndedBy::Work,
+            },
+            error: end.error,
+        })
     }
-    let (all, threads) = shared.collector.totals();
-    Ok(RunOutcome {
-        wall,
-        late_s: start.late_s,
-        all,
-        threads,
-        last_cpu: end.last_cpu,
-        activity: end
-            .activity
-            .map(|threads| since(start.opened, clock.scale(), threads)),
-        intervals: intervals.into_iter().map(|it| it.summary).collect(),
-        ended_by: match end.abandoned {
-            Some(AbandonReason::ForcedShutdown) => EndedBy::ForcedShutdown,
-            Some(AbandonReason::Signal) => EndedBy::Signal,
-            _ if end.error.is_some() => EndedBy::Error,
-            _ if signal::is_caught() => EndedBy::Signal,
-            _ if shared.timed_out.load(Ordering::Relaxed) => EndedBy::Time,
-            _ => EndedBy::Work,
-        },
-        error: end.error,
-    })
+
+    /// Waits until all threads have ended their warm-up, and starts the run proper. An error ends the
+    /// run.
+    fn end_warm_up(&self, measured: &StartBarrier, observer: &mut dyn Observer) -> Result<()> {
+        let shared = &self.shared;
+        measured.wait_until_ready(|| shared.is_over());
+        let begun = match shared.is_over() {
+            // Threads may still be in an event of the warm-up.
+            true => Ok(()),
+            false => (self.begin)(Phase::Measured),
+        };
+        if begun.is_err() {
+            shared.stopped.store(true, Ordering::Relaxed);
+        }
+        if let Some(arrivals) = &shared.arrivals {
+            arrivals.restart();
+        }
+        observer.warmed_up();
+        observer.ready();
+        measured.open();
+        begun
+    }
 }
 
 /// Creates the threads of a run and ends them at once, so that a run whose threads cannot be
@@ -297,8 +400,8 @@ pub fn run<W: EventSource, C: Clock>(
 pub fn try_threads(setup: Setup) -> Result<()> {
     let release = Arc::new(OnceLock::new());
     let held = release.clone();
-    let hold = move |_| _ = held.wait();
-    let threads = WorkerThreads::spawn(setup, hold, || _ = release.set(()))?;
+    let hold = Arc::new(move |_| _ = held.wait());
+    let threads = WorkerThreads::spawn(setup, hold, &|| _ = release.set(()))?;
     let _ = release.set(());
     threads.join();
     Ok(())
@@ -324,20 +427,73 @@ struct ThreadEnd {
     result: Result<()>,
 }
 
+/// Where the threads of a run wait for each other.
+struct Barriers {
+    start: StartBarrier,
+    /// Length of the warm-up, and the barrier after it.
+    measured: Option<(Duration, StartBarrier)>,
+}
+
+impl Barriers {
+    fn new(setup: Setup, clock: &DynClock) -> Self {
+        let after_warm_up = Setup {
+            start_at: None,
+            ..setup
+        };
+        let measured = setup.warmup;
+        Self {
+            start: StartBarrier::new(setup, clock),
+            measured: measured.map(|length| (length, StartBarrier::new(after_warm_up, clock))),
+        }
+    }
+
+    /// Lets all threads through.
+    fn open(&self) {
+        self.start.open();
+        if let Some((_, measured)) = &self.measured {
+            measured.open();
+        }
+    }
+
+    /// Returns how the run proper started, and its delay after the start time.
+    fn common_start(&self) -> CommonStart {
+        let start = self.start.start();
+        match &self.measured {
+            None => start,
+            Some((_, measured)) => CommonStart {
+                late_s: start.late_s,
+                ..measured.start()
+            },
+        }
+    }
+}
+
 /// Runs one thread's part of a run, from before the common start to its last event.
-fn run_worker<W: EventSource, C: Clock>(
+fn run_worker<W: EventSource, T: Timing>(
     workload: Arc<W>,
-    mut recorder: Recorder<C>,
+    mut recorder: Recorder<T>,
     cpu: Option<core_affinity::CoreId>,
-    barrier: &StartBarrier<C>,
+    barriers: &Barriers,
 ) -> ThreadEnd {
-    let prepared = bind_to(cpu).and_then(|()| workload.worker(recorder.thread));
+    if T::OPEN_LOOP {
+        pacer::wake_promptly();
+    }
+    let mut prepared = bind_to(cpu).and_then(|()| workload.worker(recorder.thread));
     if prepared.is_err() {
         recorder.stop();
     }
     // Every thread must get here, even after an error: the others wait for it.
-    let is_over = || recorder.shared.is_over();
-    let (start, counters) = barrier.wait(is_over, ReadyThread::read);
+    let shared = recorder.shared.clone();
+    let is_over = || shared.is_over();
+    let (mut start, mut counters) = barriers.start.wait(is_over, ReadyThread::read);
+    if let Some((length, measured)) = &barriers.measured {
+        prepared = prepared.and_then(|mut worker| {
+            warm_up(&mut worker, &mut recorder, start.schedule, *length)?;
+            Ok(worker)
+        });
+        // As above.
+        (start, counters) = measured.wait(is_over, ReadyThread::read);
+    }
     recorder.open(start.schedule);
     let counters = counters.start();
     let result = prepared.and_then(|mut worker| worker.run(EventLoop::new(&mut recorder)));
@@ -353,6 +509,21 @@ fn run_worker<W: EventSource, C: Clock>(
         cpu: sched_getcpu().ok(),
         result,
     }
+}
+
+/// Runs events for the length of the warm-up, longer if the last one takes longer.
+fn warm_up<W: Worker, T: Timing>(
+    worker: &mut W,
+    recorder: &mut Recorder<T>,
+    schedule: Schedule,
+    length: Duration,
+) -> Result<()> {
+    recorder.open_warm_up(schedule, length);
+    // A worker with a limited number of events of its own ends early.
+    while recorder.is_open() {
+        worker.run(EventLoop::new(recorder))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use crate::clock::Nanoseconds;
 pub struct ThreadSums {
     /// Number of events.
     pub events: u64,
-    /// Sum of event durations.
-    pub event_time: Nanoseconds,
+    /// Sum of event durations in nanoseconds.
+    pub event_time_ns: u128,
     /// Shortest event; 0 without events.
     pub min: Nanoseconds,
     /// Longest event; 0 without events.
@@ -22,6 +22,11 @@ pub struct ThreadSums {
 }
 
 impl ThreadSums {
+    /// Sum of event durations in seconds.
+    pub fn event_time_s(&self) -> f64 {
+        self.event_time_ns as f64 / 1e9
+    }
+
     /// Adds the events of these statistics.
     pub(super) fn add(&mut self, statistics: &Statistics) {
         self.merge(&Self::of(statistics));
@@ -32,7 +37,7 @@ impl ThreadSums {
         let (min, max) = events.range().unwrap_or_default();
         Self {
             events: events.count(),
-            event_time: events.total(),
+            event_time_ns: events.total_ns(),
             min,
             max,
         }
@@ -46,7 +51,7 @@ impl ThreadSums {
         };
         self.max = self.max.max(other.max);
         self.events += other.events;
-        self.event_time.0 += other.event_time.0;
+        self.event_time_ns += other.event_time_ns;
     }
 }
 

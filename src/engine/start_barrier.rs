@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use super::dyn_clock::DynClock;
 use super::recorder::Schedule;
 use super::{Observer, Setup};
-use crate::clock::{Clock, Ticks};
+use crate::clock::Ticks;
 
 /// How long before the start time the main thread stops waiting, to finish its own preparation.
 const HEADROOM: Duration = Duration::from_millis(20);
@@ -19,9 +20,9 @@ const SIGNAL_CHECK: Duration = Duration::from_millis(100);
 ///
 /// The last thread to become ready wakes the main thread, which opens the barrier. Waiting takes no
 /// lock, so that thousands of threads that wake at once do not contend.
-pub(super) struct StartBarrier<C: Clock> {
+pub(super) struct StartBarrier {
     setup: Setup,
-    clock: C,
+    clock: DynClock,
     /// When preparation began.
     began: Ticks,
     /// When the last thread became ready.
@@ -48,13 +49,13 @@ pub(super) struct CommonStart {
     pub late_s: Option<f64>,
 }
 
-impl<C: Clock> StartBarrier<C> {
+impl StartBarrier {
     /// Creates the barrier of a run whose preparation begins now; the calling thread must open it.
-    pub fn new(setup: Setup, clock: C) -> Self {
+    pub fn new(setup: Setup, clock: &DynClock) -> Self {
         Self {
             setup,
-            clock,
-            began: clock.start(),
+            began: clock.now(),
+            clock: clock.clone(),
             ready_at: AtomicU64::new(0),
             ready: AtomicUsize::new(0),
             main: thread::current(),
@@ -99,9 +100,7 @@ impl<C: Clock> StartBarrier<C> {
         is_over: impl Fn() -> bool,
         observer: &mut dyn Observer,
     ) -> Duration {
-        while self.ready.load(Ordering::Acquire) < self.setup.threads && !is_over() {
-            thread::park_timeout(SIGNAL_CHECK);
-        }
+        self.wait_until_ready(&is_over);
         self.mark_ready();
         let ready = Instant::now();
         if let Some(start_at) = self.setup.start_at
@@ -114,10 +113,10 @@ impl<C: Clock> StartBarrier<C> {
             observer.ready();
             start_at.sleep_until(Duration::ZERO, is_over);
         } else {
-            let began = self.clock.start();
+            let began = self.clock.now();
             observer.ready();
             self.held
-                .store(self.clock.stop().since(began), Ordering::Release);
+                .store(self.clock.now().since(began), Ordering::Release);
             self.open();
         }
         let waited = ready.elapsed();
@@ -125,9 +124,16 @@ impl<C: Clock> StartBarrier<C> {
         waited
     }
 
+    /// Waits on the main thread until all threads are ready, or `is_over` reports the end of the run.
+    pub fn wait_until_ready(&self, is_over: impl Fn() -> bool) {
+        while self.ready.load(Ordering::Acquire) < self.setup.threads && !is_over() {
+            thread::park_timeout(SIGNAL_CHECK);
+        }
+    }
+
     /// Lets all threads through, including those that arrive later.
     pub fn open(&self) {
-        self.opened.get_or_init(|| self.clock.start());
+        self.opened.get_or_init(|| self.clock.now());
     }
 
     /// Returns how the run started. The first call starts it.
@@ -137,7 +143,7 @@ impl<C: Clock> StartBarrier<C> {
             let late_s = start_at
                 .map(|start_at| start_at.late_s())
                 .filter(|&late_s| late_s >= 0.0);
-            let now = self.clock.start();
+            let now = self.clock.now();
             let began = match start_at {
                 _ if self.setup.timed_from_start => now,
                 None => Ticks(self.began.0 + self.held.load(Ordering::Acquire)),
@@ -155,7 +161,7 @@ impl<C: Clock> StartBarrier<C> {
                 Ticks(now.since(late))
             });
             CommonStart {
-                schedule: Schedule::beginning(began, self.setup, self.clock),
+                schedule: Schedule::beginning(began, self.setup, self.clock.scale()),
                 opened: came.map_or(opened, |came| opened.max(came)),
                 late_s,
             }
@@ -173,6 +179,6 @@ impl<C: Clock> StartBarrier<C> {
 
     fn mark_ready(&self) {
         self.ready_at
-            .fetch_max(self.clock.stop().0, Ordering::Release);
+            .fetch_max(self.clock.now().0, Ordering::Release);
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, anyhow};
 
 use super::recorder::{FLUSH_INTERVAL, RunState};
-use super::{EventSource, Observer, Setup, ThreadEnd};
+use super::{Observer, Progress, Setup, ThreadEnd};
 use crate::clock::{Nanoseconds, Ticks};
 use crate::host::accounting::ThreadActivity;
 use crate::signal;
@@ -22,10 +22,11 @@ const GRACE_PERIOD: Duration = Duration::from_secs(1);
 const MAX_GRACE_PERIOD: Duration = Duration::from_secs(3);
 
 /// The supervisor of a run.
-pub(super) struct Supervisor<'a, W: EventSource> {
+pub(super) struct Supervisor<'a> {
     pub setup: Setup,
     pub started: Instant,
-    pub workload: &'a W,
+    /// Returns the progress of the work.
+    pub progress: &'a dyn Fn() -> Progress,
     pub shared: &'a RunState,
     pub observer: &'a mut dyn Observer,
     pub intervals_reported: usize,
@@ -59,7 +60,7 @@ struct Interruption {
     last_end: Instant,
 }
 
-impl<W: EventSource> Supervisor<'_, W> {
+impl Supervisor<'_> {
     pub fn wait_for_end(&mut self, ended: &mpsc::Receiver<ThreadEnd>) -> RunEnd {
         let mut end = RunEnd {
             last: None,
@@ -179,7 +180,7 @@ impl<W: EventSource> Supervisor<'_, W> {
         }
         self.report_intervals();
         self.observer
-            .progress(self.started.elapsed(), self.workload.progress());
+            .progress(self.started.elapsed(), (self.progress)());
     }
 
     /// Reports what was recorded since the last snapshot of a run that took this long.

@@ -1,17 +1,19 @@
 //! Tests of the engine with synthetic workloads.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use anyhow::anyhow;
 
 use super::Transfer;
 use super::*;
 use crate::clock::Monotonic;
+use crate::plan::Arrival;
 
 type Step = dyn Fn(usize, u64) -> Result<()> + Send + Sync;
 
 /// Events that each call a function with the thread's number and its count of earlier events.
 struct Steps {
+    events: u64,
     left: AtomicU64,
     prepare: Box<dyn Fn(usize) -> Result<()> + Send + Sync>,
     step: Box<Step>,
@@ -22,6 +24,7 @@ struct Steps {
 impl Steps {
     fn new(events: u64, step: impl Fn(usize, u64) -> Result<()> + Send + Sync + 'static) -> Self {
         Self {
+            events,
             left: AtomicU64::new(events),
             prepare: Box::new(|_| Ok(())),
             step: Box::new(step),
@@ -52,10 +55,19 @@ impl EventSource for Steps {
             total: None,
         }
     }
+
+    fn begin(&self, phase: Phase) -> Result<()> {
+        let events = match phase {
+            Phase::WarmUp => u64::MAX,
+            Phase::Measured => self.events,
+        };
+        self.left.store(events, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 impl Worker for StepWorker {
-    fn run<C: Clock>(&mut self, events: EventLoop<'_, C>) -> Result<()> {
+    fn run<T: Timing>(&mut self, events: EventLoop<'_, T>) -> Result<()> {
         events.run(&mut StepEvents {
             worker: self,
             done: 0,
@@ -69,7 +81,7 @@ struct StepEvents<'a> {
 }
 
 impl Events for StepEvents<'_> {
-    fn issue<C: Clock>(&mut self, _: &mut Recorder<C>) -> Result<Issued> {
+    fn issue<T: Timing>(&mut self, _: &mut Recorder<T>) -> Result<Issued> {
         let StepWorker { shared, thread } = self.worker;
         let take = |left: u64| left.checked_sub(1);
         let taken = shared
@@ -83,7 +95,14 @@ impl Events for StepEvents<'_> {
         Ok(Issued::Done(Transfer::Write(10)))
     }
 
-    fn drain<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<()> {
+    fn upcoming(&mut self) -> Upcoming {
+        match self.worker.shared.left.load(Ordering::Relaxed) {
+            0 => Upcoming::Exhausted,
+            _ => Upcoming::Event,
+        }
+    }
+
+    fn drain<T: Timing>(&mut self, recorder: &mut Recorder<T>) -> Result<()> {
         (self.worker.shared.drain)(recorder.is_stopped());
         Ok(())
     }
@@ -102,7 +121,7 @@ fn setup(threads: usize) -> Setup {
 }
 
 fn run_steps(setup: Setup, steps: Steps) -> RunOutcome {
-    run(setup, Monotonic, || Ok(steps), &mut Unobserved).unwrap()
+    run(setup, Closed(Monotonic), || Ok(steps), &mut Unobserved).unwrap()
 }
 
 fn events(measured: &RunOutcome) -> u64 {
@@ -180,7 +199,7 @@ fn a_panic_in_one_thread_ends_the_run_with_an_error() {
 #[test]
 fn a_workload_that_cannot_be_opened_is_an_error() {
     let open = || Err::<Steps, _>(anyhow!("no such file"));
-    let error = run(setup(1), Monotonic, open, &mut Unobserved).unwrap_err();
+    let error = run(setup(1), Closed(Monotonic), open, &mut Unobserved).unwrap_err();
     assert_eq!(error.to_string(), "no such file");
 }
 
@@ -257,7 +276,7 @@ fn the_time_in_which_the_observer_gets_ready_is_not_part_of_the_run() {
     let mut slow = Slow::default();
     let began = Instant::now();
     let steps = Steps::new(10, |_, _| Ok(()));
-    let measured = run(setup(2), Monotonic, || Ok(steps), &mut slow).unwrap();
+    let measured = run(setup(2), Closed(Monotonic), || Ok(steps), &mut slow).unwrap();
     let elapsed = began.elapsed();
     assert!(slow.ended);
     let wall = Duration::from_nanos(measured.wall.0);
@@ -287,7 +306,7 @@ fn an_observer_is_notified_of_the_start_before_any_interval() {
     let mut heard = Heard::default();
     let nap = Duration::from_millis(1);
     let steps = Steps::new(u64::MAX, move |_, _| sleep(nap));
-    let measured = run(setup, Monotonic, || Ok(steps), &mut heard).unwrap();
+    let measured = run(setup, Closed(Monotonic), || Ok(steps), &mut heard).unwrap();
     assert_eq!(heard.0[0], "started");
     assert_eq!(heard.0.len(), 1 + measured.intervals.len());
 }
@@ -316,7 +335,7 @@ fn the_wait_for_a_start_time_is_not_part_of_the_run() {
         let mut wait = Wait::default();
         let began = Instant::now();
         let steps = Steps::new(10, |_, _| Ok(()));
-        let measured = run(setup, Monotonic, || Ok(steps), &mut wait).unwrap();
+        let measured = run(setup, Closed(Monotonic), || Ok(steps), &mut wait).unwrap();
         let elapsed = began.elapsed();
         if wait.began.is_some() {
             let wall = Duration::from_nanos(measured.wall.0);
@@ -340,8 +359,137 @@ fn a_failure_to_create_a_thread_ends_the_existing_ones() {
         ..setup(3)
     };
     let steps = Steps::new(10, |_, _| Ok(()));
-    let error = run(setup, Monotonic, || Ok(steps), &mut Unobserved).unwrap_err();
+    let error = run(setup, Closed(Monotonic), || Ok(steps), &mut Unobserved).unwrap_err();
     let message = error.to_string();
     assert!(message.contains("cannot create worker thread"), "{message}");
     assert!(try_threads(setup).is_err());
 }
+
+#[test]
+fn nothing_of_a_warm_up_is_counted_and_the_work_begins_anew_after_it() {
+    let done = Arc::new(AtomicU64::new(0));
+    let count = done.clone();
+    let step = move |_, _| {
+        count.fetch_add(1, Ordering::Relaxed);
+        sleep(Duration::from_micros(50))
+    };
+    for arrivals in [None, Some(arrivals(Arrival::Uniform, 1e6))] {
+        done.store(0, Ordering::Relaxed);
+        let warmup = Duration::from_millis(30);
+        let setup = Setup {
+            warmup: Some(warmup),
+            interval: Some(Duration::from_millis(10)),
+            timed_from_start: true,
+            arrivals,
+            ..setup(2)
+        };
+        let began = Instant::now();
+        let steps = Steps::new(100, step.clone());
+        let measured = match arrivals {
+            None => run_steps(setup, steps),
+            Some(_) => run(setup, Open(Monotonic), || Ok(steps), &mut Unobserved).unwrap(),
+        };
+        let elapsed = began.elapsed();
+        assert_eq!(measured.ended_by, EndedBy::Work);
+        assert_eq!((events(&measured), measured.all.events.count()), (100, 100));
+        assert!(done.load(Ordering::Relaxed) > 100);
+        assert!(Duration::from_nanos(measured.wall.0) + warmup <= elapsed);
+        let in_intervals: f64 = std::iter::once(0.0)
+            .chain(measured.intervals.iter().map(|it| it.at_s))
+            .zip(&measured.intervals)
+            .map(|(from, it)| it.events_per_s * (it.at_s - from))
+            .sum();
+        assert_eq!(in_intervals.round() as u64, 100);
+    }
+}
+
+#[test]
+fn the_time_limit_of_a_run_begins_after_its_warm_up() {
+    let setup = Setup {
+        warmup: Some(Duration::from_millis(30)),
+        max_time: Some(Duration::from_millis(40)),
+        timed_from_start: true,
+        ..setup(2)
+    };
+    let nap = Duration::from_millis(1);
+    let measured = run_steps(setup, Steps::new(u64::MAX, move |_, _| sleep(nap)));
+    assert_eq!(measured.ended_by, EndedBy::Time);
+    assert!(measured.wall.0 >= 40_000_000);
+}
+
+#[test]
+fn an_error_in_a_warm_up_ends_the_run() {
+    let fails = |thread, done| match (thread, done) {
+        (1, 5) => Err(anyhow!("the sixth event failed")),
+        _ => sleep(Duration::from_micros(50)),
+    };
+    let setup = Setup {
+        warmup: Some(Duration::from_secs(3600)),
+        ..setup(3)
+    };
+    let measured = run_steps(setup, Steps::new(u64::MAX, fails));
+    assert_eq!(measured.ended_by, EndedBy::Error);
+    assert_eq!(events(&measured), 0);
+    assert_eq!(
+        measured.error.unwrap().to_string(),
+        "the sixth event failed"
+    );
+}
+
+#[test]
+fn a_rate_beyond_capacity_ends_at_the_time_limit_with_its_backlog() {
+    let setup = Setup {
+        max_time: Some(Duration::from_millis(20)),
+        timed_from_start: true,
+        arrivals: Some(arrivals(Arrival::Poisson, 1e12)),
+        ..setup(2)
+    };
+    let nap = Duration::from_millis(1);
+    let steps = Steps::new(u64::MAX, move |_, _| sleep(nap));
+    let measured = run(setup, Open(Monotonic), || Ok(steps), &mut Unobserved).unwrap();
+    assert_eq!(measured.ended_by, EndedBy::Time);
+    assert!(measured.error.is_none());
+    // Arrivals end at the time limit: 2e10, with a standard deviation of 1.4e5.
+    let arrived = measured.backlog.unwrap() + events(&measured);
+    assert!((arrived as f64 - 2e10).abs() < 1e6, "{arrived}");
+}
+
+#[test]
+fn a_backlog_above_its_limit_is_an_error() {
+    let limited = Arrivals {
+        max_backlog: Some(1000),
+        ..arrivals(Arrival::Uniform, 1e9)
+    };
+    let setup = Setup {
+        arrivals: Some(limited),
+        timed_from_start: true,
+        ..setup(1)
+    };
+    let nap = Duration::from_millis(1);
+    let steps = Steps::new(u64::MAX, move |_, _| sleep(nap));
+    let measured = run(setup, Open(Monotonic), || Ok(steps), &mut Unobserved).unwrap();
+    assert_eq!(measured.ended_by, EndedBy::Error);
+    assert!(measured.error.unwrap().is::<BacklogExceeded>());
+}
+
+#[test]
+fn an_open_loop_does_not_wait_for_an_arrival_after_its_last_event() {
+    let setup = Setup {
+        arrivals: Some(arrivals(Arrival::Uniform, 1e-3)),
+        timed_from_start: true,
+        ..setup(1)
+    };
+    let steps = Steps::new(0, |_, _| Ok(()));
+    let measured = run(setup, Open(Monotonic), || Ok(steps), &mut Unobserved).unwrap();
+    assert_eq!((measured.ended_by, events(&measured)), (EndedBy::Work, 0));
+}
+
+fn arrivals(distribution: Arrival, rate_per_s: f64) -> Arrivals {
+    Arrivals {
+        rate_per_s,
+        distribution,
+        max_backlog: None,
+    }
+}
+
+mod open_loop;

@@ -18,7 +18,7 @@ use crate::signal;
 const DEFAULT_STACK: u64 = 2 << 20;
 
 /// Mappings that one thread may need: its stack, its signal stack, a guard page below each, and its
-/// two histograms.
+/// two histograms; one more histogram in an open loop.
 const MAPPINGS_PER_THREAD: u64 = 6;
 
 /// Address space of a thread besides its stack and histograms, in bytes.
@@ -35,11 +35,10 @@ impl WorkerThreads {
     /// existing threads end, joins them, and returns the error.
     pub fn spawn(
         setup: Setup,
-        work: impl Fn(usize) + Send + Sync + 'static,
-        abandon: impl FnOnce(),
+        work: Arc<dyn Fn(usize) + Send + Sync>,
+        abandon: &dyn Fn(),
     ) -> Result<Self> {
         ensure_room(setup)?;
-        let work = Arc::new(work);
         let mut threads = Self(Vec::new());
         for number in 0..setup.threads {
             let work = work.clone();
@@ -92,7 +91,8 @@ fn ensure_room(setup: Setup) -> Result<()> {
     let threads = setup.threads as u64;
     let root = SystemRoot::default();
     if let (Some(used), Some(limit)) = (mappings(&root), mappings_limit(&root)) {
-        let needed = used.saturating_add(threads.saturating_mul(MAPPINGS_PER_THREAD));
+        let each = MAPPINGS_PER_THREAD + u64::from(setup.arrivals.is_some());
+        let needed = used.saturating_add(threads.saturating_mul(each));
         ensure!(
             needed <= limit,
             "cannot create {threads} worker threads: they need up to {needed} memory mappings, and \
@@ -101,7 +101,8 @@ fn ensure_room(setup: Setup) -> Result<()> {
     }
     let (limit, _) = getrlimit(Resource::RLIMIT_AS).context("cannot read RLIMIT_AS")?;
     let stack = setup.stack_size.map_or(DEFAULT_STACK, |bytes| bytes as u64);
-    let each = stack.saturating_add(OTHER_ADDRESS_SPACE + Statistics::READY_BYTES);
+    let each = stack
+        .saturating_add(OTHER_ADDRESS_SPACE + Statistics::ready_bytes(setup.arrivals.is_some()));
     let used = address_space_bytes(&root).unwrap_or(0);
     let needed = used.saturating_add(threads.saturating_mul(each));
     ensure!(

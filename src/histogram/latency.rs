@@ -13,7 +13,8 @@ pub struct LatencyHistogram {
     count: u64,
     min: u64,
     max: u64,
-    sum: u64,
+    /// In 128 bits: billions of durations may be long, as in an open loop beyond capacity.
+    sum: u128,
     sum_of_squares: u128,
 }
 
@@ -54,7 +55,7 @@ impl LatencyHistogram {
         self.count += 1;
         self.min = self.min.min(ns);
         self.max = self.max.max(ns);
-        self.sum += ns;
+        self.sum += u128::from(ns);
         self.sum_of_squares += u128::from(ns) * u128::from(ns);
     }
 
@@ -67,7 +68,7 @@ impl LatencyHistogram {
         debug_assert!(durations.len() <= Self::MAX_BATCH);
         self.count += durations.len() as u64;
         let (mut min, mut max) = (u64::MAX, 0);
-        let (mut sum, mut sum_of_squares) = (0, 0);
+        let (mut sum, mut sum_of_squares) = (0u64, 0u64);
         for Nanoseconds(ns) in durations {
             self.counts.record(ns);
             min = min.min(ns);
@@ -77,7 +78,7 @@ impl LatencyHistogram {
         }
         self.min = self.min.min(min);
         self.max = self.max.max(max);
-        self.sum += sum;
+        self.sum += u128::from(sum);
         self.sum_of_squares += u128::from(sum_of_squares);
     }
 
@@ -128,9 +129,9 @@ impl LatencyHistogram {
         self.count
     }
 
-    /// Returns the sum of the durations.
-    pub fn total(&self) -> Nanoseconds {
-        Nanoseconds(self.sum)
+    /// Returns the sum of the durations in nanoseconds.
+    pub fn total_ns(&self) -> u128 {
+        self.sum
     }
 
     /// Returns the shortest and the longest duration; `None` if empty.
@@ -155,7 +156,7 @@ impl LatencyHistogram {
         // n * sum of squares - sum^2, in integers if they fit: no cancellation.
         let variance = u128::from(self.count)
             .checked_mul(self.sum_of_squares)
-            .and_then(|square| square.checked_sub(u128::from(self.sum) * u128::from(self.sum)))
+            .and_then(|square| square.checked_sub(self.sum.checked_mul(self.sum)?))
             .map_or_else(
                 || (self.sum_of_squares as f64 / n - mean * mean).max(0.0),
                 |d| d as f64 / (n * n),

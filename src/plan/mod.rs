@@ -10,6 +10,7 @@ mod fileio;
 mod limits;
 mod memory;
 mod mutex;
+mod pacing;
 mod scale;
 mod threads;
 
@@ -30,6 +31,7 @@ pub use fileio::{
 pub use limits::Limits;
 pub use memory::{MemoryAccess, MemoryOper, MemoryParams, MemoryScope};
 pub use mutex::{MUTEX_BYTES, MutexParams};
+pub use pacing::{Arrival, Arrivals};
 pub use threads::ThreadsParams;
 
 /// A validated run.
@@ -41,6 +43,11 @@ pub struct RunPlan {
     pub threads: NonZeroUsize,
     /// Limits that end the run.
     pub limits: Limits,
+    /// When events start; None for a closed loop, in which a thread starts its next event when the
+    /// last one ends.
+    pub arrivals: Option<Arrivals>,
+    /// Time at the beginning of the run in which nothing is recorded.
+    pub warmup: Option<Duration>,
     /// Percentile shown in reports that show a single one, 1 to 100.
     pub percentile: u8,
     /// Seed of the random number streams.

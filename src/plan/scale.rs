@@ -19,6 +19,7 @@ impl RunPlan {
             return Ok(plan);
         }
         plan.limits = self.limits.scaled(factor);
+        plan.warmup = self.warmup.map(|warmup| warmup.mul_f64(factor));
         match (&mut plan.test, &mut plan.files) {
             (Test::Memory(params), _) => *params = params.scaled(factor),
             (Test::Mutex(params), _) => *params = params.scaled(factor),

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use super::statistics::mean_and_deviation;
 use crate::format::{count, duration, gib, mib_or_gib, significant};
-use crate::plan::Test;
+use crate::plan::{Arrival, Test};
 use crate::result::{
-    Accounting, BlockMemory, ClockInfo, Host, Interval, Latency, PageCache, RunResult, Start,
-    Status, Storage, SuiteRun, Warning,
+    Accounting, BlockMemory, ClockInfo, Host, Interval, Latency, OpenLoop, PageCache, RunResult,
+    Start, Status, Storage, SuiteRun, Warning,
 };
 use crate::size::Size;
 use crate::terminal;
@@ -35,7 +35,13 @@ pub fn report(result: &RunResult) -> String {
     }
     lines.named("rate", &rate(result));
     lines.named("done", &done(result));
+    if let Some(open_loop) = &result.open_loop {
+        lines.named("open loop", &self::open_loop(open_loop, result));
+    }
     lines.distribution("latency", result.latency_ns.as_ref());
+    if result.service_latency_ns.is_some() {
+        lines.distribution("service", result.service_latency_ns.as_ref());
+    }
     if result.fsync_latency_ns.is_some() {
         lines.distribution("fsync", result.fsync_latency_ns.as_ref());
     }
@@ -114,7 +120,11 @@ pub fn interval(interval: &Interval, columns: Columns) -> String {
         }
     }
     let p95 = interval.p95_ns.map_or("-".into(), |ns| duration(ns as f64));
-    _ = writeln!(line, "  p95 {p95:>9}");
+    _ = write!(line, "  p95 {p95:>9}");
+    if let Some(backlog) = interval.backlog_events {
+        _ = write!(line, "  {backlog:>9} waiting");
+    }
+    line.push('\n');
     line
 }
 
@@ -200,6 +210,21 @@ fn done(result: &RunResult) -> String {
         );
     }
     text
+}
+
+fn open_loop(open_loop: &OpenLoop, result: &RunResult) -> String {
+    let params = &result.workload.params;
+    let rate = significant(params.rate_per_s.unwrap_or(0.0));
+    let arrival = match params.arrival {
+        Some(Arrival::Uniform) => "uniform",
+        _ => "Poisson",
+    };
+    format!(
+        "{rate} events/s ({arrival}): {} arrived, {} waiting at the end; longest wait {}",
+        open_loop.arrived_events,
+        open_loop.backlog_events,
+        duration(open_loop.longest_wait_ns as f64)
+    )
 }
 
 fn fairness(result: &RunResult) -> String {

@@ -9,6 +9,7 @@ mod clock;
 mod host;
 mod latency;
 mod memory;
+mod open_loop;
 mod series;
 mod storage;
 mod totals;
@@ -23,6 +24,7 @@ pub use clock::{ClockInfo, ClockSource, HzFrom};
 pub use host::{Cgroup, Confinement, Host, Noise, Topology};
 pub use latency::Latency;
 pub use memory::BlockMemory;
+pub use open_loop::OpenLoop;
 pub use series::{Launch, Runner, SuiteRun, TrialRun};
 pub use storage::{PageCache, Storage};
 pub use totals::{Harness, Interval, Rates, ThreadTotals, Totals};
@@ -78,8 +80,15 @@ pub struct RunResult {
     pub rates: Rates,
     /// Overhead of the measurement itself.
     pub harness: Harness,
-    /// Latency of events; null if there were none.
+    /// How events kept up with their arrivals in an open loop (`--rate`); null in a closed loop.
+    #[serde(default)]
+    pub open_loop: Option<OpenLoop>,
+    /// Latency of events, in an open loop from their arrival; null if there were none.
     pub latency_ns: Option<Latency>,
+    /// Latency of events in an open loop from their start, without the wait for it; null in a closed
+    /// loop.
+    #[serde(default)]
+    pub service_latency_ns: Option<Latency>,
     /// Latency of fsyncs, whether periodic, final or after each write; null if there were none.
     pub fsync_latency_ns: Option<Latency>,
     /// Totals of each worker thread.

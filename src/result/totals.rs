@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Totals {
     /// Wall-clock time from before files are opened and threads created until the last thread has
-    /// ended, without the wait for a start time.
+    /// ended, without the wait for a start time; in an open loop and after a warm-up, from the common
+    /// start of the threads.
     pub wall_s: f64,
     /// Number of events.
     pub events: u64,
@@ -83,6 +84,13 @@ pub struct Interval {
     /// Rate of fsyncs; null in results of older versions.
     #[serde(default)]
     pub fsyncs_per_s: Option<f64>,
+    /// Number of events that had arrived but not started at about the end of the interval; null in a
+    /// closed loop.
+    #[serde(default)]
+    pub backlog_events: Option<u64>,
+    /// Number of threads that were in an event then; null in a closed loop.
+    #[serde(default)]
+    pub busy_threads: Option<u64>,
 }
 
 /// Overhead of the measurement, from a short run of empty events with the same engine, clock and

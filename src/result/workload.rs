@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::format::count;
 use crate::plan::{
-    ClockChoice, CpuParams, FileioParams, Limits, MemoryParams, MutexParams, RunPlan, Test,
-    ThreadsParams,
+    Arrival, ClockChoice, CpuParams, FileioParams, Limits, MemoryParams, MutexParams, RunPlan,
+    Test, ThreadsParams,
 };
 
 /// Test and parameters.
@@ -42,6 +42,9 @@ impl Workload {
                 pin: plan.pin,
                 clock: plan.clock,
                 report_interval_s: plan.report_interval.map(|i| i.as_secs_f64()),
+                rate_per_s: plan.arrivals.map(|arrivals| arrivals.rate_per_s),
+                arrival: plan.arrivals.map(|arrivals| arrivals.distribution),
+                warmup_s: plan.warmup.map(|warmup| warmup.as_secs_f64()),
             },
         }
     }
@@ -122,4 +125,14 @@ pub struct Params {
     pub clock: ClockChoice,
     /// Length of a report interval in seconds; null = no intervals.
     pub report_interval_s: Option<f64>,
+    /// Rate at which events arrived, per second for all threads together; null = closed loop, in which
+    /// a thread starts its next event when the last one ends.
+    #[serde(default)]
+    pub rate_per_s: Option<f64>,
+    /// Distribution of the times between arrivals; null = closed loop.
+    #[serde(default)]
+    pub arrival: Option<Arrival>,
+    /// Time before the run in which nothing was recorded, in seconds; null = none.
+    #[serde(default)]
+    pub warmup_s: Option<f64>,
 }

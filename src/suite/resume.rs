@@ -126,6 +126,8 @@ mod tests {
                 limits: params.limits,
                 percentile: params.percentile,
                 seed: Seed(params.seed),
+                arrivals: None,
+                warmup: None,
                 pin: params.pin,
                 clock: params.clock,
                 report_interval: params.report_interval_s.map(Duration::from_secs_f64),

@@ -102,6 +102,8 @@ impl LaunchedInstance {
             harness: Harness::default(),
             latency_ns: None,
             fsync_latency_ns: None,
+            open_loop: None,
+            service_latency_ns: None,
             threads: Vec::new(),
             noise: Noise::default(),
             accounting: None,

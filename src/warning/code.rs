@@ -76,6 +76,10 @@ codes! {
     // The run.
     /// The harness takes much of the time of an event.
     HarnessShare = "harness-share",
+    /// Events of an open loop arrived faster than they were started.
+    RateNotHeld = "rate-not-held",
+    /// Threads of an open loop yielded their CPU while they waited.
+    NoSpareCpu = "no-spare-cpu",
     /// The run began after its start time.
     LateStart = "late-start",
     /// Files are smaller than requested.

@@ -29,7 +29,7 @@ pub use cpu_clock::{CPU_CLOCK_CHANGE, CpuClockWarning};
 pub use device::{DEVICE_EXCESS_BYTES, DEVICE_EXCESS_SHARE, DeviceWarning, IO_LIMIT_SHARE};
 pub use host::{HostWarning, STEAL_SHARE, steal_share};
 pub use memory::{HUGE_SHARE, MemoryWarning};
-pub use run::{HARNESS_SHARE, LATE_S, RunWarning};
+pub use run::{HARNESS_SHARE, LATE_S, RATE_SHARE, RunWarning};
 pub use storage::{RESIDENT_SHARE, StorageWarning, UNFLUSHED_SHARE};
 
 /// A reason why a number may mislead. Its `Display` is the sentence of the warning.

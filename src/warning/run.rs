@@ -3,11 +3,16 @@
 use std::fmt;
 
 use super::{Code, Reason};
+use crate::format::{count, duration, significant};
 use crate::plan::RunPlan;
-use crate::result::RunResult;
+use crate::result::{OpenLoop, RunResult};
 
 /// Largest share of the harness in the time of an event without a warning.
 pub const HARNESS_SHARE: f64 = 0.1;
+
+/// Smallest share of the events of an open loop that have to start without a warning. At the end of a
+/// run that holds its rate a few events may wait, too: as many as there are threads never warn.
+pub const RATE_SHARE: f64 = 0.99;
 
 /// Longest delay of a start without a warning, in seconds: threads that wait for a CPU may take
 /// as long.
@@ -18,6 +23,24 @@ pub const LATE_S: f64 = 0.05;
 pub enum RunWarning {
     /// The harness takes this share of the time of an event.
     HarnessShare(f64),
+    /// Events arrived faster than they were started.
+    RateNotHeld {
+        /// Rate of the arrivals, per second.
+        rate_per_s: f64,
+        /// Rate of the events that started, per second.
+        reached_per_s: f64,
+        /// Number of events that were waiting at the end.
+        backlog_events: u64,
+    },
+    /// Waiting threads yielded their CPU.
+    NoSpareCpu {
+        /// Worker threads.
+        threads: u64,
+        /// CPUs that this process may run on.
+        cpus: u32,
+        /// Mean delay of the events that a thread waited for, if any.
+        start_delay_ns: Option<f64>,
+    },
     /// The run began this many seconds after its start time.
     LateStart(f64),
     /// The files are smaller than requested, as this sentence says.
@@ -32,16 +55,46 @@ impl RunWarning {
         let rounding = plan.files.as_ref().and_then(|files| files.set.rounding());
         Self::of_harness(result)
             .into_iter()
+            .chain(Self::of_rate(result))
+            .chain(Self::of_spare_cpu(result))
             .chain(Self::of_start(result))
             .chain(rounding.map(Self::RoundedFiles))
     }
 
     fn of_harness(result: &RunResult) -> Option<Self> {
         let overhead = result.harness.event_overhead_ns?;
-        let work = result.latency_ns.as_ref()?.mean - result.harness.latency_floor_ns?;
+        // In an open loop, latencies include the wait for the start.
+        let service = result.service_latency_ns.as_ref();
+        let latency = service.or(result.latency_ns.as_ref())?;
+        let work = latency.mean - result.harness.latency_floor_ns?;
         let is_empty = result.workload.params.test.has_empty_events();
         let share = overhead / (overhead + work.max(0.0));
         (share > HARNESS_SHARE && !is_empty).then_some(Self::HarnessShare(share))
+    }
+
+    fn of_rate(result: &RunResult) -> Option<Self> {
+        let OpenLoop {
+            arrived_events,
+            backlog_events,
+            ..
+        } = *result.open_loop.as_ref()?;
+        let started = result.totals.events as f64;
+        let held = started >= RATE_SHARE * arrived_events as f64
+            || backlog_events <= result.workload.threads;
+        (!held).then_some(Self::RateNotHeld {
+            rate_per_s: result.workload.params.rate_per_s?,
+            reached_per_s: result.rates.events_per_s,
+            backlog_events,
+        })
+    }
+
+    fn of_spare_cpu(result: &RunResult) -> Option<Self> {
+        let open_loop = result.open_loop.as_ref()?;
+        (!open_loop.spins).then_some(Self::NoSpareCpu {
+            threads: result.workload.threads,
+            cpus: result.host.cpus,
+            start_delay_ns: open_loop.mean_start_delay_ns,
+        })
     }
 
     fn of_start(result: &RunResult) -> Option<Self> {
@@ -54,6 +107,8 @@ impl Reason for RunWarning {
     fn code(&self) -> Code {
         match self {
             Self::HarnessShare(_) => Code::HarnessShare,
+            Self::RateNotHeld { .. } => Code::RateNotHeld,
+            Self::NoSpareCpu { .. } => Code::NoSpareCpu,
             Self::LateStart(_) => Code::LateStart,
             Self::RoundedFiles(_) => Code::RoundedFiles,
             Self::Scaled(_) => Code::Scaled,
@@ -70,6 +125,35 @@ impl fmt::Display for RunWarning {
                  blocks, measure the work better",
                 share * 100.0
             ),
+            Self::RateNotHeld {
+                rate_per_s,
+                reached_per_s,
+                backlog_events,
+            } => write!(
+                f,
+                "the rate was not held: {} of {} events/s started, and {} waited at the end; \
+                 latencies grow with the length of the run",
+                significant(*reached_per_s),
+                significant(*rate_per_s),
+                count(*backlog_events, "event")
+            ),
+            Self::NoSpareCpu {
+                threads,
+                cpus,
+                start_delay_ns,
+            } => {
+                write!(
+                    f,
+                    "{} and {}: no CPU is left for the kernel and other processes, so the threads \
+                     yield their CPU while they wait for arrivals",
+                    count(*threads, "thread"),
+                    count(u64::from(*cpus), "CPU")
+                )?;
+                match start_delay_ns {
+                    Some(ns) => write!(f, "; events start {} late on average", duration(*ns)),
+                    None => Ok(()),
+                }
+            }
             Self::LateStart(late_s) => write!(
                 f,
                 "started {late_s:.3} s after its --start-at: runs that were to start with it had the \

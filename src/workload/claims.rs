@@ -1,19 +1,20 @@
 //! Identical events, handed out from a shared counter without a lock.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::Result;
 
-use crate::clock::Clock;
 use crate::engine::Transfer;
-use crate::engine::{Events, Issued, Progress, Recorder};
+use crate::engine::{Events, Issued, Phase, Progress, Recorder, Timing, Upcoming};
 
 /// A counter of events, on its own cache line (and the adjacent one, which CPUs prefetch).
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct Claims {
     next: AtomicU64,
+    /// Whether events do not run out.
+    is_warm_up: AtomicBool,
     total: Option<u64>,
     threads: u64,
     batch: u64,
@@ -27,6 +28,7 @@ impl Claims {
     pub fn new(total: Option<u64>, threads: usize, batch: u64) -> Self {
         Self {
             next: AtomicU64::new(0),
+            is_warm_up: AtomicBool::new(false),
             total,
             threads: threads as u64,
             batch,
@@ -50,6 +52,13 @@ impl Claims {
         first..first + share
     }
 
+    /// Hands out the events of a phase, from the first.
+    pub fn begin(&self, phase: Phase) {
+        self.is_warm_up
+            .store(phase == Phase::WarmUp, Ordering::Relaxed);
+        self.next.store(0, Ordering::Relaxed);
+    }
+
     /// Returns how many events were claimed.
     pub fn progress(&self) -> Progress {
         let claimed = self.next.load(Ordering::Relaxed);
@@ -61,7 +70,8 @@ impl Claims {
 
     #[cold]
     fn claim(&self) -> Range<u64> {
-        let Some(total) = self.total else {
+        let unlimited = self.is_warm_up.load(Ordering::Relaxed);
+        let Some(total) = self.total.filter(|_| !unlimited) else {
             let first = self.next.fetch_add(self.batch, Ordering::Relaxed);
             return first..first + self.batch;
         };
@@ -83,6 +93,17 @@ pub struct Claimant<'a> {
 }
 
 impl Claimant<'_> {
+    /// Returns whether an event is left for this thread, which the next call of [`Self::take`] returns.
+    pub fn upcoming(&mut self) -> Upcoming {
+        if self.held.is_empty() {
+            self.held = self.claims.claim();
+        }
+        match self.held.is_empty() {
+            true => Upcoming::Exhausted,
+            false => Upcoming::Event,
+        }
+    }
+
     /// Takes the next event and returns its number, from 0; `None` if none are left.
     #[inline(always)]
     pub fn take(&mut self) -> Option<u64> {
@@ -118,12 +139,16 @@ impl<'a, F: FnMut()> Repeated<'a, F> {
 
 impl<F: FnMut()> Events for Repeated<'_, F> {
     #[inline(always)]
-    fn issue<C: Clock>(&mut self, _recorder: &mut Recorder<C>) -> Result<Issued> {
+    fn issue<T: Timing>(&mut self, _recorder: &mut Recorder<T>) -> Result<Issued> {
         if self.claimant.take().is_none() {
             return Ok(Issued::Exhausted);
         }
         (self.work)();
         Ok(Issued::Done(self.transfer))
+    }
+
+    fn upcoming(&mut self) -> Upcoming {
+        self.claimant.upcoming()
     }
 }
 
@@ -149,6 +174,29 @@ mod tests {
             prop_assert_eq!(given, total);
             prop_assert_eq!(claims.progress(), Progress { done: total, total: Some(total) });
         }
+    }
+
+    #[test]
+    fn after_a_warm_up_all_events_are_handed_out_again() {
+        let claims = Claims::new(Some(10), 2, 8);
+        claims.begin(Phase::WarmUp);
+        let mut claimant = claims.claimant();
+        assert!((0..1000).all(|_| claimant.take().is_some()));
+        claims.begin(Phase::Measured);
+        let mut claimant = claims.claimant();
+        let taken: Vec<u64> = std::iter::from_fn(|| claimant.take()).collect();
+        assert_eq!(taken, (0..10).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_event_that_is_known_to_be_left_is_the_next_one_taken() {
+        let claims = Claims::new(Some(2), 1, 8);
+        let mut claimant = claims.claimant();
+        for number in [0, 1] {
+            assert_eq!(claimant.upcoming(), Upcoming::Event);
+            assert_eq!(claimant.take(), Some(number));
+        }
+        assert_eq!(claimant.upcoming(), Upcoming::Exhausted);
     }
 
     #[test]

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::claims::{Claims, Repeated};
-use crate::clock::Clock;
 use crate::engine::Transfer;
-use crate::engine::{EventLoop, EventSource, Progress, Worker};
+use crate::engine::{EventLoop, EventSource, Phase, Progress, Timing, Worker};
 use crate::plan::{CpuBound, CpuParams};
 
 /// Events that each count the primes below a bound.
@@ -40,6 +39,11 @@ impl EventSource for Cpu {
     fn progress(&self) -> Progress {
         self.claims.progress()
     }
+
+    fn begin(&self, phase: Phase) -> Result<()> {
+        self.claims.begin(phase);
+        Ok(())
+    }
 }
 
 /// One worker thread.
@@ -49,7 +53,7 @@ pub struct CpuWorker {
 }
 
 impl Worker for CpuWorker {
-    fn run<C: Clock>(&mut self, events: EventLoop<'_, C>) -> Result<()> {
+    fn run<T: Timing>(&mut self, events: EventLoop<'_, T>) -> Result<()> {
         let max_prime = self.shared.max_prime;
         let claims = &self.shared.claims;
         match self.shared.bound {

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::claims::{Claims, Repeated};
-use crate::clock::Clock;
 use crate::engine::Transfer;
-use crate::engine::{EventLoop, EventSource, Progress, Worker};
+use crate::engine::{EventLoop, EventSource, Phase, Progress, Timing, Worker};
 
 /// Events claimed at once if an event takes nanoseconds: two threads that claim one by one would
 /// spend more time on the counter's cache line than on the events.
@@ -38,6 +37,11 @@ impl EventSource for Empty {
     fn progress(&self) -> Progress {
         self.claims.progress()
     }
+
+    fn begin(&self, phase: Phase) -> Result<()> {
+        self.claims.begin(phase);
+        Ok(())
+    }
 }
 
 /// One worker thread.
@@ -47,7 +51,7 @@ pub struct EmptyWorker {
 }
 
 impl Worker for EmptyWorker {
-    fn run<C: Clock>(&mut self, events: EventLoop<'_, C>) -> Result<()> {
+    fn run<T: Timing>(&mut self, events: EventLoop<'_, T>) -> Result<()> {
         events.run(&mut Repeated::new(
             &self.shared.claims,
             Transfer::None,

@@ -13,8 +13,10 @@ use rand::{RngExt, SeedableRng};
 
 use super::cache_padded::CachePadded;
 use super::claims::{Claimant, Claims};
-use crate::clock::Clock;
-use crate::engine::{EventLoop, EventSource, Events, Issued, Progress, Recorder, Transfer, Worker};
+use crate::engine::{
+    EventLoop, EventSource, Events, Issued, Phase, Progress, Recorder, Timing, Transfer, Upcoming,
+    Worker,
+};
 use crate::plan::{MUTEX_BYTES, MutexParams, Seed};
 
 /// One event per thread, in which the thread locks and unlocks mutexes of a common array.
@@ -106,6 +108,12 @@ impl EventSource for Mutexes {
             total,
         }
     }
+
+    fn begin(&self, phase: Phase) -> Result<()> {
+        self.claims.begin(phase);
+        self.counter.0.store(0, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 /// One worker thread.
@@ -116,7 +124,7 @@ pub struct MutexesWorker {
 }
 
 impl Worker for MutexesWorker {
-    fn run<C: Clock>(&mut self, events: EventLoop<'_, C>) -> Result<()> {
+    fn run<T: Timing>(&mut self, events: EventLoop<'_, T>) -> Result<()> {
         events.run(&mut OneEvent {
             mutexes: &self.shared,
             claimant: Some(self.shared.claims.claimant()),
@@ -134,13 +142,18 @@ struct OneEvent<'a> {
 }
 
 impl Events for OneEvent<'_> {
-    fn issue<C: Clock>(&mut self, _recorder: &mut Recorder<C>) -> Result<Issued> {
+    fn issue<T: Timing>(&mut self, _recorder: &mut Recorder<T>) -> Result<Issued> {
         let claimed = self.claimant.take().and_then(|mut claims| claims.take());
         if claimed.is_none() {
             return Ok(Issued::Exhausted);
         }
         self.mutexes.lock_at_random(self.choices);
         Ok(Issued::Done(Transfer::None))
+    }
+
+    fn upcoming(&mut self) -> Upcoming {
+        let claimant = self.claimant.as_mut();
+        claimant.map_or(Upcoming::Exhausted, Claimant::upcoming)
     }
 }
 

@@ -12,8 +12,10 @@ use anyhow::Result;
 use super::cache_padded::CachePadded;
 use super::claims::{Claimant, Claims};
 use super::mutex::mutexes;
-use crate::clock::Clock;
-use crate::engine::{EventLoop, EventSource, Events, Issued, Progress, Recorder, Transfer, Worker};
+use crate::engine::{
+    EventLoop, EventSource, Events, Issued, Phase, Progress, Recorder, Timing, Transfer, Upcoming,
+    Worker,
+};
 use crate::plan::ThreadsParams;
 
 /// Events that yield the CPU with a mutex locked.
@@ -57,6 +59,11 @@ impl EventSource for Threads {
     fn progress(&self) -> Progress {
         self.claims.progress()
     }
+
+    fn begin(&self, phase: Phase) -> Result<()> {
+        self.claims.begin(phase);
+        Ok(())
+    }
 }
 
 /// One worker thread.
@@ -66,7 +73,7 @@ pub struct ThreadsWorker {
 }
 
 impl Worker for ThreadsWorker {
-    fn run<C: Clock>(&mut self, events: EventLoop<'_, C>) -> Result<()> {
+    fn run<T: Timing>(&mut self, events: EventLoop<'_, T>) -> Result<()> {
         events.run(&mut Yields {
             threads: &self.shared,
             claimant: self.shared.claims.claimant(),
@@ -81,12 +88,16 @@ struct Yields<'a> {
 }
 
 impl Events for Yields<'_> {
-    fn issue<C: Clock>(&mut self, _recorder: &mut Recorder<C>) -> Result<Issued> {
+    fn issue<T: Timing>(&mut self, _recorder: &mut Recorder<T>) -> Result<Issued> {
         let Some(event) = self.claimant.take() else {
             return Ok(Issued::Exhausted);
         };
         self.threads.yield_locked(event);
         Ok(Issued::Done(Transfer::None))
+    }
+
+    fn upcoming(&mut self) -> Upcoming {
+        self.claimant.upcoming()
     }
 }
 

@@ -73,7 +73,6 @@ DIFFERENCES = [
     (r"--help(?!=off)", "usage: no database options"),
     (r"--memory-(total|block)-size(=(x|-5|1\.5M|10X|)( |$)| )", "invalid sizes are refused"),
     (r"--(threads|report-interval|forced-shutdown)=-", "negative values are refused"),
-    (r"--(tx-)?rate=(?!0 )", "events at a given rate are refused"),
     (r"--rand-type(=?)( |$)|--memory-(oper|scope|access-mode)(=?)( |$)", "an empty word is refused"),
     (r"^oltp_", "no Lua scripts"),
     (r"--file-rw-ratio=(x|inf)|--file-(num|async-backlog)=-", "invalid numbers are refused"),
@@ -88,7 +87,7 @@ DIFFERENCES = [
 # wbench does not print.
 UNORDERED = re.compile(
     r"^DEBUG: ((Reporting|Checkpoints report) thread started|Executing request, .*"
-    r"|Worker thread \(#\d+\) (started|initialized))$"
+    r"|Worker thread \(#\d+\) (started|initialized)|Event generating thread started)$"
 )
 
 WARNING = re.compile(r"^WARNING: (?!the --test option)")

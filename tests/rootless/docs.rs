@@ -316,6 +316,7 @@ fn the_manual_states_the_threshold_of_each_warning() {
         (Code::PageCache, percent(warning::RESIDENT_SHARE)),
         (Code::UnflushedWrites, percent(warning::UNFLUSHED_SHARE)),
         (Code::HarnessShare, percent(warning::HARNESS_SHARE)),
+        (Code::RateNotHeld, percent(warning::RATE_SHARE)),
         (Code::LateStart, format!("{} ms", warning::LATE_S * 1e3)),
     ];
     let rows = table_rows(&manual(), "Warnings", "`");

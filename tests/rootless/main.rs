@@ -14,6 +14,7 @@ mod docs;
 mod fileio;
 mod locks;
 mod memory;
+mod open_loop;
 mod result_file;
 mod signals;
 mod start_at;

@@ -6,7 +6,7 @@ use std::path::Path;
 use predicates::prelude::*;
 use predicates::str::{contains, is_empty, is_match, starts_with};
 
-use crate::common::{PATIENCE, WBENCH, names_in, temp_dir};
+use crate::common::{PATIENCE, WBENCH, names_in, temp_dir, text};
 
 /// wbench under the name sysbench, with these arguments in a directory.
 fn sysbench(directory: &Path, arguments: &str) -> assert_cmd::Command {
@@ -181,10 +181,6 @@ fn refusals_are_on_the_streams_of_1_0() {
         .code(1)
         .stdout(is_empty())
         .stderr("Invalid value for the 'events' option: 'x'\n");
-    sysbench(directory.path(), "cpu --rate=100 run")
-        .assert()
-        .code(1)
-        .stdout(starts_with("FATAL: --rate=100: ").and(contains("use --rate=0\n")));
     sysbench(directory.path(), "oltp_read_only run")
         .assert()
         .code(1)
@@ -256,4 +252,39 @@ fn sequential_modes_begin_again_and_fsyncs_are_events() {
     let events = report.split("total number of events:").nth(1).unwrap();
     let events: u64 = events.split_whitespace().next().unwrap().parse().unwrap();
     assert!(events > 4, "{report}");
+}
+
+#[test]
+fn a_rate_is_reported_as_by_1_0_and_queue_and_busy_threads_at_each_interval() {
+    let directory = temp_dir();
+    let args = "cpu --cpu-max-prime=10 --rate=1000 --time=2 --report-interval=1 --threads=2 run";
+    let report = sysbench(directory.path(), args).assert().success();
+    let report = text(&report.get_output().stdout);
+    let options = "Number of threads: 2\nTarget transaction rate: 1000/sec\nReport intermediate";
+    assert!(report.contains(options), "{report}");
+    let lines: Vec<&str> = report
+        .lines()
+        .filter(|line| line.starts_with("[ 1s ]"))
+        .collect();
+    assert_eq!(lines.len(), 2, "{report}");
+    let queue = lines[1]
+        .strip_prefix("[ 1s ] queue length: ")
+        .expect(&report);
+    let (length, busy) = queue.split_once(" concurrency: ").expect(&report);
+    assert!(length.parse::<u64>().is_ok(), "{report}");
+    assert!(busy.parse::<u64>().unwrap() <= 2, "{report}");
+}
+
+#[test]
+fn a_run_whose_queue_of_events_is_full_fails_as_in_1_0() {
+    let directory = temp_dir();
+    for rate in ["1000000000", "-1"] {
+        let args = format!("cpu --cpu-max-prime=100000 --rate={rate} --time=100 run");
+        sysbench(directory.path(), &args).assert().code(1).stdout(
+            contains(format!("Target transaction rate: {rate}/sec\n")).and(contains(
+                "Threads started!\n\nFATAL: The event queue is full. This means the worker threads are \
+                 unable to keep up with the specified event generation rate\n",
+            )),
+        );
+    }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,7 +15,9 @@ use super::Action;
 use super::numbers::{positive, whole, within};
 use crate::cli::LONGEST_SECONDS;
 use crate::output::Destination;
-use crate::plan::{ClockChoice, FileHandling, FilePlan, Limits, RunPlan, Seed, Test};
+use crate::plan::{
+    Arrival, Arrivals, ClockChoice, FileHandling, FilePlan, Limits, RunPlan, Seed, Test,
+};
 use crate::report::ReportFormat;
 use crate::start::StartAt;
 
@@ -136,6 +139,37 @@ pub(super) fn with_default(arg: Arg, default: &str) -> Arg {
     arg.help(format!("{help} [default: {default}]"))
 }
 
+// When the events of a run start.
+#[derive(Debug, Args)]
+pub(super) struct PacingArgs {
+    /// Start N events per second in all, also while earlier ones run; 0 = each when the last one ends
+    #[arg(long, default_value = "0", value_name = "N", value_parser = rate)]
+    rate: f64,
+
+    /// Distribution of the times between the events of --rate
+    #[arg(long, value_enum, default_value = "poisson", value_name = "ARRIVAL")]
+    arrival: Arrival,
+
+    /// Run for this time before anything is recorded
+    #[arg(long, default_value = "0", value_name = "SECONDS", value_parser = seconds)]
+    warmup: Duration,
+}
+
+impl PacingArgs {
+    /// Returns the arrivals of an open loop; None for a closed one.
+    fn arrivals(&self) -> Option<Arrivals> {
+        (self.rate > 0.0).then_some(Arrivals {
+            rate_per_s: self.rate,
+            distribution: self.arrival,
+            max_backlog: None,
+        })
+    }
+
+    fn warmup(&self) -> Option<Duration> {
+        Some(self.warmup).filter(|warmup| !warmup.is_zero())
+    }
+}
+
 // Options of a single test.
 #[derive(Debug, Args)]
 #[command(
@@ -146,6 +180,9 @@ pub(super) fn with_default(arg: Arg, default: &str) -> Arg {
 pub(super) struct CommonArgs {
     #[command(flatten)]
     run: RunArgs,
+
+    #[command(flatten)]
+    pacing: PacingArgs,
 
     /// Percentile shown in reports that show a single one, 1 to 100
     #[arg(long, default_value_t = 95, value_name = "P", value_parser = percentile)]
@@ -220,6 +257,8 @@ impl CommonArgs {
             test,
             threads: self.run.threads.unwrap_or(NonZeroUsize::MIN),
             limits,
+            arrivals: self.pacing.arrivals(),
+            warmup: self.pacing.warmup(),
             percentile: self.percentile,
             seed: Seed(self.seed),
             pin: self.run.pin,
@@ -241,6 +280,20 @@ pub(super) fn measure(plan: RunPlan, files: FileHandling, output: Output) -> Act
         files,
         output,
     }
+}
+
+/// The rates that are accepted besides 0, in events per second. Nobody means others.
+const RATES: RangeInclusive<f64> = 1e-6..=1e12;
+
+fn rate(text: &str) -> Result<f64> {
+    let rate: f64 = text.parse().context("expected a number")?;
+    ensure!(
+        rate == 0.0 || RATES.contains(&rate),
+        "expected 0, or {:e} to {:e} events per second",
+        RATES.start(),
+        RATES.end()
+    );
+    Ok(rate)
 }
 
 fn percentile(text: &str) -> Result<u8> {

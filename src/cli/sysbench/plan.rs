@@ -47,6 +47,8 @@ impl Values<'_> {
             limits,
             percentile: percentile as u8,
             seed: Seed(self.switch("init-rng").then(seconds_of_now)),
+            arrivals: None,
+            warmup: None,
             pin: false,
             clock: ClockChoice::Auto,
             report_interval: self.batch()?,

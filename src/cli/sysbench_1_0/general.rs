@@ -23,6 +23,8 @@ pub struct General {
     pub forced_shutdown: Option<u64>,
     /// Stack size of worker threads in bytes.
     pub stack_size: u64,
+    /// Events per second that are to start; `None` for no such rate.
+    pub rate: Option<i32>,
     /// Seconds between interval lines.
     pub report_interval: Option<u64>,
     /// Times of the checkpoint reports in seconds, ascending.
@@ -114,12 +116,6 @@ impl General {
         let seed = number("rand-seed")?;
         check_distribution(values)?;
         let rate = rate(warnings)?;
-        if rate != 0 {
-            return Err(Refusal::fatal(format_args!(
-                "--rate={rate}: cannot start events at a given rate: each thread starts its next event \
-                 when the last one ends; remove the option or use --rate=0"
-            )));
-        }
         let report_interval = number("report-interval")?;
         if report_interval < 0 {
             return Err(refused("--report-interval", report_interval));
@@ -146,6 +142,7 @@ impl General {
             time,
             forced_shutdown,
             stack_size,
+            rate: Some(rate).filter(|&rate| rate != 0),
             report_interval: positive(report_interval),
             report_checkpoints,
             seed: Some(seed).filter(|&seed| seed != 0),

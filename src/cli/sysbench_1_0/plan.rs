@@ -11,8 +11,8 @@ use super::refusal::{Checked, Refusal};
 use super::test_values::TestValues;
 use super::values::{GivenOptions, invalid};
 use crate::plan::{
-    ClockChoice, CpuBound, CpuParams, Limits, MemoryAccess, MemoryOper, MemoryParams, MemoryScope,
-    MutexParams, RunPlan, Seed, Test, ThreadsParams,
+    Arrival, Arrivals, ClockChoice, CpuBound, CpuParams, Limits, MemoryAccess, MemoryOper,
+    MemoryParams, MemoryScope, MutexParams, RunPlan, Seed, Test, ThreadsParams,
 };
 
 /// Default stack size of the Rust runtime's threads, in bytes.
@@ -25,6 +25,24 @@ pub struct TestRun {
     pub plan: RunPlan,
     /// The general options.
     pub general: General,
+}
+
+/// Number of waiting events at which 1.0 ends a run.
+const QUEUE_LENGTH: u64 = 131_072;
+
+/// Events per second that stand for a negative rate, with which the queue of 1.0 is full at once.
+const UNREACHABLE: f64 = 1e12;
+
+/// Returns the arrivals for a rate. 1.0 generates them with a Poisson process.
+fn arrivals(rate: i32) -> Arrivals {
+    Arrivals {
+        rate_per_s: match rate {
+            1.. => f64::from(rate),
+            _ => UNREACHABLE,
+        },
+        distribution: Arrival::Poisson,
+        max_backlog: Some(QUEUE_LENGTH),
+    }
 }
 
 /// Returns the run of a test.
@@ -67,6 +85,8 @@ pub(super) fn run(
         seed: Seed(Some(
             general.seed.map_or_else(seconds_of_now, |seed| seed as u32),
         )),
+        arrivals: general.rate.map(arrivals),
+        warmup: None,
         pin: false,
         clock: ClockChoice::Auto,
         report_interval: general.report_interval.map(Duration::from_secs),

@@ -48,6 +48,21 @@ impl Fields {
         Some(self.at(self.spans[found]))
     }
 
+    /// Adds a field, by its full path, unless there is one.
+    pub fn insert_missing(&mut self, path: &str, value: &str) {
+        let by_path = |span: &Span| self.at(*span).0.cmp(path);
+        if let Err(at) = self.spans.binary_search_by(by_path) {
+            let start = self.text.len();
+            self.text.extend([path, value]);
+            let span = Span {
+                path: start,
+                value: start + path.len(),
+                end: self.text.len(),
+            };
+            self.spans.insert(at, span);
+        }
+    }
+
     /// The value of a field by its full path.
     pub fn get(&self, path: &str) -> Option<&str> {
         Some(self.find(path)?.1)
@@ -117,6 +132,15 @@ mod tests {
 
     fn fields(json: &str) -> Fields {
         serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_missing_field_is_added_in_order_and_an_existing_one_is_kept() {
+        let mut fields = fields(r#"{"a": 1, "c": 3}"#);
+        fields.insert_missing("b", "2");
+        fields.insert_missing("c", "4");
+        let all: Vec<_> = fields.iter().collect();
+        assert_eq!(all, [("a", "1"), ("b", "2"), ("c", "3")]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::compare::comparison::{Comparison, ComparisonRow, Entry, ExcludedRun};
 use crate::compare::differences::DifferingField;
 use crate::compare::explain::{Component, Explanation, Part};
 use crate::compare::histogram::Merged;
-use crate::compare::metric::Metric;
+use crate::compare::metric::{Metric, Timed};
 use crate::compare::stats::{ALPHA, CONFIDENCE, Estimate, SignificanceTest, Summary};
 use crate::compare::verdict::{CorrectedP, Verdict};
 use crate::histogram::Percentiles;
@@ -106,6 +106,9 @@ struct GroupDocument<'a> {
     why: Option<WhyDocument<'a>>,
     /// Durations of the events of all runs; null if a run has no histogram.
     latency_ns: Option<MergedDocument>,
+    /// Durations of the events of all runs from their start, in an open loop; null if a run has no
+    /// histogram.
+    service_latency_ns: Option<MergedDocument>,
     /// Durations of the fsyncs of all runs; null if a run has no histogram.
     fsync_latency_ns: Option<MergedDocument>,
 }
@@ -221,7 +224,7 @@ impl<'a> GroupDocument<'a> {
     fn of(row: ComparisonRow<'a>, group: usize, name: &'a str, entry: &'a Entry) -> Self {
         let comparison = entry.comparison.as_ref();
         let change = comparison.and_then(|it| it.change);
-        let merged = |groups: &[Option<Merged>]| groups[group].as_ref().map(MergedDocument::of);
+        let merged = |timed| row.point.durations(timed, group).map(MergedDocument::of);
         Self {
             group: name,
             summary: &entry.summary,
@@ -230,8 +233,9 @@ impl<'a> GroupDocument<'a> {
             p: comparison.and_then(|it| it.p),
             verdict: comparison.map(|it| it.verdict()),
             why: entry.why.as_ref().map(WhyDocument::of),
-            latency_ns: merged(&row.point.latency),
-            fsync_latency_ns: merged(&row.point.fsync),
+            latency_ns: merged(Timed::Event),
+            service_latency_ns: merged(Timed::Service),
+            fsync_latency_ns: merged(Timed::Fsync),
         }
     }
 }

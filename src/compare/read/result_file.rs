@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::LineError;
 use super::documents::JsonDocument;
 use crate::compare::explain::TimeBudget;
-use crate::compare::fields::Fields;
+use crate::compare::fields::{Fields, PARAMS};
 use crate::compare::figures::{Durations, Figures, LARGEST};
 use crate::compare::run::{ComparedRun, Location};
 use crate::histogram::Percentile;
@@ -21,6 +21,8 @@ use crate::result::{SCHEMA, Warning};
 struct NotInFields<'a> {
     #[serde(borrow)]
     latency_ns: Option<Encoded<'a>>,
+    #[serde(borrow)]
+    service_latency_ns: Option<Encoded<'a>>,
     #[serde(borrow)]
     fsync_latency_ns: Option<Encoded<'a>>,
     warnings: Vec<Warning>,
@@ -44,7 +46,11 @@ pub fn run(document: JsonDocument<'_>, file: &Arc<str>) -> Result<ComparedRun, L
     };
     check_schema(document).map_err(in_document)?;
     let in_line = |error| LineError::of_json(document.line, &error);
-    let fields: Fields = serde_json::from_str(document.text).map_err(in_line)?;
+    let mut fields: Fields = serde_json::from_str(document.text).map_err(in_line)?;
+    // Versions without open loops and warm-ups did not state this.
+    for name in ["rate_per_s", "arrival", "warmup_s"] {
+        fields.insert_missing(&format!("{PARAMS}{name}"), "null");
+    }
     let rest: NotInFields = serde_json::from_str(document.text).map_err(in_line)?;
     of_fields(fields, rest, location).map_err(in_document)
 }
@@ -55,14 +61,20 @@ fn of_fields(fields: Fields, rest: NotInFields<'_>, location: Location) -> Resul
         value.with_context(|| format!("{path} is missing"))
     };
     let required = |path| figure(&fields, path)?.with_context(|| format!("{path} is missing"));
+    let closed_loop = fields.get(&format!("{PARAMS}rate_per_s")) == Some("null");
     let figures = Figures {
         wall_s: Some(required("totals.wall_s")?),
         events_per_s: Some(required("rates.events_per_s")?),
         // The document has 0 for a run that moves no data.
         mib_per_s: Some(required("rates.mib_per_s")?).filter(|rate| *rate > 0.0),
         latency: durations(&fields, "latency_ns", rest.latency_ns)?,
+        service: durations(&fields, "service_latency_ns", rest.service_latency_ns)?,
         fsync: durations(&fields, "fsync_latency_ns", rest.fsync_latency_ns)?,
-        budget: TimeBudget::of(|path| figure(&fields, path))?,
+        budget: match closed_loop {
+            true => TimeBudget::of(|path| figure(&fields, path))?,
+            // The threads of an open loop spend most of their time waiting for arrivals.
+            false => None,
+        },
     };
     Ok(ComparedRun {
         location,

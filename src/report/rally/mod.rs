@@ -114,6 +114,7 @@ fn distribution(latency: &Latency, unit: Unit) -> Vec<(String, f64)> {
 fn distributions(result: &RunResult) -> impl Iterator<Item = (&'static str, &Latency)> {
     let all = [
         ("latency", &result.latency_ns),
+        ("service", &result.service_latency_ns),
         ("fsync", &result.fsync_latency_ns),
     ];
     all.into_iter()

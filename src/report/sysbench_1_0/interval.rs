@@ -41,5 +41,13 @@ pub fn interval(
         Verbosity::NOTICE,
         format!("[ {:.0}s ] {line}\n", interval.at_s),
     );
+    if let (Some(_), Some(backlog)) = (general.rate, interval.backlog_events) {
+        let busy = interval.busy_threads.unwrap_or(0);
+        let line = format!(
+            "[ {:.0}s ] queue length: {backlog} concurrency: {busy}\n",
+            interval.at_s
+        );
+        text.push(Verbosity::NOTICE, line);
+    }
     text.text
 }

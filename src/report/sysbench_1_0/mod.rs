@@ -37,6 +37,9 @@ pub fn preamble(general: &General, test: &Test, max_events: Option<u64>) -> Stri
     let mut text = Text::new(general.verbosity);
     text.notice("Running the test with following options:\n");
     text.notice(format!("Number of threads: {}\n", general.threads));
+    if let Some(rate) = general.rate {
+        text.notice(format!("Target transaction rate: {rate}/sec\n"));
+    }
     if let Some(seconds) = general.report_interval {
         text.notice(format!(
             "Report intermediate results every {seconds} second(s)\n"
@@ -120,6 +123,9 @@ pub fn started(general: &General) -> String {
     let mut debug = |line: &str| text.push(Verbosity::DEBUG, format!("DEBUG: {line}\n"));
     if general.report_interval.is_some() {
         debug("Reporting thread started");
+    }
+    if general.rate.is_some() {
+        debug("Event generating thread started");
     }
     if !general.report_checkpoints.is_empty() {
         debug("Checkpoints report thread started");

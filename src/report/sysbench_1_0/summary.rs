@@ -145,7 +145,7 @@ Latency (ms):
         }
         None => writeln!(text, "         percentile stats:               disabled"),
     };
-    let sum = ms(events.total().0 as f64);
+    let sum = ms(events.total_ns() as f64);
     _ = writeln!(
         text,
         "         sum:                              {sum:10.2}"
@@ -156,7 +156,7 @@ Latency (ms):
 fn fairness(part: &Snapshot) -> String {
     let threads = &part.threads;
     let (events, events_dev) = mean_and_deviation(threads.iter().map(|it| it.events as f64));
-    let times = threads.iter().map(|it| it.event_time.as_secs_f64());
+    let times = threads.iter().map(|it| it.event_time_s());
     let (time, time_dev) = mean_and_deviation(times);
     format!(
         "
@@ -171,7 +171,7 @@ Threads fairness:
 fn threads(part: &Snapshot) -> String {
     let mut text = "DEBUG: Verbose per-thread statistics:\n\n".to_owned();
     for (number, thread) in part.threads.iter().enumerate() {
-        let total = thread.event_time.as_secs_f64();
+        let total = thread.event_time_s();
         let mean = total / thread.events.max(1) as f64;
         _ = write!(
             text,

@@ -49,7 +49,11 @@ impl SuiteProgress {
     pub fn new(missing: &[&PlannedRun], found: &[RunResult], quiet: bool) -> Self {
         let steps = missing.iter().map(|run| Step {
             name: run.position.measurement.clone(),
-            limit: run.plan.limits.max_time(),
+            limit: run
+                .plan
+                .limits
+                .max_time()
+                .map(|limit| limit + run.plan.warmup.unwrap_or_default()),
             making: Duration::ZERO,
         });
         let mut steps: VecDeque<Step> = steps.collect();

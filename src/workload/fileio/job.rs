@@ -9,8 +9,7 @@ use anyhow::Result;
 use super::files::OpenFiles;
 use super::requests::Requests;
 use super::validate::{BlockLock, Validator};
-use crate::clock::Clock;
-use crate::engine::Recorder;
+use crate::engine::{Phase, Recorder, Timing};
 use crate::plan::{FileioParams, RequestStream};
 
 /// The job of a run.
@@ -45,6 +44,17 @@ impl Job {
         }
     }
 
+    /// Begins a phase of a run with a warm-up: the requests begin anew, to empty files in a mode that
+    /// creates them.
+    pub fn begin(&self, phase: Phase) -> Result<()> {
+        self.requests.begin(phase);
+        self.writes_done.store(0, Ordering::Release);
+        match self.params.mode.creates_files() && phase == Phase::Measured {
+            true => self.files.empty(&self.params),
+            false => Ok(()),
+        }
+    }
+
     /// Ends a read under `--validate`: compares the data with the expected content.
     pub fn end_validated_read(
         &self,
@@ -70,9 +80,9 @@ impl Job {
 
     /// Flushes every file at the end of a thread's part of the run, if the stream is that of
     /// sysbench 1.0: also if a time limit ended the run.
-    pub fn flush_at_end<C: Clock>(
+    pub fn flush_at_end<T: Timing>(
         &self,
-        recorder: &mut Recorder<C>,
+        recorder: &mut Recorder<T>,
         flush: impl Fn(u32) -> Result<()>,
     ) -> Result<()> {
         let params = &self.params;
@@ -84,7 +94,7 @@ impl Job {
             if recorder.is_stopped() {
                 break;
             }
-            let start = recorder.begin_event();
+            let start = recorder.begin_event().began;
             flush(file)?;
             recorder.record_fsync(start, recorder.now());
         }
@@ -93,17 +103,17 @@ impl Job {
 
     /// Waits for the writes of all threads, so that the fsyncs cover them; returns false if the run
     /// ends first.
-    pub fn wait_for_writes<C: Clock>(&self, recorder: &Recorder<C>) -> bool {
+    pub fn wait_for_writes<T: Timing>(&self, recorder: &Recorder<T>) -> bool {
         let done = || self.writes_done.load(Ordering::Acquire) >= self.requests.writes_issued();
         wait_for(recorder, || done().then_some(())).is_some()
     }
 }
 
 /// Polls until there is a value; `None` if the run ends first.
-pub fn wait_for<C: Clock, T>(
-    recorder: &Recorder<C>,
-    mut poll: impl FnMut() -> Option<T>,
-) -> Option<T> {
+pub fn wait_for<T: Timing, V>(
+    recorder: &Recorder<T>,
+    mut poll: impl FnMut() -> Option<V>,
+) -> Option<V> {
     loop {
         if let Some(value) = poll() {
             return Some(value);

@@ -16,8 +16,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use crate::clock::Clock;
-use crate::engine::{EventLoop, EventSource, Progress, Worker};
+use crate::engine::{EventLoop, EventSource, Phase, Progress, Timing, Worker};
 use crate::plan::{FileioParams, IoMode, Seed};
 
 use files::{OpenFiles, TestFiles};
@@ -63,7 +62,7 @@ macro_rules! io_engines {
         }
 
         impl Worker for FileioWorker {
-            fn run<C: Clock>(&mut self, events: EventLoop<'_, C>) -> Result<()> {
+            fn run<T: Timing>(&mut self, events: EventLoop<'_, T>) -> Result<()> {
                 match self {
                     $(Self::$mode(worker) => events.run(worker),)+
                 }
@@ -119,5 +118,9 @@ impl EventSource for Fileio {
 
     fn progress(&self) -> Progress {
         self.job.requests.progress()
+    }
+
+    fn begin(&self, phase: Phase) -> Result<()> {
+        self.job.begin(phase)
     }
 }

@@ -19,8 +19,8 @@ use super::job::{Job, wait_for};
 use super::request_memory::RequestMemory;
 use super::requests::{Extent, ReadBatch, Request};
 use super::validate::{BlockLock, Validator};
-use crate::clock::{Clock, Ticks};
-use crate::engine::{Events, Issued, Recorder, Transfer};
+use crate::clock::Ticks;
+use crate::engine::{EventStart, Events, Issued, Recorder, Timing, Transfer, Upcoming};
 
 /// One worker thread.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub struct Queued<E> {
 #[derive(Debug)]
 struct IoUnit {
     extent: Extent,
-    start: Ticks,
+    start: EventStart,
     stage: Stage,
     lock: Option<BlockLock>,
 }
@@ -76,7 +76,7 @@ impl<E: QueuedEngine> Queued<E> {
         })
     }
 
-    fn read<C: Clock>(&mut self, recorder: &mut Recorder<C>, extent: Extent) -> Result<Issued> {
+    fn read<T: Timing>(&mut self, recorder: &mut Recorder<T>, extent: Extent) -> Result<Issued> {
         let mut lock = None;
         if self.job.validator.is_some() {
             lock = self.lock(recorder, |validator| validator.try_lock_for_read(extent))?;
@@ -99,7 +99,7 @@ impl<E: QueuedEngine> Queued<E> {
         Ok(Issued::Pending)
     }
 
-    fn write<C: Clock>(&mut self, recorder: &mut Recorder<C>, extent: Extent) -> Result<Issued> {
+    fn write<T: Timing>(&mut self, recorder: &mut Recorder<T>, extent: Extent) -> Result<Issued> {
         let mut lock = None;
         if self.job.validator.is_some() {
             lock = self.lock(recorder, |validator| validator.try_lock_for_write(extent))?;
@@ -134,9 +134,9 @@ impl<E: QueuedEngine> Queued<E> {
     }
 
     /// Locks blocks for validation; `None` if the run ends before they are free.
-    fn lock<C: Clock>(
+    fn lock<T: Timing>(
         &mut self,
-        recorder: &mut Recorder<C>,
+        recorder: &mut Recorder<T>,
         try_lock: impl Fn(&Validator) -> Option<BlockLock>,
     ) -> Result<Option<BlockLock>> {
         let job = self.job.clone();
@@ -151,9 +151,9 @@ impl<E: QueuedEngine> Queued<E> {
 
     /// Waits for at least one completion, or until the timeout, and records all that are available.
     /// Returns the time when the wait ended.
-    fn wait<C: Clock>(
+    fn wait<T: Timing>(
         &mut self,
-        recorder: &mut Recorder<C>,
+        recorder: &mut Recorder<T>,
         timeout: Option<Duration>,
     ) -> Result<Ticks> {
         let mut completions = std::mem::take(&mut self.completions);
@@ -167,9 +167,9 @@ impl<E: QueuedEngine> Queued<E> {
         result.map(|()| end)
     }
 
-    fn complete<C: Clock>(
+    fn complete<T: Timing>(
         &mut self,
-        recorder: &mut Recorder<C>,
+        recorder: &mut Recorder<T>,
         Completion { tag, moved }: Completion,
         end: Ticks,
     ) -> Result<()> {
@@ -234,14 +234,14 @@ impl<E: QueuedEngine> Queued<E> {
         }
     }
 
-    fn complete_all<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<()> {
+    fn complete_all<T: Timing>(&mut self, recorder: &mut Recorder<T>) -> Result<()> {
         while self.engine.in_flight() > 0 {
             self.wait(recorder, None)?;
         }
         Ok(())
     }
 
-    fn flush<C: Clock>(&self, recorder: &mut Recorder<C>, file: u32) -> Result<Issued> {
+    fn flush<T: Timing>(&self, recorder: &mut Recorder<T>, file: u32) -> Result<Issued> {
         recorder.begin_event();
         self.job.files.flush(file, self.job.params.fsync_mode)?;
         Ok(Issued::Flushed)
@@ -249,7 +249,7 @@ impl<E: QueuedEngine> Queued<E> {
 }
 
 impl<E: QueuedEngine> Events for Queued<E> {
-    fn issue<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<Issued> {
+    fn issue<T: Timing>(&mut self, recorder: &mut Recorder<T>) -> Result<Issued> {
         if self.free_tags.is_empty() {
             return Ok(Issued::Full);
         }
@@ -276,12 +276,31 @@ impl<E: QueuedEngine> Events for Queued<E> {
         }
     }
 
-    fn reap<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<Ticks> {
-        let timeout = recorder.until_checkpoint();
-        self.wait(recorder, timeout)
+    fn upcoming(&mut self) -> Upcoming {
+        match self.free_tags.is_empty() {
+            true => Upcoming::Full,
+            false => self.job.requests.upcoming(&mut self.batch),
+        }
     }
 
-    fn drain<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<()> {
+    fn reap<T: Timing>(&mut self, recorder: &mut Recorder<T>, until: Ticks) -> Result<Ticks> {
+        if until == Ticks::NEVER {
+            let timeout = recorder.until_checkpoint();
+            return self.wait(recorder, timeout);
+        }
+        if self.engine.in_flight() == 0 {
+            return Ok(recorder.wait_until(until));
+        }
+        let timeout = recorder.time_to_sleep(recorder.now(), until);
+        let ended = self.wait(recorder, Some(timeout))?;
+        if timeout.is_zero() {
+            recorder.pause();
+        }
+        Ok(ended)
+    }
+
+    fn drain<T: Timing>(&mut self, recorder: &mut Recorder<T>) -> Result<()> {
+        self.batch.clear();
         let drained = self.complete_all(recorder);
         // An error may precede the last completion. A second one means that the queue returns
         // nothing more; dropping it waits then.

@@ -10,8 +10,7 @@ use super::io_engine::SynchronousEngine;
 use super::job::{Job, wait_for};
 use super::requests::{Extent, ReadBatch, Request};
 use super::validate::Validator;
-use crate::clock::Clock;
-use crate::engine::{Events, Issued, Recorder, Transfer};
+use crate::engine::{Events, Issued, Recorder, Timing, Transfer, Upcoming};
 
 /// One worker thread.
 #[derive(Debug)]
@@ -42,7 +41,7 @@ impl<E: SynchronousEngine> Synchronous<E> {
     }
 
     #[inline(always)]
-    fn read<C: Clock>(&mut self, recorder: &mut Recorder<C>, extent: Extent) -> Result<Issued> {
+    fn read<T: Timing>(&mut self, recorder: &mut Recorder<T>, extent: Extent) -> Result<Issued> {
         if let Some(validator) = &self.job.validator {
             let validator = validator.clone();
             return self.read_and_validate(recorder, extent, &validator);
@@ -53,9 +52,9 @@ impl<E: SynchronousEngine> Synchronous<E> {
     }
 
     #[inline(never)]
-    fn read_and_validate<C: Clock>(
+    fn read_and_validate<T: Timing>(
         &mut self,
-        recorder: &mut Recorder<C>,
+        recorder: &mut Recorder<T>,
         extent: Extent,
         validator: &Validator,
     ) -> Result<Issued> {
@@ -71,7 +70,7 @@ impl<E: SynchronousEngine> Synchronous<E> {
         Ok(Issued::Recorded)
     }
 
-    fn write<C: Clock>(&mut self, recorder: &mut Recorder<C>, extent: Extent) -> Result<Issued> {
+    fn write<T: Timing>(&mut self, recorder: &mut Recorder<T>, extent: Extent) -> Result<Issued> {
         let job = &*self.job;
         let data = self
             .write_buffer
@@ -106,7 +105,7 @@ impl<E: SynchronousEngine> Synchronous<E> {
 
 impl<E: SynchronousEngine> Events for Synchronous<E> {
     #[inline(always)]
-    fn issue<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<Issued> {
+    fn issue<T: Timing>(&mut self, recorder: &mut Recorder<T>) -> Result<Issued> {
         // Most reads of a random mode: without the detour through a `Request` in memory.
         if let Some(extent) = self.batch.pop() {
             return self.read(recorder, extent);
@@ -114,7 +113,12 @@ impl<E: SynchronousEngine> Events for Synchronous<E> {
         self.issue_next(recorder)
     }
 
-    fn drain<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<()> {
+    fn upcoming(&mut self) -> Upcoming {
+        self.job.requests.upcoming(&mut self.batch)
+    }
+
+    fn drain<T: Timing>(&mut self, recorder: &mut Recorder<T>) -> Result<()> {
+        self.batch.clear();
         self.job
             .flush_at_end(recorder, |file| self.engine.flush(file))
     }
@@ -122,7 +126,7 @@ impl<E: SynchronousEngine> Events for Synchronous<E> {
 
 impl<E: SynchronousEngine> Synchronous<E> {
     /// Issues the next request of the stream.
-    fn issue_next<C: Clock>(&mut self, recorder: &mut Recorder<C>) -> Result<Issued> {
+    fn issue_next<T: Timing>(&mut self, recorder: &mut Recorder<T>) -> Result<Issued> {
         match self.job.requests.next(&mut self.batch) {
             Some(Request::Read(extent)) => self.read(recorder, extent),
             Some(Request::Write(extent)) => self.write(recorder, extent),

@@ -12,9 +12,8 @@ use rand::rngs::Xoshiro256PlusPlus;
 
 use super::claims::{Claims, Repeated};
 use super::empty::SHORT_EVENT_BATCH;
-use crate::clock::Clock;
 use crate::engine::Transfer;
-use crate::engine::{EventLoop, EventSource, Progress, Worker};
+use crate::engine::{EventLoop, EventSource, Phase, Progress, Timing, Worker};
 use crate::plan::{MemoryAccess, MemoryOper, MemoryParams, MemoryScope, Seed};
 
 pub use block::{Block, pages_below};
@@ -74,6 +73,11 @@ impl EventSource for Memory {
     fn progress(&self) -> Progress {
         self.claims.progress()
     }
+
+    fn begin(&self, phase: Phase) -> Result<()> {
+        self.claims.begin(phase);
+        Ok(())
+    }
 }
 
 /// One worker thread.
@@ -87,7 +91,7 @@ pub struct MemoryWorker {
 }
 
 impl Worker for MemoryWorker {
-    fn run<C: Clock>(&mut self, events: EventLoop<'_, C>) -> Result<()> {
+    fn run<T: Timing>(&mut self, events: EventLoop<'_, T>) -> Result<()> {
         let memory = self.shared.clone();
         let (params, claims) = (&memory.params, &memory.claims);
         let claimant = claims.claimant_of(self.share.clone());

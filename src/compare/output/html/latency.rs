@@ -8,11 +8,13 @@ use crate::compare::histogram::Merged;
 use crate::format::duration;
 
 /// Draws the chart of the durations of these groups as SVG; `None` if no group has a histogram.
-pub fn svg(names: &[String], groups: &[Option<Merged>]) -> Result<Option<String>> {
+pub fn svg<'a>(
+    names: &[String],
+    groups: impl Iterator<Item = Option<&'a Merged>>,
+) -> Result<Option<String>> {
     let curves: Vec<(usize, Vec<(f64, f64)>)> = groups
-        .iter()
         .enumerate()
-        .filter_map(|(group, merged)| Some((group, points(merged.as_ref()?))))
+        .filter_map(|(group, merged)| Some((group, points(merged?))))
         .collect();
     let points = || curves.iter().flat_map(|(_, points)| points);
     let Some(shortest) = points().map(|(_, ns)| *ns).reduce(f64::min) else {

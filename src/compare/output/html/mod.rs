@@ -156,9 +156,11 @@ fn latencies(comparison: &Comparison, section: &Section) -> Result<Vec<Figure>> 
         for timed in Timed::ALL {
             let operations = match timed {
                 Timed::Event => "events",
+                Timed::Service => "events from their start",
                 Timed::Fsync => "fsyncs",
             };
-            if let Some(svg) = latency::svg(&comparison.groups, point.durations(timed))? {
+            let durations = (0..comparison.groups.len()).map(|group| point.durations(timed, group));
+            if let Some(svg) = latency::svg(&comparison.groups, durations)? {
                 let caption = format!("latency of all {operations} together{at}");
                 figures.push(Figure { caption, svg });
             }

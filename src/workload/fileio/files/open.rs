@@ -53,6 +53,13 @@ impl OpenFiles {
         self.test_files.path_of(file)
     }
 
+    /// Removes the content of the files of a mode that creates them, as if they had just been created.
+    pub fn empty(&self, params: &FileioParams) -> Result<()> {
+        (0..)
+            .zip(&self.descriptors)
+            .try_for_each(|(number, file)| self.test_files.empty(number, file, params))
+    }
+
     /// Flushes everything written to a file to its device.
     pub fn flush(&self, file: u32, fsync_mode: FsyncMode) -> Result<()> {
         let descriptor = &self.descriptors[file as usize];
@@ -170,6 +177,28 @@ impl TestFiles {
             "use fewer files",
         )
         .map(drop)
+    }
+
+    /// Removes the content of a file that the run created; the file keeps its ownership mark.
+    fn empty(&self, number: u32, file: &OwnedFd, params: &FileioParams) -> Result<()> {
+        let is_direct = params.flags == OpenFlags::Direct;
+        let emptied = || -> Result<()> {
+            retry(|| ftruncate(file, 0))?;
+            // The mark may be a sector, which memory without alignment cannot be written to directly.
+            if is_direct {
+                direct::switch(file, false)?;
+            }
+            ownership::mark(&File::from(file.try_clone()?), number, self.set.file_size)?;
+            if is_direct {
+                direct::switch(file, true)?;
+            }
+            Ok(())
+        };
+        emptied().with_context(|| self.about("emptying", number))?;
+        match params.io_mode {
+            IoMode::Mmap => self.extend(number, file),
+            _ => Ok(()),
+        }
     }
 
     /// Gives a new file its size, so that it can be stored to through a mapping.

@@ -1,11 +1,11 @@
 //! The request stream of sysbench 1.0: it ends at a limit only, and fsyncs are events.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::xoroshiro::Xoroshiro128Plus;
 use super::{Extent, Request};
-use crate::engine::Progress;
+use crate::engine::{Phase, Progress};
 use crate::plan::{FileMode, FileSet, FileioParams, Seed};
 
 /// Requests that begin again after the last block, or at random positions.
@@ -20,6 +20,8 @@ pub struct Cyclic {
     blocks: u64,
     seed: u32,
     max_events: Option<u64>,
+    /// Whether requests do not end.
+    is_warm_up: AtomicBool,
     fsync_freq: u64,
     /// Single precision, as in sysbench.
     rw_ratio: f32,
@@ -55,6 +57,7 @@ impl Cyclic {
             blocks: files.total_size() / files.block_size,
             seed: seed.0.unwrap_or_default(),
             max_events,
+            is_warm_up: AtomicBool::new(false),
             fsync_freq: u64::from(params.fsync_freq),
             rw_ratio: params.rw_ratio as f32,
             events: AtomicU64::new(0),
@@ -111,7 +114,15 @@ impl Cyclic {
     }
 
     fn is_within_limit(&self, events: u64) -> bool {
-        self.max_events.is_none_or(|max| events < max)
+        self.max_events
+            .is_none_or(|max| events < max || self.is_warm_up.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn begin(&self, phase: Phase) {
+        self.is_warm_up
+            .store(phase == Phase::WarmUp, Ordering::Relaxed);
+        self.events.store(0, Ordering::Relaxed);
+        *self.state() = CyclicStreamState::default();
     }
 
     /// Returns the extent of the data request with this number.

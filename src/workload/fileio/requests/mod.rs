@@ -10,7 +10,7 @@ mod random;
 mod sequential;
 mod xoroshiro;
 
-use crate::engine::Progress;
+use crate::engine::{Phase, Progress, Upcoming};
 use crate::plan::{FileSet, FileioParams, RequestStream, Seed};
 
 pub use cyclic::Cyclic;
@@ -85,6 +85,37 @@ impl Requests {
         if let Some(read) = batch.pop() {
             return Some(Request::Read(read));
         }
+        match batch.take_drawn() {
+            Some(request) => Some(request),
+            None => self.draw(batch),
+        }
+    }
+
+    /// Returns what the next request of a thread is, which [`Self::next`] will return.
+    pub fn upcoming(&self, batch: &mut ReadBatch) -> Upcoming {
+        if batch.is_empty() {
+            match self {
+                Self::Random(stream) if stream.has_batches() => stream.refill(batch),
+                _ => {
+                    let drawn = self.draw(batch);
+                    batch.hold(drawn);
+                }
+            }
+        }
+        batch.upcoming()
+    }
+
+    /// Begins a phase of a run with a warm-up, in which the requests do not end. Positions that were
+    /// drawn are not repeated.
+    pub fn begin(&self, phase: Phase) {
+        match self {
+            Self::Sequential(stream) => stream.begin(phase),
+            Self::Random(stream) => stream.begin(phase),
+            Self::Cyclic(stream) => stream.begin(phase),
+        }
+    }
+
+    fn draw(&self, batch: &mut ReadBatch) -> Option<Request> {
         match self {
             Self::Sequential(stream) => stream.next(),
             Self::Random(stream) => stream.next(batch),

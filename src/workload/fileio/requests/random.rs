@@ -6,7 +6,7 @@ use super::divisor::Divisor;
 use super::lrand48::Lrand48;
 use super::xoroshiro::Xoroshiro128Plus;
 use super::{Extent, Request};
-use crate::engine::Progress;
+use crate::engine::{Phase, Progress, Upcoming};
 use crate::plan::{FileMode, FileSet, FileioParams, Seed};
 
 /// Reads that a thread has taken from the stream but not issued yet.
@@ -18,6 +18,8 @@ pub struct ReadBatch {
     /// In reverse order.
     reads: [Extent; Self::CAPACITY],
     len: usize,
+    /// A request that was drawn to know what it is.
+    drawn: Option<Request>,
     /// The thread's own positions, in a stream that has them.
     positions: Xoroshiro128Plus,
 }
@@ -35,6 +37,37 @@ impl ReadBatch {
 
     pub(super) fn positions(&mut self) -> &mut Xoroshiro128Plus {
         &mut self.positions
+    }
+
+    /// Returns whether no request was drawn.
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0 && self.drawn.is_none()
+    }
+
+    /// Keeps a request that was drawn.
+    pub(super) fn hold(&mut self, drawn: Option<Request>) {
+        self.drawn = drawn;
+    }
+
+    /// Takes the request that was drawn to know what it is.
+    #[inline(always)]
+    pub(super) fn take_drawn(&mut self) -> Option<Request> {
+        self.drawn.take()
+    }
+
+    /// Returns what the next request is.
+    pub(super) fn upcoming(&self) -> Upcoming {
+        match self.drawn {
+            None if self.len == 0 => Upcoming::Exhausted,
+            Some(Request::Fsync(_) | Request::FinalFsync(_)) => Upcoming::Flush,
+            _ => Upcoming::Event,
+        }
+    }
+
+    /// Drops the requests that were drawn but not issued.
+    pub fn clear(&mut self) {
+        self.len = 0;
+        self.drawn = None;
     }
 
     /// Takes the next read; `None` if the batch is empty.
@@ -61,6 +94,8 @@ pub struct Random {
 #[derive(Debug)]
 struct RandomStreamState {
     positions: Lrand48,
+    /// Whether requests do not end.
+    is_warm_up: bool,
     reads: u64,
     writes: u64,
     /// Whether anything was written since the last complete round of fsyncs.
@@ -92,6 +127,7 @@ impl Random {
             rw_ratio: params.rw_ratio,
             state: Mutex::new(RandomStreamState {
                 positions: Lrand48::new(seed),
+                is_warm_up: false,
                 reads: 0,
                 writes: 0,
                 dirty: false,
@@ -103,14 +139,14 @@ impl Random {
 
     #[inline]
     pub(super) fn next(&self, batch: &mut ReadBatch) -> Option<Request> {
-        if self.mode == FileMode::Rndrd {
+        if self.has_batches() {
             self.refill(batch);
             return batch.pop().map(Request::Read);
         }
         // Inside the lock: the kind of request, and one draw. The position is computed outside.
         let mut state = self.state();
         let issued = state.reads + state.writes;
-        if self.max_requests.is_some_and(|max| issued >= max) {
+        if self.limit(&state).is_some_and(|max| issued >= max) {
             let file = state.next_final_fsync;
             state.next_final_fsync = file.saturating_add(1);
             return (file < self.final_fsyncs).then_some(Request::FinalFsync(file));
@@ -147,10 +183,10 @@ impl Random {
     /// Takes the next reads of the stream: fewer at a time toward its end, so that no thread is
     /// left with many.
     #[inline(never)]
-    fn refill(&self, batch: &mut ReadBatch) {
+    pub(super) fn refill(&self, batch: &mut ReadBatch) {
         let mut draws = [0; ReadBatch::CAPACITY];
         let mut state = self.state();
-        let rest = self.max_requests.map_or(u64::MAX, |max| max - state.reads);
+        let rest = self.limit(&state).map_or(u64::MAX, |max| max - state.reads);
         let count = (rest / 64).clamp(1, ReadBatch::CAPACITY as u64).min(rest) as usize;
         state.reads += count as u64;
         draws[..count].fill_with(|| state.positions.draw());
@@ -164,6 +200,22 @@ impl Random {
     fn state(&self) -> MutexGuard<'_, RandomStreamState> {
         // A panic cannot leave the state inconsistent: it consists of integers.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn limit(&self, state: &RandomStreamState) -> Option<u64> {
+        self.max_requests.filter(|_| !state.is_warm_up)
+    }
+
+    /// Returns whether a thread draws several requests at a time.
+    pub(super) fn has_batches(&self) -> bool {
+        self.mode == FileMode::Rndrd
+    }
+
+    pub(super) fn begin(&self, phase: Phase) {
+        let mut state = self.state();
+        state.is_warm_up = phase == Phase::WarmUp;
+        (state.reads, state.writes) = (0, 0);
+        (state.dirty, state.next_fsync) = (false, 0);
     }
 
     /// Returns the number of writes issued so far.

@@ -1,9 +1,9 @@
 //! Sequential requests through the files.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::{Extent, Request};
-use crate::engine::Progress;
+use crate::engine::{Phase, Progress};
 use crate::plan::{FileSet, FileioParams};
 
 /// All files from the first byte to the last, once.
@@ -15,6 +15,8 @@ pub struct Sequential {
     requests_per_file: u64,
     data_requests: u64,
     fsyncs: u64,
+    /// Whether the requests begin again after the last.
+    is_warm_up: AtomicBool,
     next: AtomicU64,
 }
 
@@ -31,14 +33,17 @@ impl Sequential {
             requests_per_file,
             data_requests: (requests_per_file * count).min(max_requests.unwrap_or(u64::MAX)),
             fsyncs: if writes && params.fsync_end { count } else { 0 },
+            is_warm_up: AtomicBool::new(false),
             next: AtomicU64::new(0),
         }
     }
 
     #[inline]
     pub(super) fn next(&self) -> Option<Request> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        if number >= self.data_requests {
+        let mut number = self.next.fetch_add(1, Ordering::Relaxed);
+        if number >= self.data_requests && self.is_warm_up.load(Ordering::Relaxed) {
+            number %= self.data_requests.max(1);
+        } else if number >= self.data_requests {
             let file = number - self.data_requests;
             return (file < self.fsyncs).then_some(Request::FinalFsync(file as u32));
         }
@@ -52,6 +57,12 @@ impl Sequential {
             true => Request::Write(extent),
             false => Request::Read(extent),
         })
+    }
+
+    pub(super) fn begin(&self, phase: Phase) {
+        self.is_warm_up
+            .store(phase == Phase::WarmUp, Ordering::Relaxed);
+        self.next.store(0, Ordering::Relaxed);
     }
 
     /// Returns the number of writes before the final fsyncs.

@@ -193,3 +193,77 @@ fn random_positions_reach_all_blocks() {
         .collect();
     assert_eq!(places.len(), 32);
 }
+
+/// What the next request is said to be.
+fn kind(request: Option<&Request>) -> Upcoming {
+    match request {
+        None => Upcoming::Exhausted,
+        Some(Request::Fsync(_) | Request::FinalFsync(_)) => Upcoming::Flush,
+        Some(_) => Upcoming::Event,
+    }
+}
+
+#[test]
+fn a_request_that_was_announced_is_the_next_one_and_the_stream_is_unchanged() {
+    use crate::plan::RequestStream;
+    let set = files(3, 40);
+    for mode in [
+        FileMode::Seqwr,
+        FileMode::Seqrd,
+        FileMode::Rndrd,
+        FileMode::Rndwr,
+        FileMode::Rndrw,
+    ] {
+        for stream_of in [RequestStream::V0_4, RequestStream::V1_0] {
+            let params = FileioParams {
+                fsync_freq: 7,
+                fsync_end: true,
+                stream: stream_of,
+                ..params(mode, set)
+            };
+            let expected = all(&stream(&params, set, Some(100)));
+            let requests = stream(&params, set, Some(100));
+            let mut batch = requests.batch(0);
+            let announced = std::iter::from_fn(|| {
+                let kinds = [0; 2].map(|_| requests.upcoming(&mut batch));
+                let next = requests.next(&mut batch);
+                assert_eq!(kinds, [0; 2].map(|_| kind(next.as_ref())), "{mode:?}");
+                next
+            });
+            let announced: Vec<Request> = announced.collect();
+            if stream_of == RequestStream::V0_4 {
+                assert_eq!(announced, expected, "{mode:?}");
+            }
+            assert!(announced.len() >= 100, "{mode:?}");
+        }
+    }
+}
+
+#[test]
+fn the_requests_of_a_warm_up_do_not_end_and_all_requests_follow_it() {
+    let set = files(3, 40);
+    for mode in [
+        FileMode::Seqwr,
+        FileMode::Seqrd,
+        FileMode::Rndrd,
+        FileMode::Rndwr,
+    ] {
+        let params = params(mode, set);
+        let requests = stream(&params, set, Some(100));
+        let count = all(&stream(&params, set, Some(100))).len();
+        requests.begin(Phase::WarmUp);
+        let mut batch = requests.batch(0);
+        assert!(
+            (0..1000).all(|_| requests.next(&mut batch).is_some()),
+            "{mode:?}"
+        );
+        batch.clear();
+        requests.begin(Phase::Measured);
+        let measured = all(&requests);
+        assert_eq!(measured.len(), count, "{mode:?}");
+        if mode.is_sequential() {
+            let first = extent(&measured[0]).unwrap();
+            assert_eq!((first.file, first.offset), (0, 0), "{mode:?}");
+        }
+    }
+}
