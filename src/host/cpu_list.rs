@@ -9,19 +9,21 @@ const LARGEST: u32 = 1 << 20;
 
 /// A set of CPUs or of NUMA nodes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct CpuList(BTreeSet<u32>);
+pub struct CpuList(BTreeSet<u32>);
 
 impl CpuList {
-    pub(super) fn iter(&self) -> impl Iterator<Item = u32> {
+    /// Iterates over the set, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = u32> {
         self.0.iter().copied()
     }
 
-    pub(super) fn contains(&self, cpu: u32) -> bool {
+    /// Returns whether the set contains a CPU.
+    pub fn contains(&self, cpu: u32) -> bool {
         self.0.contains(&cpu)
     }
 
     /// Returns whether the two sets have a CPU in common.
-    pub(super) fn overlaps(&self, other: &Self) -> bool {
+    pub fn overlaps(&self, other: &Self) -> bool {
         !self.0.is_disjoint(&other.0)
     }
 }
@@ -34,7 +36,7 @@ impl FromIterator<u32> for CpuList {
 
 /// The text is not a list.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NoList;
+pub struct NoList;
 
 impl FromStr for CpuList {
     type Err = NoList;

@@ -30,6 +30,7 @@ mod visibility;
 
 use crate::result::Host;
 
+pub use cpu_list::CpuList;
 pub use machine::{clocksource, clocksources, cpus};
 pub use mounts::is_mount_point;
 pub use noise::{NoiseBefore, noise_start};

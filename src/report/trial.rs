@@ -104,11 +104,13 @@ fn copy_problem(trial: &Trial, assessment: &Assessment) -> Option<String> {
 fn remarks(trial: &Trial, observations: &Observations, assessment: &Assessment) -> Vec<String> {
     let mut remarks = vec![how_to_read(trial, assessment)];
     remarks.extend(correlated(trial, assessment));
-    remarks.push(
-        "All blocks belong to one session: the trial cannot know how much the ratio would change if \
-         the environments were restarted."
-            .to_owned(),
-    );
+    if trial.sessions == 1 {
+        remarks.push(
+            "All blocks belong to one session: the trial cannot know how much the ratio would change \
+             if the environments were restarted (--sessions)."
+                .to_owned(),
+        );
+    }
     remarks.extend(failures(trial, observations));
     remarks
 }
@@ -118,13 +120,32 @@ fn how_to_read(trial: &Trial, assessment: &Assessment) -> String {
         1 => String::new(),
         n => format!(" together for all {n} comparisons"),
     };
+    let decisions = format!(
+        "faster, slower: by more than the margin of {}; equivalent: within it; undecided: the interval \
+         contains a limit of the margin.",
+        trial.question.margin
+    );
+    if trial.sessions > 1 {
+        return format!(
+            "change: mean over {} of the ratio within a block; the confidence interval is that of \
+             Student's t over the sessions{family}. {decisions}",
+            count(sessions(assessment), "session")
+        );
+    }
     format!(
         "change: {} over the blocks, of the ratio within a block; the confidence interval is valid{family} \
-         after any number of blocks. faster, slower: by more than the margin of {margin}; equivalent: \
-         within it; undecided: the interval contains a limit of the margin.",
+         after any number of blocks. {decisions}",
         PairedRatio::STATISTIC,
-        margin = trial.question.margin,
     )
+}
+
+/// Returns the number of sessions that count.
+fn sessions(assessment: &Assessment) -> u64 {
+    let ratios = assessment
+        .comparisons
+        .iter()
+        .filter_map(|it| it.ratio.as_ref());
+    ratios.map(|ratio| ratio.sessions as u64).min().unwrap_or(0)
 }
 
 /// Reports the comparison whose blocks are correlated most.

@@ -122,6 +122,7 @@ impl Batches<'_> {
                 descriptors: self.descriptors,
                 concurrency: batch.concurrency,
                 lead: self.lead(together as u32, latest),
+                cpus: &[],
             };
             progress.batch_starts(batch, params.lead);
             scheduler::run(params, self.missing(batch), progress)?;

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use super::launcher::{Placeholders, names_option};
 use super::token::token;
 use super::{Instance, NONCE_LABEL, RunTemplate, Sweep, SweepEnvironment};
+use crate::host::CpuList;
 use crate::plan::FileHandling;
 use crate::start::StartAt;
 
@@ -16,6 +17,8 @@ pub struct LaunchParams {
     pub nonce: String,
     /// Common start time; None if it starts alone.
     pub start_at: Option<StartAt>,
+    /// CPUs that it is bound to; None if it may use all.
+    pub cpus: Option<CpuList>,
 }
 
 impl LaunchParams {
@@ -24,6 +27,7 @@ impl LaunchParams {
         Self {
             nonce: token(),
             start_at,
+            cpus: None,
         }
     }
 }
@@ -61,7 +65,8 @@ impl Sweep {
     /// Returns the arguments that make this program run an instance's measurement.
     pub fn args(&self, instance: Instance, dir: &str, params: &LaunchParams) -> Vec<String> {
         let env = &self.environments[instance.env];
-        let placeholders = self.placeholders(instance, dir);
+        let cpus = params.cpus.as_ref().map(CpuList::to_string);
+        let placeholders = self.placeholders(instance, dir, cpus.as_deref());
         let typed = self.measurement.args.iter();
         let mut args: Vec<String> = typed
             .map(|arg| placeholders.fill(arg, None).into_owned())
@@ -94,17 +99,25 @@ impl Sweep {
     ) -> Result<Vec<String>> {
         let env = &self.environments[instance.env];
         let args = self.args(instance, dir, params);
+        let cpus = params.cpus.as_ref().map(CpuList::to_string);
+        let placeholders = self.placeholders(instance, dir, cpus.as_deref());
         env.launcher
-            .command(&self.program, &args, &self.placeholders(instance, dir))
+            .command(&self.program, &args, &placeholders)
             .with_context(|| self.name(instance))
     }
 
-    fn placeholders<'a>(&'a self, instance: Instance, dir: &'a str) -> Placeholders<'a> {
+    fn placeholders<'a>(
+        &'a self,
+        instance: Instance,
+        dir: &'a str,
+        cpus: Option<&'a str>,
+    ) -> Placeholders<'a> {
         Placeholders {
             env: self.env(instance),
             concurrency: instance.concurrency,
             instance: instance.number,
             dir,
+            cpus,
         }
     }
 }

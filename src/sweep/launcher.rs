@@ -25,6 +25,8 @@ pub struct Placeholders<'a> {
     pub instance: u32,
     /// `{dir}`
     pub dir: &'a str,
+    /// `{cpus}`; kept as it is if None.
+    pub cpus: Option<&'a str>,
 }
 
 impl Launcher {
@@ -47,6 +49,16 @@ impl Launcher {
     /// Returns the command as typed.
     pub fn typed(&self) -> &str {
         &self.typed
+    }
+
+    /// Whether it stands for this program.
+    pub fn is_empty(&self) -> bool {
+        self.args.is_empty()
+    }
+
+    /// Returns its arguments.
+    pub fn args(&self) -> &[String] {
+        &self.args
     }
 
     /// Whether an argument is this option, with or without a value.
@@ -110,6 +122,7 @@ impl Placeholders<'_> {
             let value: Cow<'_, str> = match name {
                 "args" => args?.into(),
                 "dir" => self.dir.into(),
+                "cpus" => self.cpus?.into(),
                 "env" => self.env.into(),
                 "instance" => self.instance.to_string().into(),
                 "concurrency" => self.concurrency.to_string().into(),
@@ -134,6 +147,7 @@ mod tests {
         concurrency: 8,
         instance: 3,
         dir: "/data/a b",
+        cpus: None,
     };
 
     fn command(launcher: &str, args: &[&str]) -> Vec<String> {
@@ -196,6 +210,15 @@ mod tests {
             placeholders.fill("{{.Names}} {dir} {envy {env}", None),
             "{{.Names}} {env} {envy kvm"
         );
+        let pinned = Placeholders {
+            cpus: Some("0-3"),
+            ..PLACEHOLDERS
+        };
+        assert_eq!(
+            pinned.fill("--cpuset-cpus={cpus}", None),
+            "--cpuset-cpus=0-3"
+        );
+        assert_eq!(PLACEHOLDERS.fill("{cpus}", None), "{cpus}");
     }
 
     #[test]

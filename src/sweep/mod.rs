@@ -9,7 +9,7 @@ pub mod directory;
 mod instance;
 pub mod launcher;
 mod outcome;
-mod process;
+pub mod process;
 pub mod resources;
 mod resume;
 pub mod scheduler;

@@ -108,7 +108,9 @@ impl Sweep {
         };
         let name = self.name(instance);
         of_sweep.check_unchanged(&now, &name)?;
-        if launch.command.is_empty() && result.status == Status::Complete {
+        // A run of a duet may use only a part of the host's CPUs.
+        let is_bound = result.trial.as_ref().is_some_and(|run| run.cpus.is_some());
+        if launch.command.is_empty() && result.status == Status::Complete && !is_bound {
             let own = Configuration {
                 tool: Some(&result.tool),
                 host: Some(&result.host),

@@ -7,13 +7,15 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::CpuSet;
 
 use super::directory::{DirectoryHandle, NotRemoved, SweepDirectory};
 use super::outcome::LaunchedInstance;
-use super::process::{ExitedProcess, Process, Termination};
+use super::process::{ExitedProcess, Inherited, Process, Termination};
 use super::{Instance, LaunchParams, Sweep};
 use crate::descriptors::DescriptorLimit;
 use crate::error::describe;
+use crate::host::CpuList;
 use crate::result::{RunResult, Runner, Status, Workload};
 use crate::signal;
 use crate::start::StartAt;
@@ -59,6 +61,8 @@ pub struct BatchParams<'a> {
     pub concurrency: u32,
     /// Time between the launch of instances and their common start.
     pub lead: Duration,
+    /// CPUs of each environment, in their order; none if instances may use all.
+    pub cpus: &'a [CpuList],
 }
 
 /// Runs instances and returns when all their processes have ended.
@@ -152,7 +156,10 @@ impl<I: Iterator<Item = Instance>> Scheduler<'_, I> {
             labels: sweep.labels(instance),
             launch: sweep.launch(instance),
             workload: Workload::of(&sweep.measurement.plan),
-            params: LaunchParams::new(start_at),
+            params: LaunchParams {
+                cpus: self.params.cpus.get(instance.env).cloned(),
+                ..LaunchParams::new(start_at)
+            },
             launched_at: SystemTime::now(),
         };
         let deadline = self.deadline(start_at);
@@ -204,7 +211,11 @@ impl<I: Iterator<Item = Instance>> Scheduler<'_, I> {
         let dir = directory.map_or(Some(""), |directory| directory.path().to_str());
         let dir = dir.context("the path of --dir is not UTF-8: use another directory")?;
         let command = self.params.sweep.command(instance, dir, params)?;
-        Process::start(&command, self.params.descriptors)
+        let inherited = Inherited {
+            descriptors: self.params.descriptors,
+            cpus: params.cpus.as_ref().map(cpu_set).transpose()?,
+        };
+        Process::start(&command, inherited)
             .with_context(|| format!("cannot start the launcher '{}'", command[0]))
     }
 
@@ -308,4 +319,14 @@ impl<I: Iterator<Item = Instance>> Scheduler<'_, I> {
             self.observer.not_removed(&error);
         }
     }
+}
+
+/// Converts CPUs to the form of sched_setaffinity(2).
+fn cpu_set(cpus: &CpuList) -> Result<CpuSet> {
+    let mut set = CpuSet::new();
+    for cpu in cpus.iter() {
+        set.set(cpu as usize)
+            .with_context(|| format!("cannot bind a process to CPU {cpu}"))?;
+    }
+    Ok(set)
 }

@@ -42,9 +42,16 @@ impl Assessment {
         let candidates = (0..environments).filter(|env| *env != trial.baseline);
         let metrics = &trial.question.metrics;
         let family = (environments - 1) * metrics.len();
+        let sessions = trial.ended_sessions(observations);
         let compare = |env, metric: usize| {
-            let log_ratios = observations.log_ratios(env, trial.baseline, metric);
-            let ratio = PairedRatio::of(&log_ratios, family);
+            let log_ratios = |of: &Observations| of.log_ratios(env, trial.baseline, metric);
+            let ratio = match trial.sessions {
+                1 => PairedRatio::of(&log_ratios(observations), family),
+                _ => {
+                    let sessions: Vec<_> = sessions.iter().map(log_ratios).collect();
+                    PairedRatio::of_sessions(&sessions, family)
+                }
+            };
             TrialComparison {
                 env,
                 metric,
@@ -115,6 +122,47 @@ impl Assessment {
             .map(left)
             .try_fold(1.0f64, |most, left| Some(most.max(left?)))?;
         Some(most.ceil().min(f64::from(u32::MAX)) as u32)
+    }
+}
+
+impl Trial {
+    /// Whether a session needs no further block: it has all blocks, or, if it is the only one,
+    /// everything is decided; one of several, if its own intervals are as narrow as the margin. That
+    /// does not depend on the ratios, as a decision would.
+    pub fn session_ends(&self, observations: &Observations, session: u32) -> bool {
+        let of_session = observations.of_session(session);
+        if of_session.len() >= self.blocks_per_session() {
+            return true;
+        }
+        let single = Self {
+            sessions: 1,
+            ..self.clone()
+        };
+        let assessment = Assessment::of(&single, &of_session);
+        match self.sessions {
+            1 => assessment.is_decided(),
+            _ => assessment.comparisons.iter().all(|it| {
+                let ratio = it.ratio.as_ref();
+                ratio.is_some_and(|ratio| ratio.is_precise(self.question.margin))
+            }),
+        }
+    }
+
+    fn blocks_per_session(&self) -> usize {
+        self.limits.blocks as usize
+    }
+
+    /// Returns the blocks of each session that has ended.
+    fn ended_sessions(&self, observations: &Observations) -> Vec<Observations> {
+        if self.sessions == 1 {
+            return Vec::new();
+        }
+        let last = observations.last_session();
+        let ended = (1..=last)
+            .filter(|&session| session < last || self.session_ends(observations, session));
+        ended
+            .map(|session| observations.of_session(session))
+            .collect()
     }
 }
 

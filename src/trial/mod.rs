@@ -6,6 +6,7 @@
 
 pub mod analysis;
 pub mod assessment;
+mod duet;
 pub mod observations;
 pub mod order;
 mod resume;
@@ -13,9 +14,13 @@ mod resume;
 use std::time::Duration;
 
 use crate::compare::metric::Metric;
+use crate::host::CpuList;
 use crate::result::TrialRun;
+use crate::sweep::launcher::Launcher;
 use crate::sweep::{Instance, Sweep};
 use analysis::Margin;
+
+pub use duet::CpuSets;
 
 /// Plan of a trial.
 #[derive(Debug, Clone)]
@@ -28,6 +33,13 @@ pub struct Trial {
     pub copy: Option<usize>,
     /// Seed of the order in all blocks; None until it is chosen or read from earlier results.
     pub seed: Option<u32>,
+    /// CPUs of a duet, one set per position; empty if the environments of a block run one after the
+    /// other.
+    pub cpu_sets: Vec<CpuList>,
+    /// Number of sessions.
+    pub sessions: u32,
+    /// Command that restarts the environments between two sessions.
+    pub between: Option<Launcher>,
     /// What is compared, and how exactly.
     pub question: Question,
     /// What ends the trial if it is not decided.
@@ -46,7 +58,7 @@ pub struct Question {
 /// Limits of a trial.
 #[derive(Debug, Clone, Copy)]
 pub struct TrialLimits {
-    /// Maximum number of blocks.
+    /// Maximum number of blocks in a session.
     pub blocks: u32,
     /// Maximum duration; no block starts later.
     pub time: Duration,
@@ -58,24 +70,34 @@ impl Trial {
     /// Returns the runs of a block in order.
     pub fn runs(&self, seed: u32, block: u32) -> impl Iterator<Item = Instance> + use<> {
         let order = order::order(seed, block, self.sweep.environments.len());
+        let concurrency = self.sweep.most_concurrent();
         order.into_iter().map(move |env| Instance {
             env,
-            concurrency: 1,
+            concurrency,
             number: block,
         })
     }
 
     /// Returns the position of a run, as recorded in its result.
-    pub fn position(&self, seed: u32, instance: Instance) -> TrialRun {
+    pub fn position(&self, seed: u32, session: u32, instance: Instance) -> TrialRun {
         let mut order = self.runs(seed, instance.number);
-        let index = order.position(|run| run.env == instance.env);
+        let index = order
+            .position(|run| run.env == instance.env)
+            .unwrap_or_default();
         TrialRun {
             block: instance.number,
-            position: 1 + index.unwrap_or_default() as u32,
-            session: 1,
+            position: 1 + index as u32,
+            session,
             seed,
             baseline: self.sweep.environments[self.baseline].name.clone(),
-            cpus: None,
+            cpus: self.cpu_sets.get(index).map(CpuList::to_string),
         }
+    }
+
+    /// Returns the CPUs of each environment in a block; empty if they may use all.
+    pub fn cpus(&self, seed: u32, block: u32) -> Vec<CpuList> {
+        let mut by_env: Vec<_> = self.runs(seed, block).zip(&self.cpu_sets).collect();
+        by_env.sort_by_key(|(run, _)| run.env);
+        by_env.into_iter().map(|(_, cpus)| cpus.clone()).collect()
     }
 }

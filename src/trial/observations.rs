@@ -112,10 +112,27 @@ impl Observations {
             .collect()
     }
 
-    /// Returns the session of each complete block.
-    pub fn sessions(&self) -> impl Iterator<Item = u32> {
-        let complete = self.blocks.iter().filter(|block| block.outcome.is_ok());
-        complete.map(|block| block.session)
+    /// Returns the last session; 0 if there is none.
+    pub fn last_session(&self) -> u32 {
+        self.blocks.last().map_or(0, |block| block.session)
+    }
+
+    /// Returns the blocks of one session.
+    pub fn of_session(&self, session: u32) -> Self {
+        let blocks = self.blocks.iter().filter(|block| block.session == session);
+        Self {
+            blocks: blocks.cloned().collect(),
+        }
+    }
+
+    /// Returns the number of blocks, complete or dropped.
+    pub fn len(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Whether there are no blocks.
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
     }
 }
 

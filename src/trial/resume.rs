@@ -52,11 +52,16 @@ impl Trial {
             let (instance, position) = self.check(result)?;
             let expected = *seed.get_or_insert(position.seed);
             ensure!(
+                position.session <= self.sessions,
+                "it has {} sessions: expected --sessions {0} or more",
+                position.session
+            );
+            ensure!(
                 position.seed == expected,
                 "its order has the seed {}, not {expected}",
                 position.seed
             );
-            let planned = self.position(expected, instance);
+            let planned = self.position(expected, position.session, instance);
             ensure!(
                 *position == planned,
                 "block {} of {} had the position {position:?}, not {planned:?}",
@@ -102,7 +107,7 @@ impl Trial {
         let env = env.with_context(|| format!("it contains results of environment '{name}'"))?;
         let instance = Instance {
             env,
-            concurrency: 1,
+            concurrency: self.sweep.most_concurrent(),
             number: position.block,
         };
         self.sweep.check_launch(result, launch, instance)?;

@@ -11,20 +11,21 @@ use wbench::compare::stats::{
     ConfidenceInterval, MannWhitney, PartOfWhole, Sample, SignificanceTest, Welch, holm, share,
 };
 
-/// Runs the script on pairs of samples, after creating its environment if necessary.
-fn scipy(pairs: &[(Vec<f64>, Vec<f64>)]) -> Vec<Value> {
+/// Runs a script of this directory on lines of JSON, after creating its environment if necessary,
+/// and returns the lines of its output.
+pub fn scipy<T: serde::Serialize>(script: &str, inputs: &[T]) -> Vec<Value> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let setup = Command::new(root.join("tests/setup/scipy.sh")).status();
     assert!(setup.unwrap().success(), "tests/setup/scipy.sh failed");
     let mut script = Command::new(root.join("target/scipy/bin/python"))
-        .arg(root.join("tests/integrations/scipy_reference.py"))
+        .arg(root.join("tests/integrations").join(script))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines: Vec<_> = pairs
+    let lines: Vec<_> = inputs
         .iter()
-        .map(|pair| serde_json::to_string(pair).unwrap())
+        .map(|input| serde_json::to_string(input).unwrap())
         .collect();
     let mut stdin = script.stdin.take().unwrap();
     stdin.write_all(lines.join("\n").as_bytes()).unwrap();
@@ -98,7 +99,7 @@ fn close(ours: f64, scipys: &Value, what: &str) {
 #[test]
 fn every_statistic_equals_that_of_scipy_for_the_same_samples() {
     let pairs = pairs();
-    let reference = scipy(&pairs);
+    let reference = scipy("scipy_reference.py", &pairs);
     let (mut exact, mut intervals, mut shares) = (0, 0, 0);
     for ((a, b), scipy) in pairs.iter().zip(&reference) {
         let of = format!("{} against {} values", b.len(), a.len());

@@ -11,3 +11,4 @@ mod kubernetes;
 mod rally;
 mod slurm;
 mod sysbench_1_0;
+mod trial_stats;

@@ -11,8 +11,8 @@ use tempfile::TempDir;
 
 use crate::common::sweep::{error, label};
 use crate::common::{
-    Running, WBENCH, assert_ended, assert_valid, names_in, result_in, temp_dir, text, validator,
-    wait_until,
+    Running, WBENCH, allowed_cpus, assert_ended, assert_valid, names_in, result_in, temp_dir, text,
+    validator, wait_until,
 };
 
 /// Runs that end within hundredths of a second.
@@ -356,4 +356,84 @@ fn a_metric_that_the_results_do_not_have_fails_the_trial_with_its_name() {
     let output = workspace.trial("--metric fsync-p99", &["a=", "b="], TRIVIAL);
     assert_ended(&output, 2);
     assert!(text(&output.stdout).contains("its result has no fsync-p99"));
+}
+
+#[test]
+fn a_duet_runs_both_environments_at_the_same_time_on_cpus_of_their_own() {
+    let cpus = allowed_cpus().len();
+    let workspace = Workspace::new();
+    let launcher = "b=sh -c 'echo {cpus} >> log; exec $WBENCH {args}'";
+    let options = "--duet --lead 1 --max-blocks 5 --warmup 0 --seed 2";
+    let output = workspace.trial(options, &["a=", launcher], TRIVIAL);
+    assert_ended(&output, 2);
+    if cpus < 2 {
+        assert!(text(&output.stderr).contains("disjoint CPUs"));
+        return;
+    }
+    let log = std::fs::read_to_string(workspace.path().join("log")).unwrap();
+    let mut blocks: BTreeMap<u64, Vec<Value>> = BTreeMap::new();
+    for result in workspace.results() {
+        assert_eq!(result["status"], "complete", "{result}");
+        assert_eq!(result["host"]["topology"]["cpus"], result["trial"]["cpus"]);
+        let block = result["trial"]["block"].as_u64().unwrap();
+        blocks.entry(block).or_default().push(result);
+    }
+    let mut of_b = Vec::new();
+    for block in blocks.values() {
+        assert_eq!(block[0]["start"]["asked_at"], block[1]["start"]["asked_at"]);
+        assert_ne!(block[0]["trial"]["cpus"], block[1]["trial"]["cpus"]);
+        let b = block.iter().find(|it| label(it, "env") == "b").unwrap();
+        of_b.push(b["trial"]["cpus"].as_str().unwrap());
+    }
+    assert!(log.lines().eq(of_b.iter().copied()), "{log}");
+    of_b.sort_unstable();
+    of_b.dedup();
+    assert_eq!(of_b.len(), 2, "the CPUs are exchanged");
+    let resumed = workspace.trial(&format!("{options} --resume"), &["a=", launcher], TRIVIAL);
+    assert_ended(&resumed, 2);
+    assert_eq!(workspace.results().len(), 10);
+}
+
+#[test]
+fn sessions_are_values_of_a_sample_and_the_environments_restart_between_them() {
+    let workspace = Workspace::new();
+    let launchers = [&*rated("a", SAME), &*rated("b", SAME)];
+    let options = ["--sessions", "3", "--max-blocks", "10", "--between"];
+    let trial = |between: &str, more: &str| {
+        let mut command = workspace.command(more, &launchers, TRIVIAL);
+        let measurement: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+        let (before, after) =
+            measurement.split_at(measurement.iter().position(|it| it == "--").unwrap());
+        command = Command::new(WBENCH);
+        command.args(before).args(options).arg(between).args(after);
+        command.env("WBENCH", WBENCH).current_dir(workspace.path());
+        Running::start(command).finish()
+    };
+    let output = trial("sh -c 'echo broken >&2; exit 3'", "");
+    assert_ended(&output, 2);
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains("cannot begin session 2: --between"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("broken"), "{stderr}");
+
+    let output = trial("sh -c 'echo restarted >> log'", "--resume");
+    assert_ended(&output, 0);
+    let log = std::fs::read_to_string(workspace.path().join("log")).unwrap();
+    assert_eq!(log.lines().count(), 2);
+    let table = text(&output.stdout);
+    assert!(table.contains("mean over 3 sessions"), "{table}");
+    assert!(!table.contains("one session"), "{table}");
+    let sessions = workspace.results();
+    let sessions = sessions
+        .iter()
+        .map(|it| it["trial"]["session"].as_u64().unwrap());
+    let sessions: Vec<_> = sessions.collect();
+    assert!(
+        sessions.is_sorted() && sessions.ends_with(&[3]),
+        "{sessions:?}"
+    );
+    let blocks = workspace.orders();
+    assert!(blocks.keys().copied().eq(1..=blocks.len() as u64));
 }

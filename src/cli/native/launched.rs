@@ -69,6 +69,7 @@ pub(super) fn measurement(args: Vec<String>) -> Result<RunTemplate> {
         concurrency: 1,
         instance: 1,
         dir: ".",
+        cpus: None,
     };
     let filled = args.iter().map(|arg| example.fill(arg, None).into_owned());
     let command = parse(filled.collect())?;

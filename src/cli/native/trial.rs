@@ -13,11 +13,13 @@ use super::launched::{
 };
 use super::numbers::{positive, whole};
 use super::options::has_option;
+use super::sweep::lead;
 use crate::compare::metric::Metric;
 use crate::output::Destination;
 use crate::plan::Test;
 use crate::result::{Host, Runner};
 use crate::resume::check_size;
+use crate::sweep::launcher::Launcher;
 use crate::sweep::{RunTemplate, Sweep, SweepEnvironment};
 use crate::trial::analysis::Margin;
 use crate::trial::{Question, Trial, TrialLimits};
@@ -39,7 +41,7 @@ const OWN_LABEL: [&str; 1] = ["env"];
 )]
 pub(super) struct TrialArgs {
     /// Command that starts a run in environment ENV; {args} is replaced by the measurement's
-    /// arguments, {dir}, {instance} and {env} by their values; an empty COMMAND is wbench itself;
+    /// arguments, {dir}, {instance}, {env} and {cpus} by their values; an empty COMMAND is wbench itself;
     /// repeatable
     #[arg(long = "launch", required = true, value_name = "ENV=COMMAND", value_parser = environment)]
     launchers: Vec<SweepEnvironment>,
@@ -69,7 +71,7 @@ pub(super) struct TrialArgs {
     #[arg(long, conflicts_with = "run_time")]
     as_is: bool,
 
-    /// Stop after N blocks, decided or not
+    /// Stop a session after N blocks, decided or not
     #[arg(long, default_value = "200", value_name = "N", value_parser = positive::<NonZeroU32>)]
     max_blocks: NonZeroU32,
 
@@ -77,7 +79,23 @@ pub(super) struct TrialArgs {
     #[arg(long, default_value = "3600", value_name = "SECONDS", value_parser = positive_seconds)]
     max_time: Duration,
 
-    /// Run each environment N times before the first block; these runs are dropped
+    /// Run the environments of a block at the same time, on disjoint CPUs that are exchanged at random
+    #[arg(long)]
+    duet: bool,
+
+    /// In a duet, launch runs this many seconds before their common start [default: from a trial run]
+    #[arg(long, requires = "duet", value_name = "SECONDS", value_parser = lead)]
+    lead: Option<Duration>,
+
+    /// Repeat the trial in N sessions, between which the environments are restarted
+    #[arg(long, default_value = "1", value_name = "N", value_parser = positive::<NonZeroU32>)]
+    sessions: NonZeroU32,
+
+    /// Command that restarts the environments between two sessions
+    #[arg(long, value_name = "COMMAND", value_parser = Launcher::new)]
+    between: Option<Launcher>,
+
+    /// Run each environment N times before the first block of a session; these runs are dropped
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = whole::<u32>)]
     warmup: u32,
 
@@ -122,6 +140,10 @@ pub struct TrialJob {
     pub json: Destination,
     /// Resume the trial in the result file.
     pub resume: bool,
+    /// How long before their common start the runs of a duet are launched; None to use a trial run.
+    pub lead: Option<Duration>,
+    /// Whether the environments of a block run at the same time.
+    pub is_duet: bool,
     /// Run even if disk space or memory are too small.
     pub overcommit: bool,
     /// Print no progress and no table.
@@ -154,11 +176,20 @@ impl TrialArgs {
             true => vec![default_metric(&measurement.plan.test)],
             false => self.metrics,
         };
+        ensure!(
+            (self.sessions.get() > 1) == self.between.as_ref().is_some_and(|it| !it.is_empty()),
+            "--sessions N and --between COMMAND belong together: a session differs from the one before \
+             by the restart of the environments"
+        );
+        let together = match self.duet {
+            true => environments.len() as u32,
+            false => 1,
+        };
         let sweep = Sweep {
             measurement,
             environments,
-            concurrency: vec![1],
-            count: self.max_blocks.get(),
+            concurrency: vec![together],
+            count: self.max_blocks.get().saturating_mul(self.sessions.get()),
             runner: Runner::Constant,
             dir: self.dir.dir,
             timeout: self.timeout,
@@ -168,7 +199,7 @@ impl TrialArgs {
             program: this_program()?,
             host: Host::default(),
         };
-        check_size(sweep.size(), "lower --max-blocks")?;
+        check_size(sweep.size(), "lower --max-blocks or --sessions")?;
         check_files(&sweep)?;
         check_added_arguments(&sweep)?;
         Ok(TrialJob {
@@ -177,6 +208,9 @@ impl TrialArgs {
                 baseline,
                 copy,
                 seed: self.seed,
+                cpu_sets: Vec::new(),
+                sessions: self.sessions.get(),
+                between: self.between,
                 question: Question {
                     metrics,
                     margin: self.margin,
@@ -189,6 +223,8 @@ impl TrialArgs {
             },
             json: self.json.json.context("missing --json")?,
             resume: self.resume.resume,
+            lead: self.lead,
+            is_duet: self.duet,
             overcommit: self.overcommit,
             quiet: self.quiet.quiet,
         })

@@ -1,5 +1,6 @@
 //! Runs `wbench trial`.
 
+mod between;
 mod progress;
 
 use std::collections::BTreeMap;
@@ -13,20 +14,21 @@ use crate::cli::native::TrialJob;
 use crate::descriptors::DescriptorLimit;
 use crate::error::describe;
 use crate::exit::Exit;
+use crate::host::CpuList;
 use crate::journal::Journal;
 use crate::output::{self, Destination};
 use crate::report::trial::{failures, table};
-use crate::result::RunResult;
+use crate::result::{EndedBy, Host, RunResult, Status, TrialRun};
 use crate::signal::{self, Interrupted};
 use crate::sweep::directory::{DirectoryHandle, SweepDirectory};
 use crate::sweep::resources::{AvailableResources, ResourceEstimate};
 use crate::sweep::scheduler::{self, BatchParams, InstanceDirectories};
 use crate::sweep::{Instance, Sweep};
 use crate::terminal::{self, message};
-use crate::trial::Trial;
 use crate::trial::analysis::Decision;
 use crate::trial::assessment::Assessment;
 use crate::trial::observations::Observations;
+use crate::trial::{CpuSets, Trial};
 use progress::{BlockCollector, TrialProgress};
 
 /// Runs the trial. Every error means "undecided": exit status 1 is reserved for a slower
@@ -48,11 +50,14 @@ fn try_run(job: &TrialJob) -> Result<Exit> {
         sweep: on_this_host(&job.trial.sweep)?,
         ..job.trial.clone()
     };
+    if job.is_duet {
+        trial.cpu_sets = cpu_sets(&trial.sweep)?;
+    }
     let descriptors = raise_descriptor_limit(&trial.sweep)?;
     let directory = create_directory(&trial.sweep, job.quiet)?;
-    let opened =
-        check_resources(job, &trial.sweep, &directory).and_then(|()| open_journal(job, &mut trial));
-    let outcome = opened.and_then(|(journal, seed, observations)| {
+    let checked = check_resources(job, &trial.sweep, &directory);
+    let opened = checked.and_then(|lead| Ok((lead, open_journal(job, &trial)?)));
+    let outcome = opened.and_then(|(lead, (journal, seed, observations))| {
         if let Some(remark) = journal.remark() {
             message!("{PREFIX}{remark}");
         }
@@ -60,6 +65,7 @@ fn try_run(job: &TrialJob) -> Result<Exit> {
             trial: &trial,
             seed,
             descriptors,
+            lead,
             journal,
             observations,
             progress: TrialProgress::new(&trial, job.quiet),
@@ -73,21 +79,38 @@ fn try_run(job: &TrialJob) -> Result<Exit> {
     outcome
 }
 
-/// Fails if the test files of all environments, or the memory of one run, do not fit.
-fn check_resources(job: &TrialJob, sweep: &Sweep, directory: &SweepDirectory) -> Result<()> {
+/// Divides the CPUs of this host among the environments of a duet.
+fn cpu_sets(sweep: &Sweep) -> Result<Vec<CpuList>> {
+    let divided = CpuSets::of(&sweep.host.topology, sweep.environments.len())?;
+    if divided.share_cores {
+        message!(
+            "{PREFIX}warning: the environments of a block share cores: one slows the other down by more \
+             than on cores of its own"
+        );
+    }
+    Ok(divided.sets)
+}
+
+/// Fails if the test files of all environments, or the memory of concurrent runs, do not fit.
+/// Returns how long before their common start the runs of a duet are launched.
+fn check_resources(job: &TrialJob, sweep: &Sweep, directory: &SweepDirectory) -> Result<Duration> {
     let estimate = ResourceEstimate::measure(sweep, directory)?;
     signal::go_on()?;
+    let lead = job
+        .lead
+        .unwrap_or_else(|| estimate.lead(sweep.most_concurrent(), sweep.host.cpus));
     if job.overcommit {
-        return Ok(());
+        return Ok(lead);
     }
     let available = AvailableResources::now(&sweep.dir);
     let environments = sweep.environments.len() as u32;
     estimate.check_disk(environments, &available, &sweep.dir)?;
-    estimate.check_memory(sweep.most_concurrent(), &available)
+    estimate.check_memory(sweep.most_concurrent(), &available)?;
+    Ok(lead)
 }
 
 /// Opens the journal, chooses or reads the seed, and returns the blocks already in the journal.
-fn open_journal(job: &TrialJob, trial: &mut Trial) -> Result<(Journal, u32, Observations)> {
+fn open_journal(job: &TrialJob, trial: &Trial) -> Result<(Journal, u32, Observations)> {
     let mut seed = trial.seed;
     if !job.resume {
         let seed = seed.unwrap_or_else(random_seed);
@@ -117,22 +140,41 @@ struct RunningTrial<'a> {
     trial: &'a Trial,
     seed: u32,
     descriptors: DescriptorLimit,
+    lead: Duration,
     journal: Journal,
     observations: Observations,
     progress: TrialProgress<'a>,
 }
 
 impl RunningTrial<'_> {
-    /// Runs blocks until the trial is decided, a limit is reached or a signal arrives.
+    /// Runs sessions until all have ended, time is over, too many runs failed or a signal arrives.
     fn run(&mut self, directory: &SweepDirectory) -> Result<()> {
-        let assessment = Assessment::of(self.trial, &self.observations);
-        if self.ends(&assessment) {
-            return Ok(());
+        let ends_at = Instant::now() + self.trial.limits.time;
+        loop {
+            let last = self.observations.last_session();
+            let has_ended = last == 0 || self.trial.session_ends(&self.observations, last);
+            let session = last + u32::from(has_ended);
+            let is_over = last > 0 && Instant::now() >= ends_at;
+            if session > self.trial.sessions || is_over || self.is_hopeless() {
+                return Ok(());
+            }
+            if has_ended && session > 1 {
+                between::run(self.trial, session, self.descriptors)?;
+            }
+            self.run_session(session, directory, ends_at)?;
         }
+    }
+
+    fn run_session(
+        &mut self,
+        session: u32,
+        directory: &SweepDirectory,
+        ends_at: Instant,
+    ) -> Result<()> {
         let directories = self.create_directories(directory)?;
         let ran = self
             .warm_up(&directories)
-            .and_then(|()| self.run_blocks(&directories));
+            .and_then(|()| self.run_blocks(session, &directories, ends_at));
         for of_environment in &directories {
             if let Err(error) = directory.remove(of_environment) {
                 message!("{PREFIX}warning: {error}");
@@ -166,28 +208,31 @@ impl RunningTrial<'_> {
         Ok(())
     }
 
-    fn run_blocks(&mut self, directories: &[DirectoryHandle]) -> Result<()> {
-        let began = Instant::now();
+    fn run_blocks(
+        &mut self,
+        session: u32,
+        directories: &[DirectoryHandle],
+        ends_at: Instant,
+    ) -> Result<()> {
         loop {
-            let block_began = Instant::now();
+            let began = Instant::now();
             let number = self.observations.last_block() + 1;
             let results = self.run_together(directories, number)?;
             signal::go_on()?;
-            self.add_block(number, results)?;
+            self.add_block(session, number, results)?;
             let assessment = Assessment::of(self.trial, &self.observations);
-            let left = self.trial.limits.time.saturating_sub(began.elapsed());
+            let left = ends_at.saturating_duration_since(Instant::now());
             self.progress
-                .block_ended(&self.observations, &assessment, block_began.elapsed(), left);
-            if self.ends(&assessment) || left.is_zero() {
+                .block_ended(&self.observations, &assessment, began.elapsed(), left);
+            let ends = self.trial.session_ends(&self.observations, session);
+            if ends || assessment.is_hopeless() || left.is_zero() {
                 return Ok(());
             }
         }
     }
 
-    /// Whether no further block is needed or permitted.
-    fn ends(&self, assessment: &Assessment) -> bool {
-        let is_last = self.observations.last_block() >= self.trial.limits.blocks;
-        is_last || assessment.is_decided() || assessment.is_hopeless()
+    fn is_hopeless(&self) -> bool {
+        Assessment::of(self.trial, &self.observations).is_hopeless()
     }
 
     /// Runs the environments of a block and returns their results, in the order in which they ran.
@@ -197,12 +242,14 @@ impl RunningTrial<'_> {
         directories: &[DirectoryHandle],
         block: u32,
     ) -> Result<Vec<(Instance, RunResult)>> {
+        let cpus = self.trial.cpus(self.seed, block);
         let params = BatchParams {
             sweep: &self.trial.sweep,
             directories: InstanceDirectories::OfEnvironments(directories),
             descriptors: self.descriptors,
-            concurrency: 1,
-            lead: Duration::ZERO,
+            concurrency: self.trial.sweep.most_concurrent(),
+            lead: self.lead,
+            cpus: &cpus,
         };
         let mut collector = BlockCollector::new(&self.progress);
         scheduler::run(params, self.trial.runs(self.seed, block), &mut collector)?;
@@ -210,10 +257,17 @@ impl RunningTrial<'_> {
     }
 
     /// Stores the results of a block.
-    fn add_block(&mut self, number: u32, results: Vec<(Instance, RunResult)>) -> Result<()> {
+    fn add_block(
+        &mut self,
+        session: u32,
+        number: u32,
+        results: Vec<(Instance, RunResult)>,
+    ) -> Result<()> {
         let mut by_env = BTreeMap::new();
         for (instance, mut result) in results {
-            result.trial = Some(self.trial.position(self.seed, instance));
+            let position = self.trial.position(self.seed, session, instance);
+            self.check_cpus(&mut result, &position);
+            result.trial = Some(position);
             by_env.insert(instance.env, result);
         }
         let results: Vec<RunResult> = by_env.into_values().collect();
@@ -225,6 +279,25 @@ impl RunningTrial<'_> {
         results
             .into_iter()
             .try_for_each(|result| self.journal.add(result))
+    }
+
+    /// Turns the result of a duet into a failed one if it ran on other CPUs than planned. A guest or
+    /// another host has CPUs of its own, which are not compared.
+    fn check_cpus(&self, result: &mut RunResult, position: &TrialRun) {
+        let here = &self.trial.sweep.host;
+        let is_same_kernel =
+            |it: &Host| (&it.kernel, &it.virtualization) == (&here.kernel, &here.virtualization);
+        let (Some(planned), Some(used)) = (&position.cpus, &result.host.topology.cpus) else {
+            return;
+        };
+        if result.status == Status::Complete && is_same_kernel(&result.host) && planned != used {
+            result.error = Some(format!(
+                "it ran on CPUs {used}, not on {planned}: pass {{cpus}} on to the environment, as in \
+                 docker run --cpuset-cpus {{cpus}}"
+            ));
+            result.status = Status::Failed;
+            result.ended_by = EndedBy::Error;
+        }
     }
 
     /// Writes the array of results and reports what is decided.

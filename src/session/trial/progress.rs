@@ -53,15 +53,26 @@ impl<'a> TrialProgress<'a> {
         let block = observations.last_block();
         self.report_failure(observations, block);
         self.report_decisions(assessment, block);
-        let permitted = self.trial.limits.blocks.saturating_sub(block);
-        let needed = assessment.blocks_left(&self.trial.question);
+        let session = observations.last_session();
+        let of_session = observations.of_session(session).len() as u32;
+        let sessions_left = self.trial.sessions.saturating_sub(session);
+        let permitted = self.trial.limits.blocks.saturating_sub(of_session)
+            + sessions_left.saturating_mul(self.trial.limits.blocks);
+        let needed = match self.trial.sessions {
+            1 => assessment.blocks_left(&self.trial.question),
+            _ => None,
+        };
         let rest = (took * needed.unwrap_or(permitted).min(permitted)).min(left);
         let bound = match needed {
             Some(needed) if needed <= permitted && rest < left => "about",
             _ => "up to",
         };
+        let of_sessions = match self.trial.sessions {
+            1 => String::new(),
+            all => format!("session {session} of {all}, "),
+        };
         let state = format!(
-            "{} of {} decided, {bound} {} left",
+            "{of_sessions}{} of {} decided, {bound} {} left",
             assessment.decided(),
             assessment.comparisons.len(),
             HumanDuration(rest)

@@ -9,6 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, getpid, getppid};
@@ -42,6 +43,26 @@ pub struct Process {
     reaped: bool,
 }
 
+/// What a process and its children inherit.
+#[derive(Debug, Clone, Copy)]
+pub struct Inherited {
+    /// File descriptor limit.
+    pub descriptors: DescriptorLimit,
+    /// CPUs that it is bound to; None for those of this process.
+    pub cpus: Option<CpuSet>,
+}
+
+impl Inherited {
+    /// Applies to the calling process: only system calls, safe between fork and exec.
+    fn set(&self) -> io::Result<()> {
+        self.descriptors.set()?;
+        if let Some(cpus) = &self.cpus {
+            sched_setaffinity(Pid::from_raw(0), cpus)?;
+        }
+        Ok(())
+    }
+}
+
 /// Why a process was terminated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Termination {
@@ -67,8 +88,8 @@ pub struct ExitedProcess {
 }
 
 impl Process {
-    /// Starts a non-empty command in its own process group with this file descriptor limit.
-    pub fn start(command: &[String], descriptors: DescriptorLimit) -> io::Result<Self> {
+    /// Starts a non-empty command in its own process group.
+    pub fn start(command: &[String], inherited: Inherited) -> io::Result<Self> {
         let (program, args) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let sweep = getpid();
         let mut command = Command::new(program);
@@ -78,11 +99,11 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
-        // SAFETY: between fork and exec, prctl, getppid and setrlimit are plain system calls, and no
-        // memory is allocated.
+        // SAFETY: between fork and exec, prctl, getppid, setrlimit and sched_setaffinity are plain
+        // system calls, and no memory is allocated.
         unsafe {
             command.pre_exec(move || {
-                descriptors.set()?;
+                inherited.set()?;
                 terminate_with(sweep)
             })
         };
@@ -232,13 +253,16 @@ impl ExitedProcess {
 mod tests {
     use super::*;
 
-    fn descriptors() -> DescriptorLimit {
-        crate::descriptors::raise_limit(0, "none", "").unwrap()
+    fn inherited() -> Inherited {
+        Inherited {
+            descriptors: crate::descriptors::raise_limit(0, "none", "").unwrap(),
+            cpus: None,
+        }
     }
 
     fn sh(script: &str) -> Process {
         let command = ["sh", "-c", script].map(str::to_owned);
-        Process::start(&command, descriptors()).unwrap()
+        Process::start(&command, inherited()).unwrap()
     }
 
     #[track_caller]
@@ -315,7 +339,7 @@ mod tests {
     #[test]
     fn a_missing_program_is_an_error() {
         let command = ["/no/such/program".to_owned()];
-        let error = Process::start(&command, descriptors()).unwrap_err();
+        let error = Process::start(&command, inherited()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

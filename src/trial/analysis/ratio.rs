@@ -2,16 +2,20 @@
 
 use std::fmt;
 
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
 use super::autocorrelation::autocorrelation_time;
 use super::bets::Bets;
 use super::{Decision, Margin};
-use crate::compare::stats::{ALPHA, ConfidenceInterval, Estimate};
+use crate::compare::stats::{ALPHA, ConfidenceInterval, Estimate, Sample};
 
 /// Ratio of an environment to the baseline.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PairedRatio {
     /// Number of blocks.
     pub blocks: usize,
+    /// Number of sessions that are a sample of their own.
+    pub sessions: usize,
     /// Natural logarithm of the ratio, with the confidence interval.
     ln: Estimate,
     /// Number of correlated blocks that say as much as an independent one.
@@ -32,12 +36,44 @@ impl PairedRatio {
         let autocorrelation_time = autocorrelation_time(log_ratios);
         Some(Self {
             blocks: log_ratios.len(),
+            sessions: 1,
             ln: Estimate {
                 value: bets.center()?,
                 interval: bets.interval(log_limit(family) * autocorrelation_time),
             },
             autocorrelation_time,
         })
+    }
+
+    /// Estimates the ratio from several sessions: the mean of their estimates, each of which is a
+    /// single value of a sample, as a restart may change the ratio for the whole session.
+    ///
+    /// The confidence interval is that of Student's t. It assumes that the effects of restarts are
+    /// nearly normal, and that the number of sessions does not depend on the ratios.
+    pub fn of_sessions(sessions: &[Vec<f64>], family: usize) -> Option<Self> {
+        let centers = sessions
+            .iter()
+            .filter_map(|session| Bets::on(session).center());
+        let centers = Sample::new(centers.collect())?;
+        let mean = centers.mean();
+        Some(Self {
+            blocks: sessions.iter().map(Vec::len).sum(),
+            sessions: centers.n(),
+            ln: Estimate {
+                value: mean,
+                interval: half_width(&centers, family).map(|half| ConfidenceInterval {
+                    low: mean - half,
+                    high: mean + half,
+                }),
+            },
+            autocorrelation_time: 1.0,
+        })
+    }
+
+    /// Whether the interval is at most as wide as that between the limits of a margin.
+    pub fn is_precise(&self, margin: Margin) -> bool {
+        let interval = self.ln.interval;
+        interval.is_some_and(|interval| interval.high - interval.low <= 2.0 * margin.ln())
     }
 
     /// Returns the ratio minus 1, with its confidence interval.
@@ -85,13 +121,86 @@ impl fmt::Display for PairedRatio {
             Some(ConfidenceInterval { low, high }) => {
                 write!(f, " [{:+.2} %, {:+.2} %]", percent(low), percent(high))
             }
+            None if self.sessions > 1 => f.write_str(" [too few sessions]"),
             None => f.write_str(" [too few blocks]"),
         }
     }
+}
+
+/// Returns half of the width of the confidence interval of a mean, by Student's t; None for one value.
+fn half_width(sample: &Sample, family: usize) -> Option<f64> {
+    let n = sample.n() as f64;
+    let error = (sample.variance()? / n).sqrt();
+    let distribution = StudentsT::new(0.0, 1.0, n - 1.0).ok()?;
+    Some(error * distribution.inverse_cdf(1.0 - ALPHA / (2.0 * family as f64)))
 }
 
 /// Returns the natural logarithm of the wealth at which a center is rejected: each side of each
 /// interval of the family has an equal share of the significance level.
 fn log_limit(family: usize) -> f64 {
     (2.0 * family as f64 / ALPHA).ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::rngs::SmallRng;
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+
+    fn margin() -> Margin {
+        Margin::of_percent(2.0).unwrap()
+    }
+
+    /// 40 log ratios, up to 0.4 % from a center.
+    fn around(center: f64) -> Vec<f64> {
+        let mut rng = SmallRng::seed_from_u64(3);
+        let noise = std::iter::repeat_with(|| rng.random_range(-0.004..0.004));
+        noise.take(40).map(|noise: f64| center + noise).collect()
+    }
+
+    fn decide(center: f64, more_is_better: bool) -> Decision {
+        let ratio = PairedRatio::of(&around(center), 1).unwrap();
+        ratio.decide(margin(), more_is_better)
+    }
+
+    #[test]
+    fn the_whole_interval_decides() {
+        for (center, more, less) in [
+            (0.0, Decision::Equivalent, Decision::Equivalent),
+            (0.05, Decision::Faster, Decision::Slower),
+            (-0.05, Decision::Slower, Decision::Faster),
+            (0.0198, Decision::Undecided, Decision::Undecided),
+        ] {
+            assert_eq!(decide(center, true), more, "{center}");
+            assert_eq!(decide(center, false), less, "{center}");
+        }
+        let few = PairedRatio::of(&[5.0; 7], 1).unwrap();
+        assert_eq!(few.decide(margin(), true), Decision::Undecided);
+        assert!(few.to_string().contains("too few blocks"));
+    }
+
+    #[test]
+    fn a_larger_family_has_wider_intervals() {
+        let width = |family| {
+            let ratio = PairedRatio::of(&around(0.0), family).unwrap();
+            let interval = ratio.change().interval.unwrap();
+            interval.high - interval.low
+        };
+        assert!(width(1) < width(2) && width(2) < width(10));
+    }
+
+    #[test]
+    fn several_sessions_are_a_sample_of_their_estimates() {
+        let sessions = [around(0.01), around(0.03), around(0.02)];
+        let ratio = PairedRatio::of_sessions(&sessions, 1).unwrap();
+        let change = ratio.change();
+        // The 97.5 % quantile of t with 2 degrees of freedom is 4.302653; the deviation is 0.01.
+        let half = 4.302653 * 0.01 / 3f64.sqrt();
+        let low = change.interval.unwrap().low;
+        let below = change.value.ln_1p() - low.ln_1p();
+        assert!((below - half).abs() < 1e-6, "{below}");
+        let one = PairedRatio::of_sessions(&sessions[..1], 1).unwrap();
+        assert_eq!(one.change().interval, None);
+    }
 }
