@@ -109,6 +109,8 @@ def _counted(result):
 def _host(results):
     """What was found out of the machine, by the field's path."""
     found = {}
+    # strace itself installs a filter.
+    of_strace = {"host.confinement.seccomp", "host.confinement.seccomp_filters"}
     for result in results:
         _leaves("host", result["host"], found)
         # Of the process that launched it.
@@ -118,7 +120,7 @@ def _host(results):
         # A property of the time of the run, not of the machine.
         storage.pop("page_cache", None)
         _leaves("storage", storage, found)
-    return found
+    return {path: values for path, values in found.items() if path not in of_strace}
 
 
 # The filter that `strace --seccomp-bpf` installs.

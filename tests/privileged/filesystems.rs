@@ -159,10 +159,10 @@ fn a_read_only_mount_refuses_writing_and_allows_reading_steps() {
         .succeeded("prepare");
     disk.remount("ro");
     for (args, message) in [
-        ("prepare --recreate", &["test_file.", "Read-only"][..]),
-        ("cleanup", &["test_file.", "Read-only"]),
-        ("run --mode rndwr", &["test_file.", "Read-only"]),
-        ("run --mode seqwr", &["test_file.", "Read-only"]),
+        ("prepare --recreate", &["test_file.", "read-only"][..]),
+        ("cleanup", &["test_file.", "read-only"]),
+        ("run --mode rndwr", &["test_file.", "read-only"]),
+        ("run --mode seqwr", &["test_file.", "read-only"]),
     ] {
         bench
             .fileio(&format!("{args} {set} --quiet"))

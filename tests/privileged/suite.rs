@@ -53,7 +53,7 @@ fn a_failed_measurement_is_reported_and_does_not_stop_the_others() {
 #[test]
 fn a_full_disk_under_the_result_file_loses_no_saved_result() {
     // Full while results arrive, and full when they are merged into one file.
-    for (size, measured) in [(8 << 10, 1..5), (24 << 10, 6..7)] {
+    for (size, measured) in [(16 << 10, 1..5), (48 << 10, 6..7)] {
         let disk = Mounted::tmpfs(size);
         let place = Place::with(SMALL);
         let json = format!("--json {}", disk.path().join("r.json").display());
