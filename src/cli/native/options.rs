@@ -139,7 +139,7 @@ mod tests {
             error("memory", &[("oper", Some("stare"))]),
             OptionError {
                 option: Some("oper".into()),
-                reason: "invalid value 'stare': expected one of read, write, none".into()
+                reason: "invalid value 'stare': expected one of read, write, chase, none".into()
             }
         );
         let size = error("memory", &[("block-size", Some("1 K"))]);
