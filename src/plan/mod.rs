@@ -123,6 +123,11 @@ impl Test {
         }
     }
 
+    /// Whether a run has limits of time and events. A run of the mutex test ends with its locks.
+    pub fn has_limits(&self) -> bool {
+        !matches!(self, Test::Mutex(_))
+    }
+
     /// Whether events transfer bytes, so that a bandwidth is meaningful.
     pub fn moves_bytes(&self) -> bool {
         match self {
