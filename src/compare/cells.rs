@@ -1,6 +1,6 @@
 //! Turns the runs in each cell of a table into samples and compares them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
@@ -8,12 +8,10 @@ use super::ComparisonOptions;
 use super::comparison::{AxisPoint, Entry, MergedOfCell, MetricTable, Section};
 use super::explain::TimeBudget;
 use super::histogram::Merged;
-use super::method::Method;
 use super::metric::{Metric, Timed};
 use super::natural::natural_order;
-use super::paired;
 use super::run::ComparedRun;
-use super::stats::Sample;
+use super::stats::{Sample, SignificanceTest};
 use super::verdict::BaselineComparison;
 use super::workload_key::WorkloadKey;
 use crate::error::describe;
@@ -154,7 +152,7 @@ fn section(
     mut points: Vec<(AxisPoint, RunsByGroup<'_>)>,
     options: &ComparisonOptions,
 ) -> Section {
-    points.sort_by(|(a, _), (b, _)| {
+    points.sort_unstable_by(|(a, _), (b, _)| {
         let value = |point: &AxisPoint| point.value.clone().unwrap_or_default();
         natural_order(&value(a), &value(b))
     });
@@ -164,9 +162,7 @@ fn section(
     };
     let rows = |metric| {
         let points = points.iter();
-        points.map(move |(point, runs)| {
-            entries(metric, runs, point, options.method.unwrap_or_default())
-        })
+        points.map(move |(point, runs)| entries(metric, runs, point, options.significance_test))
     };
     let tables = metrics.into_iter().map(|metric| MetricTable {
         metric,
@@ -195,7 +191,7 @@ fn entries(
     metric: Metric,
     runs: &RunsByGroup<'_>,
     point: &AxisPoint,
-    method: Method,
+    significance_test: SignificanceTest,
 ) -> Vec<Option<Entry>> {
     let sample = |runs: &Vec<&ComparedRun>| {
         let values = runs.iter().filter_map(|run| metric.value(&run.figures));
@@ -203,15 +199,8 @@ fn entries(
     };
     let samples: Vec<_> = runs.iter().map(sample).collect();
     let baseline = samples.first().and_then(Option::as_ref);
-    let blocks = match method {
-        Method::Paired => paired::common_blocks(runs),
-        _ => BTreeSet::new(),
-    };
-    let compare = |group: usize, sample: &Sample| {
-        let outcome = match method.unpaired() {
-            Some(test) => test.compare(baseline?, sample),
-            None => paired::compare(metric, &runs[0], &runs[group], &blocks)?,
-        };
+    let compare = |sample: &Sample| {
+        let outcome = significance_test.compare(baseline?, sample);
         Some(BaselineComparison::new(metric, &outcome))
     };
     samples
@@ -222,11 +211,7 @@ fn entries(
             Some(Entry {
                 summary: sample.summary(),
                 merged: point.merged(metric, group),
-                comparison: if group == 0 {
-                    None
-                } else {
-                    compare(group, sample)
-                },
+                comparison: if group == 0 { None } else { compare(sample) },
                 why: None,
             })
         })

@@ -65,7 +65,7 @@ impl Groups {
         };
         let values: Vec<_> = runs.iter().map(|(_, run)| value(run)).collect();
         let mut names = values.clone();
-        names.sort_by(|a, b| natural_order(a, b));
+        names.sort_unstable_by(|a, b| natural_order(a, b));
         names.dedup();
         let place: BTreeMap<&str, usize> = names.iter().map(String::as_str).zip(0..).collect();
         let of_run = values.iter().map(|value| place[value.as_str()]).collect();

@@ -72,7 +72,7 @@ fn param_name(path: &str) -> &str {
 pub fn match_up(keys: &[WorkloadKey]) -> (Vec<WorkloadKey>, Vec<usize>) {
     let mut distinct: Vec<&WorkloadKey> = keys.iter().collect();
     // Most complete keys first, so that the others can join them.
-    distinct.sort_by(|a, b| {
+    distinct.sort_unstable_by(|a, b| {
         let by_params = b.params.len().cmp(&a.params.len());
         by_params.then_with(|| a.cmp(b))
     });
@@ -89,7 +89,7 @@ pub fn match_up(keys: &[WorkloadKey]) -> (Vec<WorkloadKey>, Vec<usize>) {
             }
         }
     }
-    kept.sort_by(|a, b| a.row_order(b));
+    kept.sort_unstable_by(|a, b| a.row_order(b));
     let place: BTreeMap<&WorkloadKey, usize> = kept.iter().copied().zip(0..).collect();
     let places = keys.iter().map(|key| place[joined[key]]).collect();
     (kept.into_iter().cloned().collect(), places)

@@ -44,7 +44,7 @@ fn similar<'a>(name: &str, paths: &BTreeSet<&'a str>) -> Vec<&'a str> {
     };
     let scored = paths.iter().map(|path| (score(path), *path));
     let mut near: Vec<_> = scored.filter(|(score, _)| *score > SIMILARITY).collect();
-    near.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    near.sort_unstable_by(|(a, x), (b, y)| b.total_cmp(a).then_with(|| x.cmp(y)));
     near.truncate(SIMILAR);
     near.into_iter().map(|(_, path)| path).collect()
 }

@@ -115,9 +115,8 @@ impl FieldsBuilder {
     pub fn finish(self) -> Fields {
         let Fields { text, mut spans } = self.fields;
         let path = |span: &Span| &text[span.path..span.value];
-        // The reversed order keeps the last of equal paths.
-        spans.reverse();
-        spans.sort_by(|a, b| path(a).cmp(path(b)));
+        // The last of equal paths comes first and is kept.
+        spans.sort_unstable_by(|a, b| path(a).cmp(path(b)).then_with(|| b.path.cmp(&a.path)));
         spans.dedup_by(|a, b| path(a) == path(b));
         spans.shrink_to_fit();
         let mut text = text;

@@ -35,7 +35,7 @@ impl Contents {
             Ok(entries) => entries,
             Err(error) => return self.errors.push((directory.to_owned(), error.into())),
         };
-        entries.sort_by_key(fs::DirEntry::file_name);
+        entries.sort_unstable_by_key(fs::DirEntry::file_name);
         for entry in entries {
             if entry.file_name().as_encoded_bytes().starts_with(b".") {
                 continue;
