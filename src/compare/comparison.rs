@@ -3,10 +3,9 @@
 use super::differences::DifferingField;
 use super::explain::{Explanation, TimeBudget};
 use super::histogram::Merged;
-use super::method::Method;
 use super::metric::{Metric, Timed};
 use super::run::{ComparedRun, Location};
-use super::stats::Summary;
+use super::stats::{SignificanceTest, Summary};
 use super::verdict::{self, BaselineComparison};
 use super::workload_key::WorkloadKey;
 use crate::result::Warning;
@@ -14,8 +13,8 @@ use crate::result::Warning;
 /// The result of a comparison.
 #[derive(Debug)]
 pub struct Comparison {
-    /// How groups are compared.
-    pub method: Method,
+    /// The significance test.
+    pub significance_test: SignificanceTest,
     /// Names of the groups, baseline first.
     pub groups: Vec<String>,
     /// Name of the second axis.

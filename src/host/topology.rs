@@ -1,5 +1,7 @@
 //! Cores and NUMA nodes of the CPUs that this process may run on.
 
+use std::collections::BTreeSet;
+
 use super::cpu_list::CpuList;
 use super::machine::field;
 use super::root::{self, SystemRoot};
@@ -28,10 +30,11 @@ pub(super) fn topology(root: &SystemRoot) -> Topology {
 
 /// Returns the hardware threads of each core that has one of these CPUs, in order; None if they
 /// are unknown for a CPU.
-fn cores(root: &SystemRoot, cpus: &CpuList) -> Option<Vec<CpuList>> {
-    let mut cores: Vec<CpuList> = Vec::new();
+fn cores(root: &SystemRoot, cpus: &CpuList) -> Option<BTreeSet<CpuList>> {
+    let mut cores = BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for cpu in cpus.iter() {
-        if cores.iter().any(|core| core.contains(cpu)) {
+        if seen.contains(&cpu) {
             continue;
         }
         // Kernels before 5.3 have only the second name.
@@ -43,15 +46,16 @@ fn cores(root: &SystemRoot, cpus: &CpuList) -> Option<Vec<CpuList>> {
         if !siblings.contains(cpu) {
             return None;
         }
-        cores.push(siblings);
+        seen.extend(siblings.iter());
+        cores.insert(siblings);
     }
     Some(cores).filter(|cores| !cores.is_empty())
 }
 
 /// Returns the NUMA nodes of these CPUs; None if the nodes of some are unknown.
 fn nodes(root: &SystemRoot, cpus: &CpuList) -> Option<CpuList> {
-    let mut nodes = Vec::new();
-    let mut found = 0;
+    let mut nodes = BTreeSet::new();
+    let mut found = BTreeSet::new();
     for directory in root.entries(NODES) {
         let name = directory.file_name()?.to_str()?;
         let Some(node) = name.strip_prefix("node").and_then(|id| id.parse().ok()) else {
@@ -62,13 +66,13 @@ fn nodes(root: &SystemRoot, cpus: &CpuList) -> Option<CpuList> {
             continue;
         };
         let of_node: CpuList = list.parse().ok()?;
-        let used = cpus.iter().filter(|&cpu| of_node.contains(cpu)).count();
-        if used > 0 {
-            nodes.push(node);
-            found += used;
+        if of_node.overlaps(cpus) {
+            nodes.insert(node);
+            found.extend(of_node.iter());
         }
     }
-    (found > 0 && found == cpus.len()).then(|| CpuList::from_iter(nodes))
+    let all_found = cpus.iter().all(|cpu| found.contains(&cpu));
+    (all_found && !nodes.is_empty()).then(|| nodes.into_iter().collect())
 }
 
 #[cfg(test)]

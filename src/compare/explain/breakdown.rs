@@ -54,10 +54,7 @@ impl Breakdown {
         if differ <= reference.error + other_mean.error {
             return None;
         }
-        let on_cpu = |component| matches!(component, Component::User | Component::System);
-        let places: Vec<usize> = (0..self.components.len())
-            .filter(|place| on_cpu(self.components[*place]))
-            .collect();
+        let places = self.on_cpu();
         if places.is_empty() {
             return None;
         }
@@ -74,17 +71,25 @@ impl Breakdown {
         Some(scaled)
     }
 
+    /// The indices of the components of CPU time.
+    pub fn on_cpu(&self) -> Vec<usize> {
+        let places = 0..self.components.len();
+        places
+            .filter(|place| self.components[*place].is_on_cpu())
+            .collect()
+    }
+
     /// The mean of a component of a group, by their indices.
     pub fn mean(&self, group: usize, component: usize) -> f64 {
         let runs = &self.groups[group];
         runs.iter().map(|run| run[component]).sum::<f64>() / runs.len() as f64
     }
 
-    /// A component of the runs of a group, with their whole time per event.
-    pub fn parts(&self, group: usize, component: usize) -> Vec<PartOfWhole> {
+    /// The sum of several components of the runs of a group, with their whole time per event.
+    pub fn parts(&self, group: usize, components: &[usize]) -> Vec<PartOfWhole> {
         let runs = self.groups[group].iter();
         runs.map(|run| PartOfWhole {
-            part: run[component],
+            part: components.iter().map(|place| run[*place]).sum(),
             whole: run.iter().sum(),
         })
         .collect()

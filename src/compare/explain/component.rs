@@ -43,6 +43,12 @@ impl Component {
         }
     }
 
+    /// Whether the threads ran. Most kernels divide the time on a CPU into user and system by samples at
+    /// timer ticks, so that in a short run only the sum of the two is exact.
+    pub fn is_on_cpu(self) -> bool {
+        matches!(self, Self::User | Self::System)
+    }
+
     /// Whether the component can be the cause of a difference.
     pub fn can_be_cause(self) -> bool {
         self != Self::Unexplained

@@ -132,22 +132,29 @@ impl Explanation {
         let agrees = (difference.value > 0.0) == slower;
         // Constant components cannot be a cause and need no correction.
         let varies = |component| {
-            let parts = [0, 1].map(|group| breakdown.parts(group, component));
+            let parts = [0, 1].map(|group| breakdown.parts(group, &[component]));
             let first = parts[0][0].part;
             parts.iter().flatten().any(|it| it.part != first)
         };
         let components = 0..breakdown.components.len();
         let tested = components.clone().filter(|it| varies(*it)).count();
         let alpha = ALPHA / tested.max(1) as f64;
+        let share = |places: &[usize]| {
+            let part = |group| breakdown.parts(group, places);
+            share(&part(0), &part(1), alpha)
+        };
+        // What only moved between user and system is no cause.
+        let more_on_cpu = share(&breakdown.on_cpu()).is_some_and(is_certain);
         let parts = components.map(|place| {
-            let part = |group| breakdown.parts(group, place);
-            let share = share(&part(0), &part(1), alpha);
+            let (component, share) = (breakdown.components[place], share(&[place]));
             Part {
-                component: breakdown.components[place],
+                component,
                 baseline_ns: breakdown.mean(0, place),
                 candidate_ns: breakdown.mean(1, place),
                 share,
-                certain: agrees && share.is_some_and(is_certain),
+                certain: agrees
+                    && share.is_some_and(is_certain)
+                    && (more_on_cpu || !component.is_on_cpu()),
             }
         });
         Some(Self {
@@ -159,17 +166,18 @@ impl Explanation {
 
     /// The components that are causes, largest share first.
     pub fn causes(&self) -> Vec<&Part> {
-        let mut causes: Vec<_> = self.certain().collect();
-        causes.retain(|part| part.component.can_be_cause());
+        let share = |part: &Part| part.share.map_or(0.0, |share| share.value);
+        let mut causes: Vec<&Part> = Vec::new();
+        for part in self.certain().filter(|part| part.component.can_be_cause()) {
+            let place = causes.partition_point(|other| share(other) >= share(part));
+            causes.insert(place, part);
+        }
         causes
     }
 
-    /// The components with a certain share, largest first.
+    /// The components with a certain share.
     fn certain(&self) -> impl Iterator<Item = &Part> {
-        let mut parts: Vec<_> = self.parts.iter().filter(|part| part.certain).collect();
-        let share = |part: &Part| part.share.map_or(0.0, |share| share.value);
-        parts.sort_by(|a, b| share(b).total_cmp(&share(a)));
-        parts.into_iter()
+        self.parts.iter().filter(|part| part.certain)
     }
 
     /// The certain share that no component explains.
@@ -181,8 +189,8 @@ impl Explanation {
     /// same time at any clock, so that its CPU time at an equal clock would appear to differ the other
     /// way.
     fn scales_with_clock(&self) -> bool {
-        let on_cpu = |part: &&Part| matches!(part.component, Component::User | Component::System);
-        self.parts.iter().filter(on_cpu).all(|part| {
+        let mut on_cpu = self.parts.iter().filter(|part| part.component.is_on_cpu());
+        on_cpu.all(|part| {
             let interval = part.share.and_then(|share| share.interval);
             interval.is_none_or(|interval| interval.high >= 0.0)
         })

@@ -149,6 +149,19 @@ fn causes_are_named_by_their_share() {
 }
 
 #[test]
+fn time_that_moves_between_user_and_system_is_not_a_cause() {
+    let mut machine = Machine::seeded(10);
+    let quiet = machine.runs(6, None);
+    let mut busy = machine.runs(6, Some((Component::Contended, 1.0)));
+    assert_eq!(causes(&quiet, &busy, true), [Component::Contended]);
+    for run in &mut busy {
+        run.components[0] = run.components[0].map(|seconds| seconds - 0.2);
+        run.components[1] = run.components[1].map(|seconds| seconds + 0.2);
+    }
+    assert_eq!(causes(&quiet, &busy, true), [Component::Contended]);
+}
+
+#[test]
 fn one_run_has_no_spread_and_so_no_explanation() {
     let mut machine = Machine::seeded(5);
     let (one, many) = (
@@ -227,4 +240,36 @@ fn only_metrics_that_follow_from_the_time_per_event_are_explained() {
     let explained: Vec<_> = Metric::all().filter(|it| is_time_per_event(*it)).collect();
     let names: Vec<_> = explained.iter().map(ToString::to_string).collect();
     assert_eq!(names, ["rate", "bandwidth", "time", "latency-mean"]);
+}
+
+#[test]
+fn every_field_that_a_budget_is_read_from_is_a_number_of_a_result() {
+    let written = crate::result::Accounting {
+        thread_s: 2.0,
+        user_s: Some(2.0),
+        system_s: Some(2.0),
+        contended_s: Some(2.0),
+        throttled_s: Some(2.0),
+        blocked_s: Some(2.0),
+        stolen_s: Some(2.0),
+        cpu_ghz_before: Some(2.0),
+        cpu_ghz_after: Some(2.0),
+        cpu_ghz_error: Some(2.0),
+        ..Default::default()
+    };
+    let written = serde_json::to_value(written).unwrap();
+    let read = TimeBudget::of(|path| match path.strip_prefix("accounting.") {
+        Some(field) => Ok(written[field].as_f64()),
+        None => Ok(Some(2.0)),
+    });
+    let expected = TimeBudget {
+        events: 2.0,
+        thread_s: 2.0,
+        components: [Some(2.0); MEASURED.len()],
+        clock: Some(CpuClock {
+            ghz: 2.0,
+            error: 2.0,
+        }),
+    };
+    assert_eq!(read.unwrap(), Some(expected));
 }

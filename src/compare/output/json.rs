@@ -12,9 +12,8 @@ use crate::compare::comparison::{Comparison, ComparisonRow, Entry, ExcludedRun};
 use crate::compare::differences::DifferingField;
 use crate::compare::explain::{Component, Explanation, Part};
 use crate::compare::histogram::Merged;
-use crate::compare::method::Method;
 use crate::compare::metric::{Metric, Timed};
-use crate::compare::stats::{ALPHA, CONFIDENCE, Estimate, Summary};
+use crate::compare::stats::{ALPHA, CONFIDENCE, Estimate, SignificanceTest, Summary};
 use crate::compare::verdict::{CorrectedP, Verdict};
 use crate::histogram::Percentiles;
 use crate::result::{Tool, Warning};
@@ -44,7 +43,7 @@ struct ComparisonDocument<'a> {
     /// Program that made the comparison.
     tool: Tool,
     /// Significance test.
-    significance_test: Method,
+    significance_test: SignificanceTest,
     /// Confidence level of every interval.
     confidence: f64,
     /// Significance level: a difference is significant if `p.holm` is below this.
@@ -183,7 +182,7 @@ impl<'a> ComparisonDocument<'a> {
         Self {
             schema: SCHEMA,
             tool: Tool::this(),
-            significance_test: comparison.method,
+            significance_test: comparison.significance_test,
             confidence: CONFIDENCE,
             alpha: ALPHA,
             corrected: comparison.corrected,

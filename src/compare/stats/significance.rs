@@ -2,12 +2,17 @@
 
 use std::cmp::Ordering;
 
+use serde::Serialize;
+
 use super::{Estimate, MannWhitney, Sample, Welch, shift, welch};
 
 /// The significance test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum SignificanceTest {
     /// Mann-Whitney U: ranks only, no assumption about the shape of the distribution
+    #[default]
     MannWhitney,
     /// Welch's t: means of samples that are near normal, or large
     Welch,
