@@ -19,7 +19,7 @@ SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y C
 endif
 export SOURCE_DATE_EPOCH
 
-.PHONY: build assets install rpm deb image guest lab check test fault-campaign kill-campaign tools bench schema
+.PHONY: build assets install rpm deb image guest lab check test fault-campaign kill-campaign cause-campaign tools bench schema
 
 build:
 	cargo build --release --locked
@@ -77,6 +77,12 @@ KILLS =
 kill-campaign: build
 	python3 -B tests/campaign/kills.py $(KILLS)
 
+# Counts the causes that `wbench compare` names, for equal runs and for runs with an injected cause.
+# CAUSES has the number of comparisons and parts of the names of scenarios, such as '20 quota'.
+CAUSES =
+cause-campaign:
+	cargo bench --bench causes -- $(CAUSES)
+
 # Installs missing tools with apt-get as root, else lists them and fails.
 tools:
 	@missing=$$(for tool in $(TOOLS); do \
@@ -91,7 +97,7 @@ tools:
 
 # Compares wbench with sysbench, fio and dd, alternating runs.
 bench: tools
-	cargo bench
+	cargo bench --bench accounting --bench peers --bench fileio --bench compare --bench trial
 
 # Regenerates the JSON Schema of the result file from src/result/.
 schema:

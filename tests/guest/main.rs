@@ -15,4 +15,3 @@ mod machine;
 mod package;
 mod storage;
 mod sweep;
-mod trial;
