@@ -95,7 +95,7 @@ tools:
 	elif [ -n "$$missing" ]; then \
 	    echo "missing Debian packages, required by the tests: $$missing" >&2; exit 1; fi
 
-# Compares wbench with sysbench, fio and dd, alternating runs.
+# Compares wbench with sysbench, fio and dd, alternating runs, and the open loop with its laws.
 bench: tools
 	cargo bench --bench accounting --bench peers --bench fileio --bench compare --bench trial
 

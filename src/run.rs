@@ -372,10 +372,5 @@ impl<'a> Run<'a> {
 
 /// Returns whether a CPU is left when each thread has one.
 fn has_spare_cpu(host: &Host, threads: usize) -> bool {
-    let cpus = f64::from(host.cpus);
-    let cpus = host
-        .cgroup
-        .cpu_quota_cpus
-        .map_or(cpus, |quota| quota.min(cpus));
-    threads as f64 <= cpus - 1.0
+    threads as f64 <= host.usable_cpus() - 1.0
 }

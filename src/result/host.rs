@@ -63,6 +63,15 @@ pub struct Host {
     pub transparent_hugepage: Option<String>,
 }
 
+impl Host {
+    /// Number of CPUs that this process may use; with a CPU quota not more than that.
+    pub fn usable_cpus(&self) -> f64 {
+        let cpus = f64::from(self.cpus);
+        let quota = self.cgroup.cpu_quota_cpus;
+        quota.map_or(cpus, |quota| quota.min(cpus))
+    }
+}
+
 /// CPUs that the process may use, their cores and NUMA nodes. Lists are in the kernel's format
 /// ("0-3,8"); unknown values are null.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -36,8 +36,8 @@ pub enum RunWarning {
     NoSpareCpu {
         /// Worker threads.
         threads: u64,
-        /// CPUs that this process may run on.
-        cpus: u32,
+        /// CPUs that this process may use.
+        cpus: f64,
         /// Mean delay of the events that a thread waited for, if any.
         start_delay_ns: Option<f64>,
     },
@@ -92,7 +92,7 @@ impl RunWarning {
         let open_loop = result.open_loop.as_ref()?;
         (!open_loop.spins).then_some(Self::NoSpareCpu {
             threads: result.workload.threads,
-            cpus: result.host.cpus,
+            cpus: result.host.usable_cpus(),
             start_delay_ns: open_loop.mean_start_delay_ns,
         })
     }
@@ -144,10 +144,9 @@ impl fmt::Display for RunWarning {
             } => {
                 write!(
                     f,
-                    "{} and {}: no CPU is left for the kernel and other processes, so the threads \
-                     yield their CPU while they wait for arrivals",
-                    count(*threads, "thread"),
-                    count(u64::from(*cpus), "CPU")
+                    "beside {} no CPU is left for the kernel and other processes (usable CPUs: \
+                     {cpus}): threads yield their CPU while they wait for arrivals",
+                    count(*threads, "thread")
                 )?;
                 match start_delay_ns {
                     Some(ns) => write!(f, "; events start {} late on average", duration(*ns)),
@@ -166,5 +165,68 @@ impl fmt::Display for RunWarning {
                  look, not comparable with a full run"
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A result of an open loop.
+    fn open_loop(threads: u64, started: u64, backlog_events: u64) -> RunResult {
+        let example = include_str!("../../docs/examples/quiet/1.json");
+        let mut result: RunResult = serde_json::from_str(example).unwrap();
+        result.workload.threads = threads;
+        result.workload.params.rate_per_s = Some(100.0);
+        result.totals.events = started;
+        result.open_loop = Some(OpenLoop {
+            arrived_events: started + backlog_events,
+            backlog_events,
+            longest_wait_ns: 5000,
+            mean_start_delay_ns: Some(1500.0),
+            spins: true,
+        });
+        result
+    }
+
+    #[test]
+    fn a_rate_is_not_held_if_more_than_a_hundredth_of_the_events_wait_and_more_than_threads() {
+        let threads = 4;
+        for (started, backlog, held) in [
+            (9900, 100, true),
+            (9899, 101, false),
+            (10, 4, true),
+            (10, 5, false),
+            (0, 0, true),
+        ] {
+            let found = RunWarning::of_rate(&open_loop(threads, started, backlog));
+            assert_eq!(found.is_none(), held, "{started} and {backlog}");
+        }
+        let warning = RunWarning::of_rate(&open_loop(1, 100, 900)).unwrap();
+        assert_eq!(warning.code(), Code::RateNotHeld);
+        let sentence = warning.to_string();
+        assert!(sentence.contains("of 100.0 events/s started"), "{sentence}");
+        assert!(sentence.contains("900 events waited"), "{sentence}");
+    }
+
+    #[test]
+    fn a_closed_loop_has_no_warning_about_its_rate_and_spare_cpus() {
+        let mut result = open_loop(1, 0, 1000);
+        result.open_loop = None;
+        assert_eq!(RunWarning::of_rate(&result), None);
+        assert_eq!(RunWarning::of_spare_cpu(&result), None);
+    }
+
+    #[test]
+    fn threads_that_yield_are_a_warning_with_cpus_and_delay() {
+        let mut result = open_loop(4, 10, 0);
+        assert_eq!(RunWarning::of_spare_cpu(&result), None);
+        result.host.cpus = 8;
+        result.host.cgroup.cpu_quota_cpus = Some(2.5);
+        result.open_loop.as_mut().unwrap().spins = false;
+        let sentence = RunWarning::of_spare_cpu(&result).unwrap().to_string();
+        assert!(sentence.contains("4 threads"), "{sentence}");
+        assert!(sentence.contains("usable CPUs: 2.5"), "{sentence}");
+        assert!(sentence.contains("start 1.500 us late"), "{sentence}");
     }
 }

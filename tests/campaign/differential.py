@@ -51,6 +51,8 @@ def masked(text, timed, requests):
     for line in text.split("\n"):
         if UNORDERED.match(line) or requests and line.startswith("(last message repeated"):
             continue
+        if requests and lines and line == lines[-1] and line.endswith("limit exceeded, exiting..."):
+            continue  # Requests of other threads came between the messages of two threads.
         latency = LATENCY.match(line)
         if latency:  # Aligned to the right: the width is part of the format.
             line = f"{latency[1]} # to column {max(len(line), 53)}"
@@ -178,7 +180,8 @@ def run_steps(program, steps):
                 # The seeds of 1.0's threads depend on which of them starts first.
                 # Without a percentile, 1.0 draws no number for the histogram of each event.
                 if re.search(
-                    r"--report.(interval=[1-9]|checkpoints=[1-9])|--rand.seed=0|--percentile=0", step
+                    r"--report.(interval=[1-9]|checkpoints=[1-9])|--rand.seed=0|--percentile=0|--(tx.)?rate=[1-9]",
+                    step,
                 ):
                     calls = []
                 outcome["system calls"] = [] if timed else calls
@@ -227,6 +230,7 @@ class Generator:
             + self.maybe(0.1, "--rand-type=uniform", "--rand-type=pareto", "--rand-spec-pct=5")
             + self.maybe(0.1, "--forced-shutdown=20", "--forced-shutdown=10%", "--forced-shutdown")
             + self.maybe(0.1, "--report-interval=30", "--report-interval=0", "--report_interval=9")
+            + self.maybe(0.1, "--rate=20000", "--rate=50000", "--tx-rate=30000", "--rate=x", "--rate=0.5")
             + self.maybe(0.1, "--report-checkpoints=20,9", "--report-checkpoints=", "--thread-stack-size=128K")
             + self.maybe(0.05, "--mysql-host=x", "--db-driver=pgsql", "--pgsql_port=1", "--db-debug")
         )
@@ -270,7 +274,6 @@ class Generator:
             "--help",
             "-events=3",
             "--",
-            "--rate=1000",
         )
 
     def cpu(self):
