@@ -14,8 +14,9 @@ use crate::host::accounting::{SystemActivity, time_budget};
 use crate::host::{self, SystemRoot};
 use crate::plan::{ClockChoice, RunPlan, Test};
 use crate::result::{
-    Accounting, BlockMemory, EndedBy, Harness, Host, Latency, Noise, OpenLoop, PageCache, Rates,
-    RunResult, SCHEMA, Start, Status, Storage, ThreadTotals, Tool, Totals, Workload,
+    Accounting, BlockMemory, EndedBy, Harness, Host, Latency, LoadLatency, Noise, OpenLoop,
+    PageCache, Rates, RunResult, SCHEMA, Start, Status, Storage, ThreadTotals, Tool, Totals,
+    Workload,
 };
 use crate::signal::Interrupted;
 use crate::warning::{self, HostWarning};
@@ -314,6 +315,7 @@ impl<'a> Run<'a> {
             workload: Workload::of(self.plan),
             storage: self.storage,
             memory: self.memory,
+            load_latency: None,
             status: match outcome.ended_by {
                 EndedBy::Work | EndedBy::Time => Status::Complete,
                 EndedBy::Signal => Status::Interrupted,
@@ -365,6 +367,15 @@ impl<'a> Run<'a> {
             warnings: Vec::new(),
             host: self.host,
         };
+        result.load_latency = LoadLatency::of(
+            &self.plan.test,
+            // Without the waits of an open loop.
+            result
+                .service_latency_ns
+                .as_ref()
+                .or(result.latency_ns.as_ref()),
+            result.accounting.as_ref(),
+        );
         result.warnings = warning::of_result(&result, self.plan);
         result
     }

@@ -7,10 +7,10 @@ use clap::{Args, ValueEnum};
 
 use crate::compare::ComparisonOptions;
 use crate::compare::group::Grouping;
+use crate::compare::method::Method;
 use crate::compare::metric::Metric;
 use crate::compare::output::Format;
 use crate::compare::read::Input;
-use crate::compare::stats::SignificanceTest;
 use crate::output::Destination;
 
 /// Arguments of `wbench compare`.
@@ -38,9 +38,9 @@ pub struct CompareArgs {
     #[arg(long = "metric", value_name = "METRIC", value_delimiter = ',')]
     metrics: Vec<Metric>,
 
-    /// Significance test
-    #[arg(long = "test", value_enum, default_value_t, value_name = "TEST")]
-    significance_test: SignificanceTest,
+    /// Significance test [default: paired for the file of a trial without --by, else mann-whitney]
+    #[arg(long = "test", value_enum, value_name = "TEST")]
+    method: Option<Method>,
 
     /// Include interrupted and failed runs
     #[arg(long)]
@@ -119,7 +119,7 @@ impl CompareArgs {
                 baseline: self.baseline,
                 vary: self.vary,
                 metrics: self.metrics,
-                significance_test: self.significance_test,
+                method: self.method,
                 include_incomplete: self.include_incomplete,
             },
             skip_bad: self.skip_bad,

@@ -1,6 +1,6 @@
 //! Turns the runs in each cell of a table into samples and compares them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
@@ -8,10 +8,12 @@ use super::ComparisonOptions;
 use super::comparison::{AxisPoint, Entry, MergedOfCell, MetricTable, Section};
 use super::explain::TimeBudget;
 use super::histogram::Merged;
+use super::method::Method;
 use super::metric::{Metric, Timed};
 use super::natural::natural_order;
+use super::paired;
 use super::run::ComparedRun;
-use super::stats::{Sample, SignificanceTest};
+use super::stats::Sample;
 use super::verdict::BaselineComparison;
 use super::workload_key::WorkloadKey;
 use crate::error::describe;
@@ -162,7 +164,9 @@ fn section(
     };
     let rows = |metric| {
         let points = points.iter();
-        points.map(move |(point, runs)| entries(metric, runs, point, options.significance_test))
+        points.map(move |(point, runs)| {
+            entries(metric, runs, point, options.method.unwrap_or_default())
+        })
     };
     let tables = metrics.into_iter().map(|metric| MetricTable {
         metric,
@@ -191,7 +195,7 @@ fn entries(
     metric: Metric,
     runs: &RunsByGroup<'_>,
     point: &AxisPoint,
-    significance_test: SignificanceTest,
+    method: Method,
 ) -> Vec<Option<Entry>> {
     let sample = |runs: &Vec<&ComparedRun>| {
         let values = runs.iter().filter_map(|run| metric.value(&run.figures));
@@ -199,8 +203,15 @@ fn entries(
     };
     let samples: Vec<_> = runs.iter().map(sample).collect();
     let baseline = samples.first().and_then(Option::as_ref);
-    let compare = |sample: &Sample| {
-        let outcome = significance_test.compare(baseline?, sample);
+    let blocks = match method {
+        Method::Paired => paired::common_blocks(runs),
+        _ => BTreeSet::new(),
+    };
+    let compare = |group: usize, sample: &Sample| {
+        let outcome = match method.unpaired() {
+            Some(test) => test.compare(baseline?, sample),
+            None => paired::compare(metric, &runs[0], &runs[group], &blocks)?,
+        };
         Some(BaselineComparison::new(metric, &outcome))
     };
     samples
@@ -211,7 +222,11 @@ fn entries(
             Some(Entry {
                 summary: sample.summary(),
                 merged: point.merged(metric, group),
-                comparison: if group == 0 { None } else { compare(sample) },
+                comparison: if group == 0 {
+                    None
+                } else {
+                    compare(group, sample)
+                },
                 why: None,
             })
         })

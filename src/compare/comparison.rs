@@ -3,9 +3,10 @@
 use super::differences::DifferingField;
 use super::explain::{Explanation, TimeBudget};
 use super::histogram::Merged;
+use super::method::Method;
 use super::metric::{Metric, Timed};
 use super::run::{ComparedRun, Location};
-use super::stats::{SignificanceTest, Summary};
+use super::stats::Summary;
 use super::verdict::{self, BaselineComparison};
 use super::workload_key::WorkloadKey;
 use crate::result::Warning;
@@ -13,8 +14,8 @@ use crate::result::Warning;
 /// The result of a comparison.
 #[derive(Debug)]
 pub struct Comparison {
-    /// The significance test.
-    pub significance_test: SignificanceTest,
+    /// How groups are compared.
+    pub method: Method,
     /// Names of the groups, baseline first.
     pub groups: Vec<String>,
     /// Name of the second axis.

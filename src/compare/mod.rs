@@ -14,9 +14,11 @@ pub mod fields;
 pub mod figures;
 pub mod group;
 pub mod histogram;
+pub mod method;
 pub mod metric;
 mod natural;
 pub mod output;
+mod paired;
 pub mod read;
 pub mod run;
 pub mod stats;
@@ -32,10 +34,10 @@ use rayon::prelude::*;
 use self::cells::Cells;
 use self::comparison::{Comparison, ExcludedRun};
 use self::group::{Grouping, Groups};
+use self::method::Method;
 use self::metric::Metric;
 use self::read::Input;
 use self::run::ComparedRun;
-use self::stats::SignificanceTest;
 use self::workload_key::WorkloadKey;
 
 /// What to compare, and how.
@@ -49,8 +51,8 @@ pub struct ComparisonOptions {
     pub vary: Option<String>,
     /// Metrics to compare; empty = bandwidth, or the rate of runs that move no data.
     pub metrics: Vec<Metric>,
-    /// The significance test.
-    pub significance_test: SignificanceTest,
+    /// How groups are compared; `None` for the default of the runs.
+    pub method: Option<Method>,
     /// Whether interrupted and failed runs are included.
     pub include_incomplete: bool,
 }
@@ -77,6 +79,7 @@ pub fn compare(
     let (runs, excluded): (Vec<_>, Vec<_>) = runs
         .into_iter()
         .partition(|(_, run)| options.include_incomplete || run.is_complete());
+    let options = &paired::with_defaults(options, &runs)?;
     let axes = options.axes();
     check_axes(&axes, &runs)?;
     let groups = Groups::of(
@@ -107,7 +110,7 @@ pub fn compare(
     let corrected = comparison::correct(&mut sections);
     explain::explain(&mut sections, &differences);
     Ok(Comparison {
-        significance_test: options.significance_test,
+        method: options.method.unwrap_or_default(),
         vary: options.vary.clone(),
         sections,
         corrected,

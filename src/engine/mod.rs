@@ -357,7 +357,7 @@ impl Opened<'_> {
             last_cpu: end.last_cpu,
             activity: end
                 .activity
-                .map(|threads| since(start.opened, clock.scale(), threads)),
+                .map(|threads| since_start(start.opened, clock.scale(), threads)),
             backlog,
             intervals: intervals.into_iter().map(|it| it.summary).collect(),
             ended_by: match end.abandoned {
@@ -407,20 +407,36 @@ pub fn try_threads(setup: Setup) -> Result<()> {
     Ok(())
 }
 
-/// Converts the time at which each thread ended to the time since the common start.
-fn since(
+/// Returns what each thread did since the common start, and for how long.
+///
+/// The kernel's count of the wait for a CPU before a thread first ran may include some of the time
+/// before the start: this part of the wait is that of the clock.
+fn since_start(
     start: Ticks,
     scale: Scale,
-    ends: Vec<(Ticks, ThreadActivity)>,
+    ends: Vec<ThreadSpan>,
 ) -> Vec<(Duration, ThreadActivity)> {
     let elapsed = |at| Duration::from_nanos(scale.between(start, at).0);
     ends.into_iter()
-        .map(|(at, activity)| (elapsed(at), activity))
+        .map(|span| {
+            let mut activity = span.activity;
+            activity.queued = activity.queued.map(|queued| queued + elapsed(span.began));
+            (elapsed(span.ended), activity)
+        })
         .collect()
+}
+
+/// What a thread did between two times.
+struct ThreadSpan {
+    began: Ticks,
+    ended: Ticks,
+    activity: ThreadActivity,
 }
 
 /// How a thread's part of a run ended.
 struct ThreadEnd {
+    /// When the thread first ran after the common start.
+    began: Ticks,
     at: Ticks,
     activity: ThreadActivity,
     cpu: Option<usize>,
@@ -485,16 +501,19 @@ fn run_worker<W: EventSource, T: Timing>(
     // Every thread must get here, even after an error: the others wait for it.
     let shared = recorder.shared.clone();
     let is_over = || shared.is_over();
-    let (mut start, mut counters) = barriers.start.wait(is_over, ReadyThread::read);
+    let mut counters = ReadyThread::read();
+    let mut start = barriers.start.wait(is_over);
     if let Some((length, measured)) = &barriers.measured {
         prepared = prepared.and_then(|mut worker| {
             warm_up(&mut worker, &mut recorder, start.schedule, *length)?;
             Ok(worker)
         });
         // As above.
-        (start, counters) = measured.wait(is_over, ReadyThread::read);
+        counters = ReadyThread::read();
+        start = measured.wait(is_over);
     }
     recorder.open(start.schedule);
+    let began = recorder.now();
     let counters = counters.start();
     let result = prepared.and_then(|mut worker| worker.run(EventLoop::new(&mut recorder)));
     if result.is_err() {
@@ -504,6 +523,7 @@ fn run_worker<W: EventSource, T: Timing>(
     let activity = counters.end();
     recorder.finish();
     ThreadEnd {
+        began,
         at,
         activity,
         cpu: sched_getcpu().ok(),

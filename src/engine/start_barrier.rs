@@ -67,29 +67,18 @@ impl StartBarrier {
 
     /// Waits on a worker thread until it may start; returns early if `is_over` reports the end of
     /// the run.
-    ///
-    /// `before_last_wait` runs just before the thread waits for the last time, so that a reading it
-    /// takes precedes the wait for a CPU, but not the wait for a requested start time.
-    pub fn wait<T>(
-        &self,
-        is_over: impl Fn() -> bool,
-        before_last_wait: impl FnOnce() -> T,
-    ) -> (CommonStart, T) {
-        let Some(start_at) = self.setup.start_at else {
-            let reading = before_last_wait();
-            self.arrive();
-            return (self.start(), reading);
-        };
+    pub fn wait(&self, is_over: impl Fn() -> bool) -> CommonStart {
         self.arrive();
+        let Some(start_at) = self.setup.start_at else {
+            return self.start();
+        };
         // Each thread sleeps on its own: a wakeup by another thread would delay it.
-        start_at.sleep_until(HEADROOM, &is_over);
-        let reading = before_last_wait();
         start_at.sleep_until(Duration::ZERO, is_over);
         let start = self.start();
         // If threads outnumber CPUs, others wait for this one: each of them starts before any of
         // them works, and not when an earlier one has used up its time slice.
         thread::yield_now();
-        (start, reading)
+        start
     }
 
     /// Opens the barrier on the main thread when all threads are ready, or early if `is_over`

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, anyhow};
 
 use super::recorder::{FLUSH_INTERVAL, RunState};
-use super::{Observer, Progress, Setup, ThreadEnd};
+use super::{Observer, Progress, Setup, ThreadEnd, ThreadSpan};
 use crate::clock::{Nanoseconds, Ticks};
-use crate::host::accounting::ThreadActivity;
 use crate::signal;
 
 /// How often the supervisor checks for a signal. Worker threads check at each event; this covers
@@ -38,8 +37,8 @@ pub(super) struct RunEnd {
     pub last: Option<Ticks>,
     /// The CPU that this thread ran on.
     pub last_cpu: Option<usize>,
-    /// When each thread ended, and what it did; `None` unless all have ended.
-    pub activity: Option<Vec<(Ticks, ThreadActivity)>>,
+    /// What each thread did; `None` unless all have ended.
+    pub activity: Option<Vec<ThreadSpan>>,
     pub error: Option<Error>,
     pub abandoned: Option<AbandonReason>,
 }
@@ -93,7 +92,11 @@ impl Supervisor<'_> {
                         last = thread.at;
                         end.last_cpu = thread.cpu;
                     }
-                    activity.push((thread.at, thread.activity));
+                    activity.push(ThreadSpan {
+                        began: thread.began,
+                        ended: thread.at,
+                        activity: thread.activity,
+                    });
                     end.error = end.error.or(thread.result.err());
                 }
                 Err(RecvTimeoutError::Timeout) => {}

@@ -1,15 +1,14 @@
 //! Sets of CPUs or NUMA nodes in the kernel's list format, such as `0-3,8`.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 /// Largest number in a list: more than NR_CPUS and MAX_NUMNODES of any kernel.
 const LARGEST: u32 = 1 << 20;
 
-/// A set of CPUs or of NUMA nodes.
+/// A set of CPUs or of NUMA nodes, in ascending order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CpuList(BTreeSet<u32>);
+pub struct CpuList(Vec<u32>);
 
 impl CpuList {
     /// Iterates over the set, ascending.
@@ -17,20 +16,23 @@ impl CpuList {
         self.0.iter().copied()
     }
 
-    /// Returns whether the set contains a CPU.
-    pub fn contains(&self, cpu: u32) -> bool {
-        self.0.contains(&cpu)
+    /// Returns the size of the set.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
-    /// Returns whether the two sets have a CPU in common.
-    pub fn overlaps(&self, other: &Self) -> bool {
-        !self.0.is_disjoint(&other.0)
+    /// Returns whether the set contains a CPU.
+    pub fn contains(&self, cpu: u32) -> bool {
+        self.0.binary_search(&cpu).is_ok()
     }
 }
 
 impl FromIterator<u32> for CpuList {
     fn from_iter<T: IntoIterator<Item = u32>>(cpus: T) -> Self {
-        Self(cpus.into_iter().collect())
+        let mut cpus: Vec<u32> = cpus.into_iter().collect();
+        cpus.sort_unstable();
+        cpus.dedup();
+        Self(cpus)
     }
 }
 
@@ -42,7 +44,7 @@ impl FromStr for CpuList {
     type Err = NoList;
 
     fn from_str(text: &str) -> Result<Self, NoList> {
-        let mut cpus = BTreeSet::new();
+        let mut cpus = Vec::new();
         for range in text.trim().split(',').filter(|range| !range.is_empty()) {
             let (first, last) = range.split_once('-').unwrap_or((range, range));
             let number = |text: &str| text.parse::<u32>().map_err(|_| NoList);
@@ -52,19 +54,15 @@ impl FromStr for CpuList {
             }
             cpus.extend(first..=last);
         }
-        Ok(Self(cpus))
+        Ok(cpus.into_iter().collect())
     }
 }
 
 impl fmt::Display for CpuList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut cpus = self.iter().peekable();
         let mut separator = "";
-        while let Some(first) = cpus.next() {
-            let mut last = first;
-            while let Some(next) = cpus.next_if(|&next| next == last + 1) {
-                last = next;
-            }
+        for range in self.0.chunk_by(|cpu, next| cpu + 1 == *next) {
+            let (first, last) = (range[0], range[range.len() - 1]);
             match first == last {
                 true => write!(f, "{separator}{first}")?,
                 false => write!(f, "{separator}{first}-{last}")?,
@@ -85,7 +83,7 @@ mod tests {
 
         #[test]
         fn a_list_is_read_back_as_written(cpus in proptest::collection::btree_set(0u32..300, 0..40)) {
-            let list: CpuList = cpus.into_iter().collect();
+            let list = CpuList::from_iter(cpus);
             prop_assert_eq!(list.to_string().parse(), Ok(list));
         }
     }

@@ -1,7 +1,5 @@
 //! Cores and NUMA nodes of the CPUs that this process may run on.
 
-use std::collections::BTreeSet;
-
 use super::cpu_list::CpuList;
 use super::machine::field;
 use super::root::{self, SystemRoot};
@@ -30,11 +28,10 @@ pub(super) fn topology(root: &SystemRoot) -> Topology {
 
 /// Returns the hardware threads of each core that has one of these CPUs, in order; None if they
 /// are unknown for a CPU.
-fn cores(root: &SystemRoot, cpus: &CpuList) -> Option<BTreeSet<CpuList>> {
-    let mut cores = BTreeSet::new();
-    let mut seen = BTreeSet::new();
+fn cores(root: &SystemRoot, cpus: &CpuList) -> Option<Vec<CpuList>> {
+    let mut cores: Vec<CpuList> = Vec::new();
     for cpu in cpus.iter() {
-        if seen.contains(&cpu) {
+        if cores.iter().any(|core| core.contains(cpu)) {
             continue;
         }
         // Kernels before 5.3 have only the second name.
@@ -46,16 +43,15 @@ fn cores(root: &SystemRoot, cpus: &CpuList) -> Option<BTreeSet<CpuList>> {
         if !siblings.contains(cpu) {
             return None;
         }
-        seen.extend(siblings.iter());
-        cores.insert(siblings);
+        cores.push(siblings);
     }
     Some(cores).filter(|cores| !cores.is_empty())
 }
 
 /// Returns the NUMA nodes of these CPUs; None if the nodes of some are unknown.
 fn nodes(root: &SystemRoot, cpus: &CpuList) -> Option<CpuList> {
-    let mut nodes = BTreeSet::new();
-    let mut found = BTreeSet::new();
+    let mut nodes = Vec::new();
+    let mut found = 0;
     for directory in root.entries(NODES) {
         let name = directory.file_name()?.to_str()?;
         let Some(node) = name.strip_prefix("node").and_then(|id| id.parse().ok()) else {
@@ -66,13 +62,13 @@ fn nodes(root: &SystemRoot, cpus: &CpuList) -> Option<CpuList> {
             continue;
         };
         let of_node: CpuList = list.parse().ok()?;
-        if of_node.overlaps(cpus) {
-            nodes.insert(node);
-            found.extend(of_node.iter());
+        let used = cpus.iter().filter(|&cpu| of_node.contains(cpu)).count();
+        if used > 0 {
+            nodes.push(node);
+            found += used;
         }
     }
-    let all_found = cpus.iter().all(|cpu| found.contains(&cpu));
-    (all_found && !nodes.is_empty()).then(|| nodes.into_iter().collect())
+    (found > 0 && found == cpus.len()).then(|| CpuList::from_iter(nodes))
 }
 
 #[cfg(test)]

@@ -1,18 +1,22 @@
 //! Parameters of the memory test.
 
+mod chase;
+
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::size::Size;
 
+pub use chase::{CHASE_LINE_BYTES, CHASE_LOADS, ChaseParams};
+
 /// Parameters of the memory test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MemoryParams {
-    /// Bytes accessed per event, a multiple of 4.
+    /// Size of a block, a multiple of 4. An event accesses all of its block, except with `oper` "chase".
     pub block_size_bytes: u64,
-    /// Bytes accessed in the whole run; the number of events is this divided by the block size,
-    /// rounded up. With `equal_shares`, 0 = no limit.
+    /// Bytes accessed in the whole run; the number of events is this divided by the bytes per event,
+    /// rounded up. A load of a chase counts as a cache line. With `equal_shares`, 0 = no limit.
     pub total_size_bytes: u64,
     /// What an event does with its block.
     pub oper: MemoryOper,
@@ -26,6 +30,9 @@ pub struct MemoryParams {
     /// threads take events from a shared counter.
     #[serde(default)]
     pub equal_shares: bool,
+    /// The cycle that `oper` "chase" follows; null for the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chase: Option<ChaseParams>,
 }
 
 impl MemoryParams {
@@ -54,31 +61,47 @@ impl MemoryParams {
         self.oper == MemoryOper::None
     }
 
+    /// Whether events transfer all of their block, so that a bandwidth is meaningful.
+    pub fn moves_bytes(&self) -> bool {
+        !matches!(self.oper, MemoryOper::None | MemoryOper::Chase)
+    }
+
+    /// Bytes that count toward the total for each event.
+    pub fn event_bytes(&self) -> u64 {
+        match self.chase {
+            Some(_) => CHASE_LOADS * CHASE_LINE_BYTES,
+            None => self.block_size_bytes,
+        }
+    }
+
     /// Describes the test in one line.
     pub fn title(&self) -> String {
         if self.has_empty_events() {
             return "memory: empty events".to_owned();
         }
-        let access = match self.access {
-            MemoryAccess::Seq => "",
-            MemoryAccess::Rnd => " at random positions",
-        };
-        let pages = if self.hugetlb { " in huge pages" } else { "" };
         let scope = match self.scope {
             MemoryScope::Global => "one block for all threads",
             MemoryScope::Local => "one block per thread",
         };
+        let pages = if self.hugetlb { " in huge pages" } else { "" };
+        let size = Size(self.block_size_bytes);
+        if let Some(chase) = &self.chase {
+            return format!("memory: {} in {size} blocks{pages}, {scope}", chase.title());
+        }
+        let access = match self.access {
+            MemoryAccess::Seq => "",
+            MemoryAccess::Rnd => " at random positions",
+        };
         format!(
-            "memory: {} {} blocks{access}{pages}, {scope}",
-            self.oper.name(),
-            Size(self.block_size_bytes)
+            "memory: {} {size} blocks{access}{pages}, {scope}",
+            self.oper.name()
         )
     }
 
     /// Checks the sizes.
     ///
-    /// Fails if the block size is not a positive multiple of 4, exceeds the address space, or the
-    /// total is 0.
+    /// Fails if the block size is not a positive multiple of 4, exceeds the address space or does not
+    /// suit the chase, or the total is 0.
     pub fn validated(self) -> Result<Self> {
         ensure!(
             self.block_size_bytes > 0 && self.block_size_bytes.is_multiple_of(4),
@@ -94,17 +117,20 @@ impl MemoryParams {
             self.total_size_bytes > 0 || self.equal_shares,
             "invalid total memory size 0: expected at least 1"
         );
+        if let Some(chase) = &self.chase {
+            chase.check(self.block_size_bytes)?;
+        }
         Ok(self)
     }
 
     /// Number of events in the whole run; `None` for no limit.
     pub fn events(&self, threads: usize) -> Option<u64> {
         match (self.equal_shares, self.total_size_bytes) {
-            (false, total) => Some(total.div_ceil(self.block_size_bytes)),
+            (false, total) => Some(total.div_ceil(self.event_bytes())),
             (true, 0) => None,
             (true, total) => {
                 let threads = threads as u64;
-                Some(total / self.block_size_bytes / threads * threads)
+                Some(total / self.event_bytes() / threads * threads)
             }
         }
     }
@@ -119,6 +145,8 @@ pub enum MemoryOper {
     Read,
     /// Store every byte
     Write,
+    /// Dependent loads along one random cycle through the block: latency
+    Chase,
     /// Nothing: an empty event, to measure the harness
     None,
 }
@@ -129,6 +157,7 @@ impl MemoryOper {
         match self {
             Self::Read => "read",
             Self::Write => "write",
+            Self::Chase => "chase",
             Self::None => "none",
         }
     }
@@ -162,6 +191,6 @@ impl MemoryScope {
 pub enum MemoryAccess {
     /// Sequential, 16 bytes per access
     Seq,
-    /// Random, 4 bytes per access; a block has size / 4 accesses
+    /// Random, 4 bytes per access; a block has size / 4 accesses. A chase loads 8 bytes per line
     Rnd,
 }

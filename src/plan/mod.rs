@@ -29,7 +29,9 @@ pub use fileio::{
     OpenFlags, RequestStream,
 };
 pub use limits::Limits;
-pub use memory::{MemoryAccess, MemoryOper, MemoryParams, MemoryScope};
+pub use memory::{
+    CHASE_LINE_BYTES, CHASE_LOADS, ChaseParams, MemoryAccess, MemoryOper, MemoryParams, MemoryScope,
+};
 pub use mutex::{MUTEX_BYTES, MutexParams};
 pub use pacing::{Arrival, Arrivals};
 pub use threads::ThreadsParams;
@@ -85,7 +87,7 @@ impl RunPlan {
 pub enum Test {
     /// Prime numbers by trial division.
     Cpu(CpuParams),
-    /// Reads or writes of a block of memory.
+    /// Reads or writes of a block of memory, or its latency.
     Memory(MemoryParams),
     /// Reads and writes of a set of test files.
     Fileio(FileioParams),
@@ -121,11 +123,16 @@ impl Test {
         }
     }
 
+    /// Whether a run has limits of time and events. A run of the mutex test ends with its locks.
+    pub fn has_limits(&self) -> bool {
+        !matches!(self, Test::Mutex(_))
+    }
+
     /// Whether events transfer bytes, so that a bandwidth is meaningful.
     pub fn moves_bytes(&self) -> bool {
         match self {
             Test::Cpu(_) | Test::Threads(_) | Test::Mutex(_) => false,
-            Test::Memory(params) => !params.has_empty_events(),
+            Test::Memory(params) => params.moves_bytes(),
             Test::Fileio(_) => true,
         }
     }

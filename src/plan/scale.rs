@@ -46,7 +46,7 @@ impl Limits {
 impl MemoryParams {
     fn scaled(&self, factor: f64) -> Self {
         Self {
-            total_size_bytes: part(self.total_size_bytes, factor, self.block_size_bytes),
+            total_size_bytes: part(self.total_size_bytes, factor, self.event_bytes()),
             ..self.clone()
         }
     }

@@ -6,8 +6,8 @@ use super::statistics::mean_and_deviation;
 use crate::format::{count, duration, gib, mib_or_gib, significant};
 use crate::plan::{Arrival, Test};
 use crate::result::{
-    Accounting, BlockMemory, ClockInfo, Host, Interval, Latency, OpenLoop, PageCache, RunResult,
-    Start, Status, Storage, SuiteRun, Warning,
+    Accounting, BlockMemory, ClockInfo, Host, Interval, Latency, LoadLatency, OpenLoop, PageCache,
+    RunResult, Start, Status, Storage, SuiteRun, Warning,
 };
 use crate::size::Size;
 use crate::terminal;
@@ -41,6 +41,9 @@ pub fn report(result: &RunResult) -> String {
     lines.distribution("latency", result.latency_ns.as_ref());
     if result.service_latency_ns.is_some() {
         lines.distribution("service", result.service_latency_ns.as_ref());
+    }
+    if let Some(latency) = &result.load_latency {
+        lines.named("per load", &per_load(latency));
     }
     if result.fsync_latency_ns.is_some() {
         lines.distribution("fsync", result.fsync_latency_ns.as_ref());
@@ -328,6 +331,20 @@ fn page_cache(cache: &PageCache) -> String {
         "{share:.0} % of the files ({} of {}) before the run, memory {memory}",
         mib_or_gib(cache.resident_bytes as f64),
         mib_or_gib(cache.set_bytes as f64)
+    )
+}
+
+fn per_load(latency: &LoadLatency) -> String {
+    let ns = |value: f64| format!("{} ns", significant(value));
+    let cycles = latency.median_cycles.map_or(String::new(), |cycles| {
+        format!(" ({} cycles)", significant(cycles))
+    });
+    format!(
+        "median {}{cycles}, mean {}, min {}; {}",
+        ns(latency.median_ns),
+        ns(latency.mean_ns),
+        ns(latency.min_ns),
+        count(latency.lines, "line")
     )
 }
 

@@ -136,7 +136,7 @@ pub struct Noise {
     /// Involuntary context switches of this process.
     pub involuntary_switches: Option<u64>,
     /// Time that worker threads were ready to run but waited for a CPU, summed over the threads,
-    /// from just before the common start to the last event of each.
+    /// from the common start to the last event of each.
     #[serde(default)]
     pub runqueue_wait_s: Option<f64>,
 }

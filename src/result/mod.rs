@@ -23,7 +23,7 @@ pub use accounting::{Accounting, DeviceActivity, IoLimits, Pressure, PressureTot
 pub use clock::{ClockInfo, ClockSource, HzFrom};
 pub use host::{Cgroup, Confinement, Host, Noise, Topology};
 pub use latency::Latency;
-pub use memory::BlockMemory;
+pub use memory::{BlockMemory, LoadLatency};
 pub use open_loop::OpenLoop;
 pub use series::{Launch, Runner, SuiteRun, TrialRun};
 pub use storage::{PageCache, Storage};
@@ -65,6 +65,9 @@ pub struct RunResult {
     /// Pages below the blocks of the memory test; null for other tests, and if the run never began.
     #[serde(default)]
     pub memory: Option<BlockMemory>,
+    /// Latency of the loads of the memory test with `oper` "chase"; null for others, and without events.
+    #[serde(default)]
+    pub load_latency: Option<LoadLatency>,
     /// Outcome of the run.
     pub status: Status,
     /// What ended the run.

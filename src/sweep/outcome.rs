@@ -90,6 +90,7 @@ impl LaunchedInstance {
             workload: self.workload,
             storage: None,
             memory: None,
+            load_latency: None,
             status: Status::Failed,
             ended_by: EndedBy::Error,
             error: Some(error),

@@ -15,3 +15,4 @@ mod machine;
 mod package;
 mod storage;
 mod sweep;
+mod trial;

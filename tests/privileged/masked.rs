@@ -84,10 +84,13 @@ fn env_names_what_is_masked_and_results_have_null_for_it() {
         "/host/mitigations",
         "/host/virtio",
         "/noise/steal_s",
+        "/accounting/stolen_s",
+        "/accounting/pressure/system/cpu_some_s",
     ] {
         assert_eq!(result.pointer(unknown), Some(&Value::Null), "{unknown}");
     }
     // The rest of both file systems is visible.
+    assert!(result["accounting"]["contended_s"].is_number());
     assert!(result["host"]["topology"]["smt_siblings"].is_array());
     assert!(result["memory"]["page_bytes"].is_u64());
 }

@@ -19,10 +19,11 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::Value;
 use wbench::compare::group::Grouping;
+use wbench::compare::method::Method;
 use wbench::compare::metric::Metric;
 use wbench::compare::output::Format;
 use wbench::compare::read::{Input, read, read_bytes};
-use wbench::compare::{ComparisonOptions, compare, stats};
+use wbench::compare::{ComparisonOptions, compare};
 use wbench::histogram::Merger;
 use wbench::report::ReportFormat;
 use wbench::result::RunResult;
@@ -348,10 +349,7 @@ fn no_result_makes_a_report_panic_or_control_the_terminal() {
             baseline: None,
             vary: vary.map(Into::into),
             metrics: metrics.clone(),
-            significance_test: match welch {
-                true => stats::SignificanceTest::Welch,
-                false => stats::SignificanceTest::MannWhitney,
-            },
+            method: welch.then_some(Method::Welch),
             include_incomplete: true,
         };
         let Ok(comparison) = compare(&named, runs, &options) else {

@@ -24,4 +24,5 @@ mod sweep;
 mod sysbench_1_0;
 mod sysbench_dialect;
 mod trial;
+mod trial_replays;
 mod validate;

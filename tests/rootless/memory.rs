@@ -4,7 +4,8 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use predicates::str::starts_with;
+use predicates::prelude::*;
+use predicates::str::{contains, starts_with};
 
 use crate::common::{Running, assert_ended, number, result_of, wbench};
 
@@ -84,14 +85,17 @@ fn large_mappings(pid: Pid, at_least_kib: u64) -> (u64, u64) {
 #[test]
 fn every_page_of_the_block_is_touched_by_the_events_and_not_only_before_them() {
     const BLOCK_KIB: u64 = 16 << 10;
-    for (oper, access) in [
-        ("read", "seq"),
-        ("write", "seq"),
-        ("read", "rnd"),
-        ("write", "rnd"),
+    for oper in [
+        "read --access seq",
+        "write --access seq",
+        "read --access rnd",
+        "write --access rnd",
+        "chase",
+        "chase --window 4K",
+        "chase --stride 4K",
     ] {
         let args = format!(
-            "memory --oper {oper} --access {access} --block-size {BLOCK_KIB}K --total-size 1000T \
+            "memory --oper {oper} --block-size {BLOCK_KIB}K --total-size 1000T \
              --time 0 --report-interval 0.05"
         );
         let run = Running::wbench(Path::new("."), &args);
@@ -104,6 +108,93 @@ fn every_page_of_the_block_is_touched_by_the_events_and_not_only_before_them() {
         });
         run.signal(Signal::SIGTERM);
         assert_ended(&run.finish(), 143);
+    }
+}
+
+#[test]
+fn a_chase_reports_the_latency_of_a_load_and_counts_no_bytes() {
+    for (args, lines, threads) in [
+        ("--block-size 64", 1, 1),
+        ("--block-size 64K --threads 3", 1024, 3),
+        (
+            "--block-size 1M --scope local --threads 2 --window 8K",
+            16384,
+            2,
+        ),
+        ("--block-size 1M --stride 4K --seed 7", 256, 1),
+    ] {
+        let args = format!("memory --oper chase --events 20 {args}");
+        let result = result_of(Path::new("."), &args);
+        assert_eq!(result["totals"]["events"], 20, "{args}");
+        assert_eq!(result["workload"]["threads"], threads);
+        for name in ["reads", "writes", "bytes_read", "bytes_written"] {
+            assert_eq!(result["totals"][name], 0, "{args}: {name}");
+        }
+        assert_eq!(result["load_latency"]["lines"], lines, "{args}");
+        let ns = |field: &str| number(&result, &format!("/load_latency/{field}_ns"));
+        let loads = number(&result, "/load_latency/loads_per_event");
+        assert_eq!(ns("mean") * loads, number(&result, "/latency_ns/mean"));
+        assert_eq!(ns("min") * loads, number(&result, "/latency_ns/min"));
+        // Percentiles have 3 significant digits.
+        assert!(ns("median") >= ns("min") * 0.998, "{args}");
+    }
+}
+
+#[test]
+fn each_load_of_a_chase_counts_as_a_line_of_the_total() {
+    for (total, events) in [("1M", 1), ("1025K", 2), ("5M", 5)] {
+        let args = format!("memory --oper chase --block-size 4K --total-size {total}");
+        let result = result_of(Path::new("."), &args);
+        assert_eq!(result["totals"]["events"], events, "{args}");
+    }
+}
+
+#[test]
+fn the_report_of_a_chase_states_the_time_per_load() {
+    wbench(
+        Path::new("."),
+        "memory --oper chase --block-size 8K --events 3",
+    )
+    .assert()
+    .success()
+    .stdout(
+        starts_with("memory: dependent loads in 8K blocks, one block for all threads, 1 thread")
+            .and(contains("\n  per load    median "))
+            .and(contains("; 128 lines\n"))
+            .and(contains("MiB/s").not()),
+    );
+}
+
+#[test]
+fn options_that_do_not_suit_the_operation_are_refused() {
+    for (args, error) in [
+        ("--stride 4K", "--stride and --window require --oper chase"),
+        (
+            "--oper read --window 4K",
+            "--stride and --window require --oper chase",
+        ),
+        (
+            "--oper chase --access seq",
+            "--access does not apply to --oper chase",
+        ),
+        (
+            "--oper chase --block-size 100",
+            "invalid memory block size 100: ",
+        ),
+        (
+            "--oper chase --block-size 4K --stride 96",
+            "invalid stride 96: ",
+        ),
+        (
+            "--oper chase --block-size 4K --window 8K",
+            "invalid window 8K: ",
+        ),
+    ] {
+        wbench(Path::new("."), &format!("memory --events 1 {args}"))
+            .assert()
+            .failure()
+            .stdout("")
+            .stderr(starts_with("wbench: ").and(contains(error)));
     }
 }
 

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::common::sweep::{error, label};
 use crate::common::{
     Running, WBENCH, allowed_cpus, assert_ended, assert_valid, names_in, result_in, temp_dir, text,
-    validator, wait_until,
+    validator, wait_until, wbench,
 };
 
 /// Runs that end within hundredths of a second.
@@ -436,4 +436,41 @@ fn sessions_are_values_of_a_sample_and_the_environments_restart_between_them() {
     );
     let blocks = workspace.orders();
     assert!(blocks.keys().copied().eq(1..=blocks.len() as u64));
+}
+
+#[test]
+fn compare_pairs_the_runs_of_a_trial_unless_told_otherwise() {
+    let workspace = Workspace::new();
+    let rate = "(100000 + 20 * n) * 97 / 100";
+    let launchers = [&*rated("z", SAME), &*rated("a", rate)];
+    assert_ended(&workspace.trial("", &launchers, TRIVIAL), 1);
+    let compare = |options: &str| {
+        let run = wbench(workspace.path(), &format!("compare all.json {options}"));
+        let output = { run }.output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let document: Value = serde_json::from_str(&compare("--format json")).unwrap();
+    assert_eq!(document["significance_test"], "paired");
+    assert_eq!(document["baseline"], "z");
+    let paired = compare("");
+    assert!(paired.contains("  worse\n"), "{paired}");
+    assert!(
+        paired.contains("valid after any number of blocks"),
+        "{paired}"
+    );
+    // The common noise of 20 % hides the difference of 3 % if the runs are independent samples.
+    let independent = compare("--by env --baseline z");
+    assert!(independent.contains("Mann-Whitney"), "{independent}");
+    assert!(!independent.contains("worse"), "{independent}");
+    assert_eq!(compare("--by env --baseline z --test paired"), paired);
+
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/examples/quiet");
+    let run = wbench(
+        workspace.path(),
+        &format!("compare {example} --test paired"),
+    );
+    let output = { run }.output().unwrap();
+    assert_ended(&output, 2);
+    assert!(text(&output.stderr).contains("is not part of one"));
 }

@@ -70,10 +70,11 @@ enum Subcommands {
     /// Count primes by trial division with 64-bit divide instructions
     #[command(after_help = "Example:\n  wbench cpu --threads 4 --time 60 --events 0")]
     Cpu(Box<CpuArgs>),
-    /// Read or write a block of memory repeatedly
-    #[command(
-        after_help = "Example:\n  wbench memory --oper read --block-size 1M --total-size 1T --time 30"
-    )]
+    /// Read or write a block of memory repeatedly, or measure its latency
+    #[command(after_help = "\
+Examples:
+  wbench memory --oper read --block-size 1M --total-size 1T --time 30
+  wbench memory --oper chase --block-size 64M --time 5      latency of dependent loads")]
     Memory(Box<MemoryArgs>),
     /// Read and write a set of files: prepare, run and clean up, or a single step
     #[command(

@@ -49,16 +49,6 @@ pub fn options(test: &str) -> Vec<TestOption> {
         .collect()
 }
 
-/// Whether a test has this option, given with dashes.
-pub(super) fn has_option(test: &str, option: &str) -> bool {
-    let cli = Cli::command();
-    let mut args = cli
-        .find_subcommand(test)
-        .into_iter()
-        .flat_map(clap::Command::get_arguments);
-    args.any(|arg| arg.get_long() == option.strip_prefix("--"))
-}
-
 /// Why options are invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OptionError {
@@ -139,7 +129,7 @@ mod tests {
             error("memory", &[("oper", Some("stare"))]),
             OptionError {
                 option: Some("oper".into()),
-                reason: "invalid value 'stare': expected one of read, write, none".into()
+                reason: "invalid value 'stare': expected one of read, write, chase, none".into()
             }
         );
         let size = error("memory", &[("block-size", Some("1 K"))]);

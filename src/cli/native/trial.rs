@@ -12,7 +12,6 @@ use super::launched::{
     refuse_own_label, this_program,
 };
 use super::numbers::{positive, whole};
-use super::options::has_option;
 use super::sweep::lead;
 use crate::compare::metric::Metric;
 use crate::output::Destination;
@@ -262,16 +261,14 @@ fn default_metric(test: &Test) -> Metric {
 
 /// Replaces the limits of time and events. A test without such limits stays as it is.
 fn with_run_time(typed: RunTemplate, run_time: Duration) -> Result<RunTemplate> {
-    let test = typed.plan.test.name();
-    let limits = [
+    if !typed.plan.test.has_limits() {
+        return Ok(typed);
+    }
+    let mut args = typed.args;
+    for (name, value) in [
         ("--time", run_time.as_secs_f64().to_string()),
         ("--events", "0".to_owned()),
-    ];
-    let limits = limits
-        .into_iter()
-        .filter(|(name, _)| has_option(test, name));
-    let mut args = typed.args;
-    for (name, value) in limits {
+    ] {
         args = without_option(args, name);
         args.extend([name.to_owned(), value]);
     }

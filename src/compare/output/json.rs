@@ -12,8 +12,9 @@ use crate::compare::comparison::{Comparison, ComparisonRow, Entry, ExcludedRun};
 use crate::compare::differences::DifferingField;
 use crate::compare::explain::{Component, Explanation, Part};
 use crate::compare::histogram::Merged;
+use crate::compare::method::Method;
 use crate::compare::metric::{Metric, Timed};
-use crate::compare::stats::{ALPHA, CONFIDENCE, Estimate, SignificanceTest, Summary};
+use crate::compare::stats::{ALPHA, CONFIDENCE, Estimate, Summary};
 use crate::compare::verdict::{CorrectedP, Verdict};
 use crate::histogram::Percentiles;
 use crate::result::{Tool, Warning};
@@ -43,7 +44,7 @@ struct ComparisonDocument<'a> {
     /// Program that made the comparison.
     tool: Tool,
     /// Significance test.
-    significance_test: SignificanceTest,
+    significance_test: Method,
     /// Confidence level of every interval.
     confidence: f64,
     /// Significance level: a difference is significant if `p.holm` is below this.
@@ -182,7 +183,7 @@ impl<'a> ComparisonDocument<'a> {
         Self {
             schema: SCHEMA,
             tool: Tool::this(),
-            significance_test: comparison.significance_test,
+            significance_test: comparison.method,
             confidence: CONFIDENCE,
             alpha: ALPHA,
             corrected: comparison.corrected,

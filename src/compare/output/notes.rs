@@ -3,7 +3,8 @@
 
 use crate::compare::comparison::{Comparison, Entry};
 use crate::compare::differences::{DifferingField, short_list};
-use crate::compare::stats::{ALPHA, CONFIDENCE, EXACT_UP_TO, SignificanceTest};
+use crate::compare::method::Method;
+use crate::compare::stats::{ALPHA, CONFIDENCE, EXACT_UP_TO};
 use crate::compare::verdict::Verdict;
 
 /// Prefix of the fields with the state of a vulnerability each. CPUs of different makers differ in
@@ -133,14 +134,19 @@ fn percent_confidence() -> f64 {
 
 fn about_change(comparison: &Comparison, baseline: &str) -> String {
     let confidence = percent_confidence();
-    match comparison.significance_test {
-        SignificanceTest::MannWhitney => format!(
+    match comparison.method {
+        Method::MannWhitney => format!(
             "change: against {baseline}, median of the ratios of all pairs of runs \
              (Hodges-Lehmann), with the {confidence} % confidence interval of the U test"
         ),
-        SignificanceTest::Welch => format!(
+        Method::Welch => format!(
             "change: against {baseline}, ratio of the means, with Fieller's {confidence} % \
              confidence interval"
+        ),
+        Method::Paired => format!(
+            "change: against {baseline}, ratio within a block, with a {confidence} % confidence \
+             interval that is valid after any number of blocks; of several sessions, their mean, with \
+             the interval of Student's t"
         ),
     }
 }
@@ -155,12 +161,15 @@ fn about_why() -> String {
 }
 
 fn about_p(comparison: &Comparison) -> String {
-    let test = match comparison.significance_test {
-        SignificanceTest::MannWhitney => format!(
+    let test = match comparison.method {
+        Method::MannWhitney => format!(
             "Mann-Whitney U, exact up to {EXACT_UP_TO} runs without ties, else the normal \
              approximation with corrections for ties and continuity"
         ),
-        SignificanceTest::Welch => "Welch's t".into(),
+        Method::Welch => "Welch's t".into(),
+        Method::Paired => {
+            "valid after any number of blocks (betting); of several sessions, Student's t".into()
+        }
     };
     let corrected = match comparison.corrected {
         0 | 1 => String::new(),

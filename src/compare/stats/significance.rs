@@ -2,17 +2,12 @@
 
 use std::cmp::Ordering;
 
-use serde::Serialize;
-
 use super::{Estimate, MannWhitney, Sample, Welch, shift, welch};
 
 /// The significance test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignificanceTest {
     /// Mann-Whitney U: ranks only, no assumption about the shape of the distribution
-    #[default]
     MannWhitney,
     /// Welch's t: means of samples that are near normal, or large
     Welch,

@@ -92,6 +92,8 @@ impl Counters {
 }
 
 impl Stalls {
+    // Not inlined into its six calls.
+    #[inline(never)]
     fn read(file: &Path) -> Self {
         text(file).map_or_else(Self::default, |text| Self::parse(&text))
     }

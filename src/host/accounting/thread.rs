@@ -11,12 +11,8 @@ use nix::unistd::gettid;
 use crate::host::root::SystemRoot;
 
 /// Counters of a thread that is about to wait for the common start.
-///
-/// The wait for a CPU is read here, so that the time until the thread first runs after the start
-/// counts.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadyThread {
-    queued: Option<Duration>,
     migrations: Option<u64>,
 }
 
@@ -24,6 +20,7 @@ pub struct ReadyThread {
 #[derive(Debug, Clone, Copy)]
 pub struct StartedThread {
     ready: ReadyThread,
+    queued: Option<Duration>,
     usage: Option<Usage>,
     cpu: Duration,
 }
@@ -57,15 +54,16 @@ impl ReadyThread {
         let (root, thread) = (SystemRoot::default(), gettid().as_raw());
         Self {
             migrations: migrations(&root, thread),
-            queued: queued(&root, thread),
         }
     }
 
-    /// Reads what must not include the wait for the start: two system calls.
+    /// Reads what must not include the wait for the start, in a few microseconds. The CPU time comes
+    /// last, so that it does not include the readings.
     #[inline(never)]
     pub fn start(self) -> StartedThread {
         StartedThread {
             ready: self,
+            queued: queued(&SystemRoot::default(), gettid().as_raw()),
             usage: thread_usage(),
             cpu: thread_cpu_time(),
         }
@@ -88,7 +86,7 @@ impl StartedThread {
         ThreadActivity {
             cpu,
             user_share: usage.and_then(|usage| user_share(self.usage.as_ref(), &usage)),
-            queued: difference(self.ready.queued, queued, Duration::checked_sub),
+            queued: difference(self.queued, queued, Duration::checked_sub),
             voluntary_switches: grown(Usage::voluntary_context_switches),
             involuntary_switches: grown(Usage::involuntary_context_switches),
             migrations: difference(

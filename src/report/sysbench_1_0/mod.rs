@@ -7,7 +7,7 @@ mod summary;
 
 use super::sysbench::{Text, Verbosity};
 use crate::cli::sysbench_1_0::General;
-use crate::plan::{MemoryOper, MemoryParams, MemoryScope, Test};
+use crate::plan::{MemoryParams, Test};
 use crate::result::EndedBy;
 
 pub use interval::interval;
@@ -90,15 +90,7 @@ pub fn preamble(general: &General, test: &Test, max_events: Option<u64>) -> Stri
 }
 
 fn memory_options(memory: &MemoryParams) -> String {
-    let oper = match memory.oper {
-        MemoryOper::Read => "read",
-        MemoryOper::Write => "write",
-        MemoryOper::None => "none",
-    };
-    let scope = match memory.scope {
-        MemoryScope::Global => "global",
-        MemoryScope::Local => "local",
-    };
+    let (oper, scope) = (memory.oper.name(), memory.scope.name());
     format!(
         "Running memory speed test with the following options:\n  \
            block size: {}KiB\n  \

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::distribution::distribution;
 use crate::cli::sysbench_1_0::General;
 use crate::engine::Snapshot;
-use crate::plan::{MemoryOper, Test};
+use crate::plan::Test;
 use crate::report::statistics::mean_and_deviation;
 use crate::report::sysbench::{Text, Verbosity};
 
@@ -74,7 +74,7 @@ fn test_statistics(test: &Test, part: &Snapshot) -> String {
         Test::Cpu(_) => format!("CPU speed:\n    events per second: {rate:8.2}\n"),
         Test::Memory(memory) => {
             let mut text = format!("Total operations: {events} ({rate:8.2} per second)\n\n");
-            if memory.oper != MemoryOper::None {
+            if memory.moves_bytes() {
                 let mib = events as f64 * memory.block_size_bytes as f64 / MIB;
                 let rate = per_second(mib, part);
                 _ = write!(text, "{mib:.2} MiB transferred ({rate:.2} MiB/sec)\n\n");

@@ -5,9 +5,9 @@ use std::fmt;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::autocorrelation::autocorrelation_time;
-use super::bets::Bets;
+use super::bets::{Bets, Side};
 use super::{Decision, Margin};
-use crate::compare::stats::{ALPHA, ConfidenceInterval, Estimate, Sample};
+use crate::compare::stats::{ALPHA, ConfidenceInterval, Estimate, Outcome, PValue, Sample};
 
 /// Ratio of an environment to the baseline.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,6 +16,8 @@ pub struct PairedRatio {
     pub blocks: usize,
     /// Number of sessions that are a sample of their own.
     pub sessions: usize,
+    /// Two-sided p-value of no difference, valid like the interval.
+    p: PValue,
     /// Natural logarithm of the ratio, with the confidence interval.
     ln: Estimate,
     /// Number of correlated blocks that say as much as an independent one.
@@ -37,6 +39,10 @@ impl PairedRatio {
         Some(Self {
             blocks: log_ratios.len(),
             sessions: 1,
+            p: PValue {
+                p: p_of_no_difference(&bets, autocorrelation_time),
+                smallest: p_of_no_difference(&Bets::on(&vec![1.0; log_ratios.len()]), 1.0),
+            },
             ln: Estimate {
                 value: bets.center()?,
                 interval: bets.interval(log_limit(family) * autocorrelation_time),
@@ -59,6 +65,10 @@ impl PairedRatio {
         Some(Self {
             blocks: sessions.iter().map(Vec::len).sum(),
             sessions: centers.n(),
+            p: PValue {
+                p: p_of_mean(&centers),
+                smallest: 0.0,
+            },
             ln: Estimate {
                 value: mean,
                 interval: half_width(&centers, family).map(|half| ConfidenceInterval {
@@ -68,6 +78,15 @@ impl PairedRatio {
             },
             autocorrelation_time: 1.0,
         })
+    }
+
+    /// Returns the comparison with no difference, as that of other significance tests.
+    pub fn outcome(&self) -> Outcome {
+        Outcome {
+            direction: self.ln.value.total_cmp(&0.0),
+            change: Some(self.change()),
+            p: (self.blocks > 1 && (self.sessions > 1 || self.p.smallest > 0.0)).then_some(self.p),
+        }
     }
 
     /// Whether the interval is at most as wide as that between the limits of a margin.
@@ -124,6 +143,26 @@ impl fmt::Display for PairedRatio {
             None if self.sessions > 1 => f.write_str(" [too few sessions]"),
             None => f.write_str(" [too few blocks]"),
         }
+    }
+}
+
+/// Returns the p-value of a center of 0: the inverse of the largest wealth, for two sides.
+fn p_of_no_difference(bets: &Bets<'_>, autocorrelation_time: f64) -> f64 {
+    let wealths = [Side::Above, Side::Below].map(|side| bets.log_wealth(0.0, side));
+    let largest = wealths[0].max(wealths[1]) / autocorrelation_time;
+    (2.0 * (-largest).exp()).min(1.0)
+}
+
+/// Returns the p-value of a mean of 0, by Student's t.
+fn p_of_mean(sample: &Sample) -> f64 {
+    let n = sample.n() as f64;
+    let error = sample.variance().map(|variance| (variance / n).sqrt());
+    let distribution = StudentsT::new(0.0, 1.0, n - 1.0).ok();
+    match (error, distribution) {
+        (Some(error), Some(distribution)) if error > 0.0 => {
+            2.0 * distribution.sf(sample.mean().abs() / error)
+        }
+        _ => 1.0,
     }
 }
 

@@ -1,6 +1,8 @@
-//! The memory test: each event loads or stores every byte of a block once.
+//! The memory test: each event loads or stores every byte of a block once, or follows a cycle of
+//! dependent loads through it.
 
 mod block;
+mod chase;
 mod touch;
 
 use std::ops::Range;
@@ -16,6 +18,8 @@ use crate::engine::Transfer;
 use crate::engine::{EventLoop, EventSource, Phase, Progress, Timing, Worker};
 use crate::plan::{MemoryAccess, MemoryOper, MemoryParams, MemoryScope, Seed};
 
+use chase::{Chase, lay_cycle};
+
 pub use block::{Block, pages_below};
 
 /// Maximum bytes claimed at once, so that the threads end together.
@@ -29,10 +33,12 @@ pub struct Memory {
     /// One per thread, or one for all.
     blocks: Arc<[Block]>,
     claims: Claims,
+    threads: usize,
 }
 
 impl Memory {
-    /// Maps the blocks and touches each of their pages, so that no event takes a page fault.
+    /// Maps the blocks and touches each of their pages, so that no event takes a page fault; lays the
+    /// cycles of a chase.
     ///
     /// `events` is the total for all `threads` threads; `None` for no limit.
     pub fn new(
@@ -41,26 +47,37 @@ impl Memory {
         events: Option<u64>,
         threads: usize,
     ) -> Result<Self> {
-        let blocks = (0..params.blocks(threads))
+        let blocks: Arc<[Block]> = (0..params.blocks(threads))
             .map(|_| Block::map(params.block_size_bytes, params.hugetlb))
             .collect::<Result<_>>()?;
-        let batch = (BATCH_BYTES / params.block_size_bytes).clamp(1, SHORT_EVENT_BATCH);
+        if let Some(chase) = &params.chase {
+            for (number, block) in blocks.iter().enumerate() {
+                lay_cycle(block, chase, &mut random_stream(seed, number));
+            }
+        }
+        let batch = (BATCH_BYTES / params.event_bytes()).clamp(1, SHORT_EVENT_BATCH);
         Ok(Self {
             params: params.clone(),
             seed,
             blocks,
             claims: Claims::new(events, threads, batch),
+            threads,
         })
     }
+}
+
+/// Returns the random numbers of a thread or a block.
+fn random_stream(seed: Seed, number: usize) -> Xoshiro256PlusPlus {
+    let seed = (u64::from(seed.0.unwrap_or(0)) << 32) | number as u64;
+    Xoshiro256PlusPlus::seed_from_u64(seed)
 }
 
 impl EventSource for Memory {
     type Worker = MemoryWorker;
 
     fn worker(self: Arc<Self>, thread: usize) -> Result<MemoryWorker> {
-        let seed = (u64::from(self.seed.0.unwrap_or(0)) << 32) | thread as u64;
         Ok(MemoryWorker {
-            positions: Xoshiro256PlusPlus::seed_from_u64(seed),
+            positions: random_stream(self.seed, thread),
             thread,
             share: match self.params.equal_shares {
                 true => self.claims.share(),
@@ -101,6 +118,13 @@ impl Worker for MemoryWorker {
         let Some(block) = memory.block_of(self.thread) else {
             return events.run(&mut Repeated::of(claimant, Transfer::None, || {}));
         };
+        if let Some(chase) = &params.chase {
+            let (part, parts) = memory.place_in_block(self.thread);
+            let mut chase = Chase::begin(block, chase, part, parts);
+            return events.run(&mut Repeated::of(claimant, Transfer::None, || {
+                chase.follow();
+            }));
+        }
         let positions = &mut self.positions;
         let reads = params.oper == MemoryOper::Read;
         match (reads, params.access) {
@@ -126,6 +150,14 @@ impl Memory {
         self.blocks.clone()
     }
 
+    /// Returns the place of a thread among those that share its block, and their number.
+    fn place_in_block(&self, thread: usize) -> (usize, usize) {
+        match self.params.scope {
+            MemoryScope::Global => (thread, self.threads),
+            MemoryScope::Local => (0, 1),
+        }
+    }
+
     /// Returns the block that a thread touches; `None` if events are empty.
     fn block_of(&self, thread: usize) -> Option<&Block> {
         match self.params.scope {
@@ -148,6 +180,7 @@ mod tests {
             access: MemoryAccess::Seq,
             hugetlb: false,
             equal_shares: false,
+            chase: None,
         }
     }
 
