@@ -14,6 +14,7 @@ mod cpuid;
 mod dmi;
 #[cfg(test)]
 pub(crate) mod fake;
+mod huge_pages;
 mod machine;
 mod midr;
 mod mitigations;
@@ -31,6 +32,7 @@ mod visibility;
 use crate::result::Host;
 
 pub use cpu_list::CpuList;
+pub use huge_pages::{default_huge_pages, free_huge_pages, transparent_page_bytes};
 pub use machine::{clocksource, clocksources, cpus};
 pub use mounts::is_mount_point;
 pub use noise::{NoiseBefore, noise_start};

@@ -4,16 +4,14 @@ use std::ops::Range;
 
 use nix::unistd::{SysconfVar, sysconf};
 
+use super::huge_pages::transparent_page_bytes;
 use super::root::SystemRoot;
 use crate::result::BlockMemory;
 
 /// Returns the pages below these ranges of addresses, which begin at a page. The values are None
 /// if a range is not mapped, or shares a mapping with other memory.
 pub fn pages_below(root: &SystemRoot, ranges: &[Range<usize>]) -> BlockMemory {
-    let huge_page = root
-        .text("sys/kernel/mm/transparent_hugepage/hpage_pmd_size")
-        .and_then(|size| size.parse().ok())
-        .filter(|&size| size > 0);
+    let huge_page = transparent_page_bytes(root).and_then(|size| usize::try_from(size).ok());
     let below = || {
         let ranges = whole_pages(ranges, usize::try_from(base_page_bytes()?).ok()?);
         let smaps = root.read("proc/self/smaps").ok()?;

@@ -1,6 +1,7 @@
 //! Parameters of the memory test.
 
 mod chase;
+mod pages;
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::size::Size;
 
 pub use chase::{CHASE_LINE_BYTES, CHASE_LOADS, ChaseParams};
+pub use pages::{PageSource, Pages};
 
 /// Parameters of the memory test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,8 +26,11 @@ pub struct MemoryParams {
     pub scope: MemoryScope,
     /// Access pattern within the block.
     pub access: MemoryAccess,
-    /// Allocate the block from the huge page pool.
+    /// Allocate the block from the pool of huge pages of the default size.
     pub hugetlb: bool,
+    /// Pages below the blocks; null: as the kernel's policy is, or from the pool with `hugetlb`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<Pages>,
     /// Each thread does the same number of events, rounded down, as in sysbench 1.0; otherwise the
     /// threads take events from a shared counter.
     #[serde(default)]
@@ -45,12 +50,21 @@ impl MemoryParams {
         }
     }
 
-    /// Memory of all blocks in bytes; 0 if they come from the huge page pool, which has its own
+    /// Where the pages below the blocks come from.
+    pub fn page_source(&self) -> PageSource {
+        match (self.pages, self.hugetlb) {
+            (Some(pages), _) => pages.source(),
+            (None, true) => PageSource::Pool(None),
+            (None, false) => PageSource::Policy,
+        }
+    }
+
+    /// Memory of all blocks in bytes; 0 if they come from a pool of huge pages, which has its own
     /// limits.
     pub fn buffer_bytes(&self, threads: usize) -> u64 {
-        match self.hugetlb {
-            true => 0,
-            false => self
+        match self.page_source() {
+            PageSource::Pool(_) => 0,
+            _ => self
                 .block_size_bytes
                 .saturating_mul(self.blocks(threads) as u64),
         }
@@ -74,6 +88,22 @@ impl MemoryParams {
         }
     }
 
+    /// Returns the chase through as many lines, packed: with the same caches, but few pages.
+    pub fn packed(&self) -> Self {
+        let lines = self
+            .chase
+            .map_or(1, |chase| chase.lines(self.block_size_bytes));
+        let block_size_bytes = lines * CHASE_LINE_BYTES;
+        Self {
+            block_size_bytes,
+            chase: Some(ChaseParams {
+                stride_bytes: CHASE_LINE_BYTES,
+                window_bytes: block_size_bytes,
+            }),
+            ..self.clone()
+        }
+    }
+
     /// Describes the test in one line.
     pub fn title(&self) -> String {
         if self.has_empty_events() {
@@ -83,7 +113,7 @@ impl MemoryParams {
             MemoryScope::Global => "one block for all threads",
             MemoryScope::Local => "one block per thread",
         };
-        let pages = if self.hugetlb { " in huge pages" } else { "" };
+        let pages = self.page_source().title();
         let size = Size(self.block_size_bytes);
         if let Some(chase) = &self.chase {
             return format!("memory: {} in {size} blocks{pages}, {scope}", chase.title());

@@ -30,7 +30,8 @@ pub use fileio::{
 };
 pub use limits::Limits;
 pub use memory::{
-    CHASE_LINE_BYTES, CHASE_LOADS, ChaseParams, MemoryAccess, MemoryOper, MemoryParams, MemoryScope,
+    CHASE_LINE_BYTES, CHASE_LOADS, ChaseParams, MemoryAccess, MemoryOper, MemoryParams,
+    MemoryScope, PageSource, Pages,
 };
 pub use mutex::{MUTEX_BYTES, MutexParams};
 pub use pacing::{Arrival, Arrivals};

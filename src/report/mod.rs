@@ -2,6 +2,7 @@
 
 pub mod environment;
 pub mod rally;
+pub mod series;
 mod statistics;
 pub mod suite;
 pub mod sweep;

@@ -339,8 +339,11 @@ fn per_load(latency: &LoadLatency) -> String {
     let cycles = latency.median_cycles.map_or(String::new(), |cycles| {
         format!(" ({} cycles)", significant(cycles))
     });
+    let walk = latency
+        .walk_ns
+        .map_or(String::new(), |walk| format!(", page walk {}", ns(walk)));
     format!(
-        "median {}{cycles}, mean {}, min {}; {}",
+        "median {}{cycles}, mean {}, min {}{walk}; {}",
         ns(latency.median_ns),
         ns(latency.mean_ns),
         ns(latency.min_ns),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Accounting, Latency};
+use super::{Accounting, Latency, RunResult, Status};
 use crate::plan::{CHASE_LOADS, Test};
 
 /// Pages below the blocks of the memory test at the end of the run, as the kernel reports them
@@ -12,8 +12,7 @@ use crate::plan::{CHASE_LOADS, Test};
 pub struct BlockMemory {
     /// Memory of all blocks, in whole pages.
     pub mapped_bytes: Option<u64>,
-    /// Size of a page of the mapping (KernelPageSize): a base page, or a page of the pool with
-    /// `hugetlb`.
+    /// Size of a page of the mapping (KernelPageSize): a base page, or a page of a pool.
     pub page_bytes: Option<u64>,
     /// Memory of the blocks that is in transparent huge pages (AnonHugePages).
     pub huge_bytes: Option<u64>,
@@ -40,6 +39,10 @@ pub struct LoadLatency {
     /// Cycles per load in the median event, by the mean of the effective clocks before and after the
     /// run; null if these are unknown.
     pub median_cycles: Option<f64>,
+    /// Nanoseconds per load of a page walk: `median_ns` less that of a chase through as many packed
+    /// lines, measured before; null without --walk-cost.
+    #[serde(default)]
+    pub walk_ns: Option<f64>,
 }
 
 impl LoadLatency {
@@ -61,7 +64,21 @@ impl LoadLatency {
             mean_ns: per_load(events.mean),
             min_ns: per_load(events.min as f64),
             median_cycles: accounting.and_then(mean_ghz).map(|ghz| median_ns * ghz),
+            walk_ns: None,
         })
+    }
+}
+
+impl RunResult {
+    /// Records what a page walk costs per load, by the result of a chase through as many packed
+    /// lines.
+    pub fn record_walk_cost(&mut self, packed: &Self) {
+        let reference = packed
+            .load_latency
+            .filter(|_| packed.status == Status::Complete);
+        if let (Some(latency), Some(reference)) = (&mut self.load_latency, reference) {
+            latency.walk_ns = Some(latency.median_ns - reference.median_ns);
+        }
     }
 }
 
@@ -85,6 +102,7 @@ mod tests {
             access: MemoryAccess::Rnd,
             hugetlb: false,
             equal_shares: false,
+            pages: None,
             chase: Some(ChaseParams {
                 stride_bytes: 64,
                 window_bytes: 64 << 10,

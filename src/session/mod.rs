@@ -6,6 +6,7 @@ mod launched;
 mod measure;
 mod native;
 mod progress;
+mod series;
 mod show;
 mod suite;
 mod sweep;

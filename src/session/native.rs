@@ -8,7 +8,7 @@ use anyhow::{Error, Result};
 
 use super::measure::{Measured, lock, measure as measured, prepare};
 use super::progress::{IntervalLines, RunProgress};
-use super::{PREFIX, compare, env, fail, remark, show, suite, sweep, trial};
+use super::{PREFIX, compare, env, fail, remark, series, show, suite, sweep, trial};
 use crate::cli::native::{Action, Cli, Output};
 use crate::exit::Exit;
 use crate::output::{self, Destination, ReservedDestination, WriteMethod, is_out_of_space};
@@ -61,6 +61,7 @@ fn execute(action: Action) -> Result<Exit> {
             files,
             output,
         } => measure(&plan, files, &output),
+        Action::Series(job) => series::run(&job),
         Action::Prepare { files, quiet } => prepare_files(&files, quiet),
         Action::Cleanup { files } => remove_files(&files),
         Action::Suite(job) => suite::run(&job),
@@ -131,7 +132,7 @@ fn deliver(
     printed.and(cleaned).map(|()| written)
 }
 
-fn progress(plan: &RunPlan, output: &Output) -> RunProgress {
+pub(super) fn progress(plan: &RunPlan, output: &Output) -> RunProgress {
     let lines = match (output.quiet, output.report) {
         (true, _) => IntervalLines::Nowhere,
         (false, Some(ReportFormat::Text)) => IntervalLines::Stdout,

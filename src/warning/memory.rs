@@ -4,24 +4,34 @@ use std::fmt;
 
 use super::{Code, Reason};
 use crate::host;
+use crate::plan::PageSource;
 use crate::result::{BlockMemory, RunResult};
 use crate::size::Size;
 
 /// Smallest share of the memory that could be in transparent huge pages, and is, without a warning
-/// if the kernel's policy is to use them always.
+/// if they are requested or the kernel's policy is to use them always.
 pub const HUGE_SHARE: f64 = 0.9;
 
 /// Why the blocks may mislead.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MemoryWarning {
-    /// The pages have this size in bytes, although pages of the pool were requested.
-    NotFromPool(u64),
+    /// The pages have this size in bytes, although pages of a pool, or base pages, were requested.
+    OtherPages {
+        /// Size of the pages in bytes.
+        page_bytes: u64,
+        /// What was requested.
+        requested: String,
+    },
+    /// This much is in transparent huge pages, although base pages were requested.
+    NotBase(u64),
     /// Only this share of what could be in transparent huge pages is.
     NotHuge {
         /// The share.
         share: f64,
         /// What could be in huge pages, in bytes.
         possible_bytes: u64,
+        /// The reason to expect huge pages.
+        because: &'static str,
     },
 }
 
@@ -30,23 +40,49 @@ impl MemoryWarning {
     pub fn of(result: &RunResult) -> Option<Self> {
         let memory = result.memory.as_ref()?;
         let params = result.workload.params.test.memory()?;
-        match params.hugetlb {
-            true => Self::of_pool(memory, host::base_page_bytes()?),
-            false => Self::of_policy(memory, result.host.transparent_hugepage.as_deref()?),
+        let policy = result.host.transparent_hugepage.as_deref();
+        Self::of_pages(memory, params.page_source(), policy)
+    }
+
+    fn of_pages(memory: &BlockMemory, source: PageSource, policy: Option<&str>) -> Option<Self> {
+        let page_bytes = memory.page_bytes;
+        let other = |page_bytes, requested| {
+            Some(Self::OtherPages {
+                page_bytes,
+                requested,
+            })
+        };
+        match source {
+            PageSource::Pool(None) => {
+                let is_base = |&page_bytes: &u64| Some(page_bytes) <= host::base_page_bytes();
+                other(
+                    page_bytes.filter(is_base)?,
+                    "--hugetlb requests huge pages".to_owned(),
+                )
+            }
+            PageSource::Pool(Some(size)) => other(
+                page_bytes.filter(|&it| it != size)?,
+                format!("--pages {} requests others", Size(size)),
+            ),
+            PageSource::Base => memory
+                .huge_bytes
+                .filter(|&bytes| bytes > 0)
+                .map(Self::NotBase),
+            PageSource::Transparent => Self::of_huge_share(memory, "--pages thp requests them"),
+            PageSource::Policy => {
+                Self::of_huge_share(memory, "the kernel's policy is to use them always")
+                    .filter(|_| policy == Some("always"))
+            }
         }
     }
 
-    fn of_pool(memory: &BlockMemory, base_page_bytes: u64) -> Option<Self> {
-        let page_bytes = memory.page_bytes?;
-        (page_bytes <= base_page_bytes).then_some(Self::NotFromPool(page_bytes))
-    }
-
-    fn of_policy(memory: &BlockMemory, policy: &str) -> Option<Self> {
+    fn of_huge_share(memory: &BlockMemory, because: &'static str) -> Option<Self> {
         let possible_bytes = memory.huge_possible_bytes.filter(|&bytes| bytes > 0)?;
         let share = memory.huge_bytes? as f64 / possible_bytes as f64;
-        (policy == "always" && share < HUGE_SHARE).then_some(Self::NotHuge {
+        (share < HUGE_SHARE).then_some(Self::NotHuge {
             share,
             possible_bytes,
+            because,
         })
     }
 }
@@ -60,20 +96,30 @@ impl Reason for MemoryWarning {
 impl fmt::Display for MemoryWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotFromPool(page_bytes) => write!(
+            Self::OtherPages {
+                page_bytes,
+                requested,
+            } => write!(
                 f,
-                "the blocks are in pages of {}, although --hugetlb requests huge pages: this is \
-                 not the speed with huge pages",
+                "blocks are in pages of {}, although {requested}: this is not the speed with the \
+                 pages requested",
                 Size(*page_bytes)
+            ),
+            Self::NotBase(huge_bytes) => write!(
+                f,
+                "--pages 4K requests base pages, but {} of the blocks are in transparent huge pages: \
+                 this is not the speed with base pages",
+                Size(*huge_bytes)
             ),
             Self::NotHuge {
                 share,
                 possible_bytes,
+                because,
             } => write!(
                 f,
-                "the kernel's policy is to use transparent huge pages always, but only {:.0} % of \
-                 the {} that could be in them are: memory is fragmented, or they are disabled for \
-                 this process; another run may be faster",
+                "{because}, but only {:.0} % of the {} that could be in transparent huge pages are: \
+                 memory is fragmented, or they are disabled for this process or altogether; another \
+                 run may be faster",
                 share * 100.0,
                 Size(*possible_bytes)
             ),
@@ -96,35 +142,68 @@ mod tests {
     }
 
     #[test]
-    fn base_pages_instead_of_pages_from_the_pool_are_a_warning() {
-        let of = |page_bytes| MemoryWarning::of_pool(&memory(page_bytes, 0, 0), 4096);
-        assert_eq!(of(4096), Some(MemoryWarning::NotFromPool(4096)));
-        assert_eq!(of(2 << 20), None);
-        assert_eq!(MemoryWarning::of_pool(&BlockMemory::default(), 4096), None);
+    fn pages_of_another_size_than_that_of_the_pool_are_a_warning() {
+        let of = |page_bytes, size| {
+            let memory = memory(page_bytes, 0, 0);
+            MemoryWarning::of_pages(&memory, PageSource::Pool(size), Some("always"))
+        };
+        let base = host::base_page_bytes().unwrap();
+        assert!(of(base, None).unwrap().to_string().contains("--hugetlb"));
+        assert_eq!(of(2 << 20, None), None);
+        assert_eq!(of(2 << 20, Some(2 << 20)), None);
+        for other in [base, 1 << 30] {
+            let sentence = of(other, Some(2 << 20)).unwrap().to_string();
+            assert!(sentence.contains("although --pages 2M"), "{sentence}");
+        }
+        let unknown = BlockMemory::default();
+        let of = |source| MemoryWarning::of_pages(&unknown, source, None);
+        assert_eq!(of(PageSource::Pool(None)), None);
+        assert_eq!(of(PageSource::Pool(Some(1 << 30))), None);
     }
 
     #[test]
-    fn missing_huge_pages_are_a_warning_only_if_the_policy_is_to_use_them_always() {
+    fn transparent_huge_pages_are_a_warning_if_base_pages_are_requested() {
+        let of =
+            |huge| MemoryWarning::of_pages(&memory(4096, huge, 4 << 20), PageSource::Base, None);
+        assert_eq!(of(0), None);
+        let sentence = of(2 << 20).unwrap().to_string();
+        assert!(sentence.contains("2M of the blocks are"), "{sentence}");
+    }
+
+    #[test]
+    fn missing_huge_pages_are_a_warning_if_they_are_requested_or_the_policy_is_to_use_them_always()
+    {
         let possible = 1000 << 20;
         let threshold = (HUGE_SHARE * possible as f64) as u64;
-        let of = |huge, policy| MemoryWarning::of_policy(&memory(4096, huge, possible), policy);
-        assert_eq!(of(threshold, "always"), None);
-        let found = of(threshold - 1, "always").unwrap();
-        assert_eq!(found.code(), Code::BlockPages);
-        let sentence = found.to_string();
-        assert!(sentence.contains("90 % of the 1000M"), "{sentence}");
+        let of = |huge, source, policy| {
+            MemoryWarning::of_pages(&memory(4096, huge, possible), source, Some(policy))
+        };
+        for (source, policy) in [
+            (PageSource::Policy, "always"),
+            (PageSource::Transparent, "always"),
+            (PageSource::Transparent, "madvise"),
+            (PageSource::Transparent, "never"),
+        ] {
+            assert_eq!(of(threshold, source, policy), None);
+            let found = of(threshold - 1, source, policy).unwrap();
+            assert_eq!(found.code(), Code::BlockPages);
+            let sentence = found.to_string();
+            assert!(sentence.contains("90 % of the 1000M"), "{sentence}");
+        }
         for policy in ["madvise", "never"] {
-            assert_eq!(of(0, policy), None);
+            assert_eq!(of(0, PageSource::Policy, policy), None);
         }
     }
 
     #[test]
     fn a_block_without_room_for_a_huge_page_gives_no_warning() {
-        assert_eq!(
-            MemoryWarning::of_policy(&memory(4096, 0, 0), "always"),
-            None
-        );
-        let unknown = BlockMemory::default();
-        assert_eq!(MemoryWarning::of_policy(&unknown, "always"), None);
+        for memory in [memory(4096, 0, 0), BlockMemory::default()] {
+            for source in [PageSource::Policy, PageSource::Transparent] {
+                assert_eq!(
+                    MemoryWarning::of_pages(&memory, source, Some("always")),
+                    None
+                );
+            }
+        }
     }
 }

@@ -48,7 +48,7 @@ fn help_is_printed_to_standard_output_and_names_every_subcommand() {
 #[test]
 fn help_states_units_and_defaults() {
     assert!(
-        is_match(r"(?s)--block-size <SIZE>.*powers of 1024.*\[default: 1K\]")
+        is_match(r"(?s)--block-size <SIZES>.*powers of 1024.*\[default: 1K\]")
             .unwrap()
             .eval(&help_of("memory"))
     );

@@ -168,10 +168,13 @@ fn the_report_of_a_chase_states_the_time_per_load() {
 #[test]
 fn options_that_do_not_suit_the_operation_are_refused() {
     for (args, error) in [
-        ("--stride 4K", "--stride and --window require --oper chase"),
+        (
+            "--stride 4K",
+            "--stride, --window and --walk-cost require --oper chase",
+        ),
         (
             "--oper read --window 4K",
-            "--stride and --window require --oper chase",
+            "--stride, --window and --walk-cost require --oper chase",
         ),
         (
             "--oper chase --access seq",
@@ -234,6 +237,103 @@ fn intervals_of_all_threads_add_up_to_all_bytes() {
     }
     let written = number(&result, "/totals/bytes_written") / f64::from(1 << 20);
     assert!((mib - written).abs() < 1e-3, "{mib} of {written} MiB");
+}
+
+#[test]
+fn the_pages_requested_are_confirmed_or_a_warning_says_what_was_used_instead() {
+    for pages in ["4K", "thp"] {
+        let args = format!("memory --oper chase --block-size 4M --events 3 --pages {pages}");
+        let result = result_of(Path::new("."), &args);
+        assert_eq!(result["workload"]["params"]["pages"], pages);
+        let huge = result["memory"]["huge_bytes"].as_u64();
+        let warnings = result["warnings"].as_array().unwrap();
+        let warned = warnings.iter().any(|it| it["code"] == "block-pages");
+        let as_requested = match (pages, huge) {
+            (_, None) => true,
+            ("4K", Some(huge)) => huge == 0,
+            (_, Some(huge)) => huge as f64 >= 0.9 * f64::from(4 << 20),
+        };
+        assert_eq!(warned, !as_requested, "{pages}: {huge:?}, {warnings:?}");
+    }
+}
+
+#[test]
+fn huge_pages_that_are_not_in_their_pool_are_an_error_that_says_what_to_do() {
+    for (pages, kib) in [("2M", 2048), ("1G", 1048576)] {
+        let pool = format!("/sys/kernel/mm/hugepages/hugepages-{kib}kB");
+        let free = std::fs::read_to_string(format!("{pool}/free_hugepages"));
+        if free.is_ok_and(|free| free.trim() != "0") {
+            continue;
+        }
+        let args = format!("memory --events 3 --block-size 64M --pages {pages}");
+        wbench(Path::new("."), &args)
+            .assert()
+            .code(1)
+            .stdout("")
+            .stderr(starts_with(format!("wbench: --pages {pages}: ")).and(contains(pool)));
+    }
+    wbench(Path::new("."), "memory --pages 2M --hugetlb")
+        .assert()
+        .code(2);
+}
+
+#[test]
+fn several_block_sizes_give_a_table_and_an_array_of_results() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = "memory --oper chase --block-size 4K..16K,1M --events 3 --json all.json";
+    wbench(dir.path(), args).assert().success().stdout(
+        starts_with("memory: dependent loads in blocks of 4K to 1M, ")
+            .and(contains("block size  ns/load"))
+            .and(contains(" 8K  "))
+            .and(contains(" 1M  ")),
+    );
+    let text = std::fs::read_to_string(dir.path().join("all.json")).unwrap();
+    let results: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let sizes: Vec<_> = results
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|result| result["workload"]["params"]["block_size_bytes"].as_u64())
+        .collect();
+    assert_eq!(sizes, [4096, 8192, 16384, 1 << 20].map(Some));
+    wbench(dir.path(), "compare all.json --vary block_size_bytes")
+        .assert()
+        .success();
+}
+
+#[test]
+fn the_cost_of_page_walks_is_that_of_spread_lines_less_that_of_packed_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = "memory --oper chase --walk-cost --block-size 1M --events 3 --json walk.json";
+    wbench(dir.path(), args)
+        .assert()
+        .success()
+        .stdout(contains("page walk"));
+    let text = std::fs::read_to_string(dir.path().join("walk.json")).unwrap();
+    let results: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let of = |run: usize, path: &str| number(&results[run], path);
+    assert_eq!(results.as_array().unwrap().len(), 2);
+    for run in [0, 1] {
+        assert_eq!(of(run, "/load_latency/lines"), 256.0);
+    }
+    assert_eq!(of(0, "/workload/params/block_size_bytes"), 256.0 * 64.0);
+    assert!(results[0]["load_latency"]["walk_ns"].is_null());
+    let difference = of(1, "/load_latency/median_ns") - of(0, "/load_latency/median_ns");
+    assert_eq!(of(1, "/load_latency/walk_ns"), difference);
+}
+
+#[test]
+fn a_measurement_of_a_sweep_has_one_block_size() {
+    for options in [
+        "--block-size 4K,8K",
+        "--oper chase --walk-cost --block-size 8K",
+    ] {
+        let args = format!("sweep --concurrency 1 --count 1 --json x -- memory {options}");
+        wbench(Path::new("."), &args)
+            .assert()
+            .failure()
+            .stderr(contains("expected one block size"));
+    }
 }
 
 fn free_huge_pages() -> u64 {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::options::ONE_RUN;
 use super::{Action, Cli};
 use crate::plan::{FileHandling, Test};
 use crate::sweep::launcher::{Launcher, Placeholders, names_option};
@@ -73,6 +74,9 @@ pub(super) fn measurement(args: Vec<String>) -> Result<RunTemplate> {
     };
     let filled = args.iter().map(|arg| example.fill(arg, None).into_owned());
     let command = parse(filled.collect())?;
+    if matches!(command, Action::Series(_)) {
+        bail!("invalid measurement '{}': {ONE_RUN}", args.join(" "));
+    }
     let Action::Measure {
         plan,
         files,

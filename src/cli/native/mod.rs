@@ -1,5 +1,6 @@
 //! The native command line. Its defaults are the parameters of the KEK study (HEPiX 2015).
 
+mod block_sizes;
 mod common;
 mod cpu;
 mod env;
@@ -28,6 +29,7 @@ use crate::output::Destination;
 use crate::plan::{FileHandling, FilePlan, RunPlan};
 
 pub use common::Output;
+pub use memory::{SeriesJob, SeriesPoint};
 pub use suite::SuiteJob;
 pub use sweep::SweepJob;
 pub use trial::TrialJob;
@@ -74,7 +76,8 @@ enum Subcommands {
     #[command(after_help = "\
 Examples:
   wbench memory --oper read --block-size 1M --total-size 1T --time 30
-  wbench memory --oper chase --block-size 64M --time 5      latency of dependent loads")]
+  wbench memory --oper chase --block-size 64M --time 5         latency of dependent loads
+  wbench memory --oper chase --block-size 4K..256M --time 1    latency of all caches")]
     Memory(Box<MemoryArgs>),
     /// Read and write a set of files: prepare, run and clean up, or a single step
     #[command(
@@ -167,6 +170,8 @@ pub enum Action {
         /// Where the result goes.
         output: Output,
     },
+    /// Run the memory test with several block sizes.
+    Series(Box<SeriesJob>),
     /// Create test files.
     Prepare {
         /// The file set.

@@ -17,6 +17,9 @@ const COMMAND_OPTIONS: [&str; 9] = [
     "help", "start-at", "json", "label", "format", "quiet", "keep", "dir", "recreate",
 ];
 
+/// Why a series is refused where a single run is expected.
+pub(super) const ONE_RUN: &str = "several block sizes and --walk-cost give several runs: expected one block size, without --walk-cost";
+
 /// An option of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestOption {
@@ -74,6 +77,7 @@ pub fn plan(test: &str, options: &[(&str, Option<&str>)]) -> Result<RunPlan, Opt
     let cli = Cli::of(arguments).map_err(|error| OptionError::from(&error))?;
     match cli.into_action() {
         Ok(Action::Measure { plan, .. }) => Ok(*plan),
+        Ok(Action::Series(_)) => Err(invalid(ONE_RUN.to_owned())),
         Ok(_) => Err(invalid(format!("unknown test '{test}'"))),
         Err(error) => Err(invalid(describe(&error))),
     }

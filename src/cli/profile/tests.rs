@@ -186,7 +186,7 @@ fn an_invalid_profile_is_reported_with_line_key_and_accepted_values() {
             "test = \"memory\"\noper = \"stare\"",
             &[
                 ":5: ",
-                "oper: invalid value 'stare': expected one of read, write, none",
+                "oper: invalid value 'stare': expected one of read, write, chase, none",
             ],
         ),
         (

@@ -136,6 +136,7 @@ impl Values<'_> {
             access: self.one_of("memory-access-mode", &modes)?,
             hugetlb: self.switch("memory-hugetlb"),
             equal_shares: false,
+            pages: None,
             chase: None,
         }
         .validated()

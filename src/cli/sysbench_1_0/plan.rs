@@ -160,6 +160,7 @@ impl TestValues<'_> {
             access: self.one_of("memory-access-mode", &modes)?,
             hugetlb: self.switch("memory-hugetlb"),
             equal_shares: true,
+            pages: None,
             chase: None,
         };
         Ok(params.validated()?)

@@ -176,6 +176,7 @@ mod tests {
     use rand::rngs::Xoshiro256PlusPlus;
 
     use super::*;
+    use crate::plan::PageSource;
 
     fn params(stride_bytes: u64, window_bytes: u64) -> ChaseParams {
         ChaseParams {
@@ -186,7 +187,7 @@ mod tests {
 
     /// Lays a cycle and returns the offsets of its lines in the order of the loads, from the start.
     fn order(size: u64, params: &ChaseParams, seed: u64) -> Vec<usize> {
-        let block = Block::map(size, false).unwrap();
+        let block = Block::map(size, PageSource::Policy).unwrap();
         lay_cycle(&block, params, &mut Xoshiro256PlusPlus::seed_from_u64(seed));
         let begin = Chase::begin(&block, params, 0, 1).at;
         let mut at = begin;
@@ -259,7 +260,7 @@ mod tests {
     #[test]
     fn an_event_follows_the_cycle_and_continues_where_the_last_one_ended() {
         let params = params(64, 64 * 5);
-        let block = Block::map(64 * 5, false).unwrap();
+        let block = Block::map(64 * 5, PageSource::Policy).unwrap();
         lay_cycle(&block, &params, &mut Xoshiro256PlusPlus::seed_from_u64(3));
         for follow in [arch::follow, portable::follow] {
             let mut chase = Chase::begin(&block, &params, 0, 1);
@@ -280,7 +281,7 @@ mod tests {
 
     #[test]
     fn threads_begin_at_different_parts_of_a_shared_cycle() {
-        let block = Block::map(4096, false).unwrap();
+        let block = Block::map(4096, PageSource::Policy).unwrap();
         let begin = |part| Chase::begin(&block, &params(64, 4096), part, 4).at;
         let offsets = [0, 1, 2, 3].map(|part| begin(part) as usize - block.start() as usize);
         assert_eq!(offsets, [0, 1024, 2048, 3072]);

@@ -48,7 +48,7 @@ impl Memory {
         threads: usize,
     ) -> Result<Self> {
         let blocks: Arc<[Block]> = (0..params.blocks(threads))
-            .map(|_| Block::map(params.block_size_bytes, params.hugetlb))
+            .map(|_| Block::map(params.block_size_bytes, params.page_source()))
             .collect::<Result<_>>()?;
         if let Some(chase) = &params.chase {
             for (number, block) in blocks.iter().enumerate() {
@@ -180,6 +180,7 @@ mod tests {
             access: MemoryAccess::Seq,
             hugetlb: false,
             equal_shares: false,
+            pages: None,
             chase: None,
         }
     }

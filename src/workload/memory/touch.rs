@@ -219,6 +219,7 @@ use portable as arch;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::PageSource;
     use rand::SeedableRng;
     use rand::rngs::Xoshiro256PlusPlus;
 
@@ -235,7 +236,7 @@ mod tests {
     fn a_write_stores_every_byte_and_none_beyond() {
         for len in [4, 8, 12, 16, 20, 60, 64, 68, 124, 1024, 4092, 4096, 4100] {
             for store in [arch::store_all, portable::store_all] {
-                let block = Block::map(8192, false).unwrap();
+                let block = Block::map(8192, PageSource::Policy).unwrap();
                 let before = bytes(&block);
                 store(block.start(), len);
                 let after = bytes(&block);
@@ -249,7 +250,7 @@ mod tests {
     fn a_read_changes_nothing_and_stays_within_its_mapping() {
         for len in [4u64, 20, 64, 1024, 4092, 4096] {
             for load in [arch::load_all, portable::load_all] {
-                let block = Block::map(len, false).unwrap();
+                let block = Block::map(len, PageSource::Policy).unwrap();
                 let before = bytes(&block);
                 load(block.start(), block.size());
                 assert_eq!(bytes(&block), before);
@@ -259,7 +260,7 @@ mod tests {
 
     #[test]
     fn random_writes_reach_every_word_and_none_beyond() {
-        let block = Block::map(64, false).unwrap();
+        let block = Block::map(64, PageSource::Policy).unwrap();
         let mut positions = Xoshiro256PlusPlus::seed_from_u64(7);
         (0..100).for_each(|_| store_at_random(&block, &mut positions));
         assert_eq!(bytes(&block), expected(64));
@@ -267,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_random_event_stores_fewer_words_than_the_block_has_because_some_are_drawn_twice() {
-        let block = Block::map(4096, false).unwrap();
+        let block = Block::map(4096, PageSource::Policy).unwrap();
         store_at_random(&block, &mut Xoshiro256PlusPlus::seed_from_u64(7));
         let stored = bytes(&block)
             .chunks(4)
