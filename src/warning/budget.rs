@@ -33,7 +33,9 @@ impl BudgetWarning {
     /// Returns the warnings of a run.
     pub fn of(result: &RunResult) -> Vec<Self> {
         let test = &result.workload.params.test;
-        let never_waits = test.never_waits().then(|| test.name());
+        // With --rate, threads sleep until their next event.
+        let is_closed_loop = result.workload.params.rate_per_s.is_none();
+        let never_waits = (test.never_waits() && is_closed_loop).then(|| test.name());
         result.accounting.as_ref().map_or_else(Vec::new, |budget| {
             Self::of_budget(budget, result.noise.runqueue_wait_s, never_waits)
         })

@@ -45,6 +45,15 @@ fn assert_open_loop(result: &Value, rate: f64, args: &str) {
 }
 
 #[test]
+fn threads_that_wait_for_their_next_event_are_blocked_without_a_warning() {
+    let args = "cpu --max-prime 100 --rate 50 --arrival uniform --events 20";
+    let result = result_of(Path::new("."), args);
+    let share = number(&result, "/accounting/blocked_s") / number(&result, "/accounting/thread_s");
+    assert!(share > 0.0, "{result:#}");
+    assert!(!codes(&result).contains(&"blocked"), "{result:#}");
+}
+
+#[test]
 fn every_test_and_engine_starts_its_events_when_they_arrive() {
     let fileio = "fileio --files 3 --total-size 1200K --flags none --events 100";
     let mut commands: Vec<String> = [
