@@ -17,4 +17,5 @@ mod memory;
 mod result_file;
 mod suite;
 mod sweep;
+mod trial;
 mod validate;

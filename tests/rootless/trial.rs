@@ -474,3 +474,17 @@ fn compare_pairs_the_runs_of_a_trial_unless_told_otherwise() {
     assert_ended(&output, 2);
     assert!(text(&output.stderr).contains("is not part of one"));
 }
+
+#[test]
+fn a_clock_that_is_set_back_during_a_block_drops_this_block_only() {
+    let workspace = Workspace::new();
+    let past = "if [ $b = 4 ]; then sed -E \"s/(\\\"started_at\\\": \\\")[^\\\"]*/\\12001-01-01T00:00:00Z/\"; \
+                else cat; fi | sed";
+    let stepped = rated("b", SAME).replacen("sed", past, 1);
+    let output = workspace.trial("--seed 5", &[&rated("a", SAME), &stepped], TRIVIAL);
+    assert_ended(&output, 0);
+    let table = text(&output.stdout);
+    assert!(table.contains("1 block dropped"), "{table}");
+    assert!(table.contains("block 4, b: "), "{table}");
+    assert!(table.contains("the clock of its host is wrong"), "{table}");
+}

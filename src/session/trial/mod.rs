@@ -334,7 +334,10 @@ fn print_report(job: &TrialJob, table: &str) -> Result<()> {
     };
     let path = path.display().to_string();
     let path = shlex::try_quote(&path)?;
-    output::print(&format!("{table}\nresults in {}\n", terminal::line(&path)))
+    output::print(&format!(
+        "{table}\nresults in {path}; for causes and what else differed:\n  wbench compare {path}\n",
+        path = terminal::line(&path)
+    ))
 }
 
 impl Trial {
