@@ -97,7 +97,7 @@ tools:
 
 # Compares wbench with sysbench, fio and dd, alternating runs, and the open loop with its laws.
 bench: tools
-	cargo bench --bench accounting --bench peers --bench fileio --bench compare --bench trial
+	cargo bench --bench accounting --bench peers --bench fileio --bench compare --bench trial --bench open_loop
 
 # Regenerates the JSON Schema of the result file from src/result/.
 schema:
