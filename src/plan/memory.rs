@@ -131,7 +131,7 @@ impl MemoryParams {
     /// Checks the sizes.
     ///
     /// Fails if the block size is not a positive multiple of 4, exceeds the address space or does not
-    /// suit the chase, or the total is 0.
+    /// suit the chase.
     pub fn validated(self) -> Result<Self> {
         ensure!(
             self.block_size_bytes > 0 && self.block_size_bytes.is_multiple_of(4),
@@ -142,10 +142,6 @@ impl MemoryParams {
             isize::try_from(self.block_size_bytes).is_ok(),
             "invalid memory block size {}: larger than the address space",
             self.block_size_bytes
-        );
-        ensure!(
-            self.total_size_bytes > 0 || self.equal_shares,
-            "invalid total memory size 0: expected at least 1"
         );
         if let Some(chase) = &self.chase {
             chase.check(self.block_size_bytes)?;

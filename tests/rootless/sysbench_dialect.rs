@@ -551,10 +551,6 @@ fn invalid_arguments_are_refused_with_option_value_and_accepted_values() {
             "--memory-block-size=1k",
         ),
         ("--test=memory --memory-block-size=10 run", "multiple of 4"),
-        (
-            "--test=memory --memory-total-size=0 run",
-            "--memory-total-size=0",
-        ),
         ("--test=memory --memory-oper=erase run", "read, write, none"),
         ("--test=memory --memory-scope=near run", "global, local"),
         ("--test=memory --memory-access-mode=zigzag run", "seq, rnd"),
@@ -752,11 +748,13 @@ fn a_run_without_limits_has_a_warning_and_one_without_requests_no_percentile() {
         "{memory}"
     );
     assert!(memory.contains("Operations performed: 1024 ("), "{memory}");
-    for test in ["cpu", "threads", "mutex"] {
-        let empty = report(
-            Path::new("."),
-            &format!("--test={test} --max-requests=0 --max-time=9 run"),
-        );
+    for test in [
+        "cpu --max-requests=0",
+        "threads --max-requests=0",
+        "mutex --max-requests=0",
+        "memory --memory-total-size=0",
+    ] {
+        let empty = report(Path::new("."), &format!("--test={test} --max-time=9 run"));
         assert!(empty.starts_with(BANNER), "{empty}");
         assert!(
             empty.contains("total number of events:              0\n"),

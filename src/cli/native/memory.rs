@@ -93,6 +93,10 @@ impl MemoryArgs {
     }
 
     fn params(&self, block_size: Size) -> Result<MemoryParams> {
+        ensure!(
+            self.total_size.0 > 0,
+            "invalid total memory size 0: expected at least 1"
+        );
         let chase = self.chase(block_size)?;
         let access = match chase {
             Some(_) => MemoryAccess::Rnd,

@@ -130,7 +130,7 @@ impl Values<'_> {
         let modes = [("seq", MemoryAccess::Seq), ("rnd", MemoryAccess::Rnd)];
         MemoryParams {
             block_size_bytes: self.size("memory-block-size")?,
-            total_size_bytes: self.size("memory-total-size")?,
+            total_size_bytes: self.size_or_zero("memory-total-size")?,
             oper: self.one_of("memory-oper", &opers)?,
             scope: self.one_of("memory-scope", &scopes)?,
             access: self.one_of("memory-access-mode", &modes)?,

@@ -89,9 +89,18 @@ impl<'a> Values<'a> {
     }
 
     pub fn size(&self, name: &str) -> Result<u64> {
+        let bytes = self.size_or_zero(name)?;
+        ensure!(
+            bytes > 0,
+            "--{name}={}: expected a size above 0",
+            self.text(name)
+        );
+        Ok(bytes)
+    }
+
+    pub fn size_or_zero(&self, name: &str) -> Result<u64> {
         let text = self.text(name);
         let Size(bytes) = text.parse().with_context(|| format!("--{name}={text}"))?;
-        ensure!(bytes > 0, "--{name}={text}: expected a size above 0");
         Ok(bytes)
     }
 
