@@ -1,5 +1,6 @@
 //! Text logs of sysbench compared with results: each number is the one in the text.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -140,15 +141,13 @@ fn cpu_runs_with_the_loops_of_different_versions_are_kept_apart() {
     let comparison = wbench("compare old.log new.log native.json --format json");
     let comparison: Value = serde_json::from_slice(&comparison).unwrap();
     let rows = comparison["rows"].as_array().unwrap().iter();
-    let rows: Vec<(&str, Vec<&str>)> = rows
+    let rows: BTreeMap<&str, Vec<&str>> = rows
         .map(|row| {
             let groups = row["groups"].as_array().unwrap().iter();
             let names = groups.filter_map(|group| group["group"].as_str());
             (row["params"]["bound"].as_str().unwrap(), names.collect())
         })
         .collect();
-    assert_eq!(
-        rows,
-        [("double", vec!["new"]), ("integer", vec!["old", "native"])]
-    );
+    let expected = [("double", vec!["new"]), ("integer", vec!["old", "native"])];
+    assert_eq!(rows, BTreeMap::from(expected));
 }
