@@ -386,3 +386,15 @@ fn thread_statistics(number: usize, thread: &ThreadTotals) -> String {
         thread.events,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_are_listed_at_the_debug_level_only() {
+        let listed = |verbosity, threads| started(verbosity, threads).matches("Runner").count();
+        assert_eq!(listed(Verbosity::DEBUG, 3), 3);
+        assert_eq!(listed(Verbosity::INFO, u64::MAX), 0);
+    }
+}
