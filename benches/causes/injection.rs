@@ -133,7 +133,7 @@ fn stop_for_a_while(child: &mut Child) -> Result<bool> {
     Ok(in_time)
 }
 
-/// CPU time of the worker thread of a process in the measured run; `None` if there is none.
+/// CPU time of the worker thread of a process in the measured run; `None` without one.
 fn cpu_time_of_worker(id: u32) -> Result<Option<Duration>> {
     for task in fs::read_dir(format!("/proc/{id}/task"))? {
         let task = task?;

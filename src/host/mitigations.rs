@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::root::{SystemRoot, text};
 
-/// Returns the state of each vulnerability that the kernel knows, in the kernel's words; None if
+/// Returns the state of each vulnerability that the kernel knows, as the kernel describes it; None if
 /// one of them cannot be read.
 pub(super) fn mitigations(root: &SystemRoot) -> Option<BTreeMap<String, String>> {
     let state = |path: PathBuf| {

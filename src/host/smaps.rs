@@ -8,8 +8,8 @@ use super::huge_pages::transparent_page_bytes;
 use super::root::SystemRoot;
 use crate::result::BlockMemory;
 
-/// Returns the pages below these ranges of addresses, which begin at a page. The values are None
-/// if a range is not mapped, or shares a mapping with other memory.
+/// Returns the pages below these ranges of addresses, which begin at a page. Unknown if a
+/// range is not mapped, or shares a mapping with other memory.
 pub fn pages_below(root: &SystemRoot, ranges: &[Range<usize>]) -> BlockMemory {
     let huge_page = transparent_page_bytes(root).and_then(|size| usize::try_from(size).ok());
     let below = || {

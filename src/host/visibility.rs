@@ -62,7 +62,7 @@ fn by_reason<'a>(unknown: impl Iterator<Item = (&'a str, String)>) -> Vec<NotVis
     all
 }
 
-/// Selects the sources of the values that are None.
+/// Selects the sources of the unknown values.
 macro_rules! missing {
     ($($value:expr => $field:literal, $path:literal, $hint:literal;)+) => {
         [$($value.is_none().then_some(Source { field: $field, path: $path, hint: $hint })),+]
@@ -92,14 +92,14 @@ fn unknown_of_host(host: &Host) -> Vec<Source> {
             "the kernel was built without CONFIG_KSM";
         host.virtualization => "host.virtualization", "",
             "neither the CPU nor the firmware nor the kernel names a hypervisor, or proves that \
-             there is none";
+             this is bare metal";
         host.virtualization_extensions => "host.virtualization_extensions", "",
             "only x86-64 CPUs report to programs whether they can run guests";
         host.kvm_nested => "host.kvm_nested", "",
             "the module kvm_intel or kvm_amd is not loaded";
         host.virtio => "host.virtio", "/sys/bus", "the devices cannot be listed";
         host.container => "host.container", "",
-            "no container runtime left a trace, but nothing proves that there is none";
+            "no trace of a container runtime was found, but nothing proves that this is not a container";
         confinement.seccomp => "host.confinement.seccomp", "/proc/self/status",
             "the kernel was built without CONFIG_SECCOMP";
         confinement.seccomp_filters => "host.confinement.seccomp_filters", "/proc/self/status",

@@ -23,7 +23,7 @@ pub struct Host {
     /// Cores and NUMA nodes of these CPUs.
     #[serde(default)]
     pub topology: Topology,
-    /// Vulnerabilities of the CPU, and the kernel's mitigations in its own words.
+    /// Vulnerabilities of the CPU, and their mitigations as the kernel describes them.
     #[serde(default)]
     pub mitigations: Option<BTreeMap<String, String>>,
     /// Size of main memory.

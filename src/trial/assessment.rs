@@ -89,7 +89,7 @@ impl Assessment {
         self.failed as f64 > MAX_FAILED * all as f64
     }
 
-    /// Whether so many blocks have failed that more blocks are pointless.
+    /// Whether too many blocks have failed for more blocks to help.
     pub fn is_hopeless(&self) -> bool {
         let fewest = match self.complete {
             0 => FEWEST_FAILED - 1,

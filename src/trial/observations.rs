@@ -78,7 +78,7 @@ impl Observations {
         self.blocks.push(block);
     }
 
-    /// Returns the number of the last block; 0 if there is none.
+    /// Returns the number of the last block; 0 before the first.
     pub fn last_block(&self) -> u32 {
         self.blocks.last().map_or(0, |block| block.number)
     }
@@ -112,7 +112,7 @@ impl Observations {
             .collect()
     }
 
-    /// Returns the last session; 0 if there is none.
+    /// Returns the last session; 0 before the first.
     pub fn last_session(&self) -> u32 {
         self.blocks.last().map_or(0, |block| block.session)
     }

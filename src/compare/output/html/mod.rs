@@ -143,7 +143,7 @@ fn times(comparison: &Comparison, section: &Section) -> Result<Vec<TimeFigure>> 
     Ok(figures)
 }
 
-/// The value of the second axis at a point, for a caption; empty if there is none.
+/// The value of the second axis at a point, for a caption; empty without a second axis.
 fn at(comparison: &Comparison, point: &AxisPoint) -> String {
     let vary = comparison.vary.as_ref().zip(point.value.as_ref());
     vary.map_or(String::new(), |(vary, value)| format!(", {vary} {value}"))
