@@ -56,6 +56,14 @@ pub fn describe_errno(errno: Errno) -> String {
     }
 }
 
+/// Returns the text for an I/O error, in the same form if it is one of a system call.
+pub fn describe_io(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => describe_errno(Errno::from_raw(number)),
+        None => error.to_string(),
+    }
+}
+
 /// The error number of a system call that failed.
 fn errno(cause: &(dyn std::error::Error + 'static)) -> Option<Errno> {
     let io = |error: &io::Error| error.raw_os_error().map(Errno::from_raw);

@@ -13,10 +13,10 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sched::{CpuSet, sched_setaffinity};
-use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
 use super::Clock;
+use crate::host::accounting::thread_cpu_time;
 
 /// Additions of a round, unrolled: the loop's own instructions execute beside them.
 const ADDITIONS_PER_ROUND: u64 = 64;
@@ -94,11 +94,6 @@ impl EffectiveClock {
             error: uncertain_ns as f64 / fastest as f64,
         })
     }
-}
-
-/// Returns the CPU time of this thread.
-fn thread_cpu_time() -> Duration {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 /// Returns the smallest difference between two consecutive readings: the cost of a reading, or the

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::mounts::{self, Mount};
 use super::root::SystemRoot;
+use crate::error::describe_io;
 use crate::result::{Host, Storage};
 
 /// Fields of a result that are unknown on this machine for the same reason.
@@ -224,7 +225,7 @@ impl System<'_> {
             Some(error) if error.kind() == ErrorKind::NotFound => {
                 format!("{path} does not exist: {hint}")
             }
-            Some(error) => format!("cannot read {path}: {error}"),
+            Some(error) => format!("cannot read {path}: {}", describe_io(&error)),
         }
     }
 

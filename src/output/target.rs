@@ -10,6 +10,7 @@ use anyhow::{Context, Error, Result, anyhow, bail};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, fstat};
 
+use crate::error::describe_io;
 use crate::host::is_mount_point;
 
 /// How a path is written.
@@ -82,8 +83,9 @@ impl Target {
 
 fn unusable(path: &Path, error: io::Error) -> Error {
     anyhow!(
-        "cannot write {}: {error}; name another file",
-        path.display()
+        "cannot write {}: {}; name another file",
+        path.display(),
+        describe_io(&error)
     )
 }
 

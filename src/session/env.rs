@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result};
 
 use super::remark;
 use crate::clock::{EffectiveClock, TimeSource};
+use crate::error::Advice;
 use crate::exit::Exit;
 use crate::host::{self, SystemRoot};
 use crate::output::{self, Destination};
@@ -21,12 +22,9 @@ const SCHEMA: &str = "wbench.env/1";
 
 /// Prints the fingerprint and warnings.
 pub fn run(dir: &Path, json: Option<&Destination>) -> Result<Exit> {
-    std::fs::metadata(dir).map_err(|error| {
-        anyhow!(
-            "cannot access the directory {}: {error}; choose another with --dir",
-            dir.display()
-        )
-    })?;
+    std::fs::metadata(dir)
+        .context(Advice("choose another with --dir"))
+        .with_context(|| format!("cannot access the directory {}", dir.display()))?;
     let time = TimeSource::establish(ClockChoice::Auto)?;
     let core = with_clock!(time.clock, clock => EffectiveClock::measure(clock, None));
     let root = SystemRoot::default();

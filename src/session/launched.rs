@@ -1,9 +1,10 @@
 //! Preparation that `wbench sweep` and `wbench trial` have in common.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result};
 
 use super::PREFIX;
 use crate::descriptors::{DescriptorLimit, OTHER_DESCRIPTORS, raise_limit};
+use crate::error::Advice;
 use crate::host::{self, SystemRoot};
 use crate::sweep::Sweep;
 use crate::sweep::directory::SweepDirectory;
@@ -15,12 +16,11 @@ const DESCRIPTORS_EACH: u64 = 3;
 
 /// Returns the sweep with this host and the absolute path of its directory.
 pub fn on_this_host(sweep: &Sweep) -> Result<Sweep> {
-    let dir = sweep.dir.canonicalize().map_err(|error| {
-        anyhow!(
-            "cannot use the directory {}: {error}; choose another with --dir",
-            sweep.dir.display()
-        )
-    })?;
+    let dir = sweep
+        .dir
+        .canonicalize()
+        .context(Advice("choose another with --dir"))
+        .with_context(|| format!("cannot use the directory {}", sweep.dir.display()))?;
     Ok(Sweep {
         dir,
         host: host::fingerprint(&SystemRoot::default()),

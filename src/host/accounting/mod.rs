@@ -16,4 +16,4 @@ mod throttling;
 pub use budget::time_budget;
 pub(super) use cpus::ticks_per_second;
 pub use system::{SystemActivity, SystemCounters, SystemReading};
-pub use thread::{ReadyThread, StartedThread, ThreadActivity};
+pub use thread::{ReadyThread, StartedThread, ThreadActivity, thread_cpu_time};

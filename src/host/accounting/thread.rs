@@ -108,7 +108,8 @@ fn difference<T>(
     subtract(after?, before?)
 }
 
-fn thread_cpu_time() -> Duration {
+/// Returns the CPU time of this thread.
+pub fn thread_cpu_time() -> Duration {
     // It cannot fail on Linux: the clock exists since 2.6.12.
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
 
+use crate::error::describe_io;
 use crate::host::{self, SystemRoot};
 use crate::plan::PageSource;
 use crate::result::BlockMemory;
@@ -116,8 +117,9 @@ pub fn pages_below(blocks: &[Block]) -> BlockMemory {
 fn map_base(size: u64, len: usize) -> Result<MmapMut> {
     MmapOptions::new().len(len).map_anon().map_err(|error| {
         anyhow!(
-            "cannot map a memory block of {}: {error}; use a smaller --block-size",
-            Size(size)
+            "cannot map a memory block of {}: {}; use a smaller --block-size",
+            Size(size),
+            describe_io(&error)
         )
     })
 }
@@ -143,6 +145,7 @@ fn map_huge(size: u64, page_size: Option<u64>) -> Result<MmapMut> {
                 pool.free,
                 pool.setting,
                 option = pool.option,
+                error = describe_io(&error),
             )
         })
 }
